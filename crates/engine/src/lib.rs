@@ -19,6 +19,7 @@ pub mod normalize;
 pub mod parse;
 pub mod pattern;
 pub mod record;
+pub mod record_id;
 pub mod redact;
 pub mod segment;
 pub mod time;

@@ -25,3 +25,52 @@ pub const COMPONENT_BYTES_MAX: usize = 128;
 pub const FUTURE_MS_MAX: i64 = 10 * 60 * 1000;
 
 const _: () = assert!(ATTRIBUTE_BYTES_MAX <= MESSAGE_BYTES_MAX, "an attribute is never longer than a message");
+
+/// Bytes of the records of one segment before compression. LZ4 grows incompressible text by less than 1 %, so a
+/// segment of one more record than this still fits a row (1.9 MB).
+pub const SEGMENT_RAW_BYTES_MAX: usize = 1024 * 1024;
+/// Records of one segment: a record's index within its row takes 14 bits of its id.
+pub const SEGMENT_RECORDS_MAX: usize = 4096;
+/// Bytes one normalized record can take: message, stack and attributes at their limits, and all other fields.
+pub const RECORD_BYTES_MAX: usize = 768 * 1024;
+/// Bytes of one row of SQLite, below the platform's 2 MB.
+pub const ROW_BYTES_MAX: usize = 1_900_000;
+
+const _: () = assert!(SEGMENT_RAW_BYTES_MAX + RECORD_BYTES_MAX < ROW_BYTES_MAX, "a segment fits a row");
+/// Records of one row of the journal (a group of calls committed together).
+pub const ROW_RECORDS_MAX: usize = 16_384;
+
+const _: () = assert!(SEGMENT_RECORDS_MAX <= ROW_RECORDS_MAX, "a segment fits a row");
+
+/// Patterns of one object. At about 1 KB each (template, exemplars, counts) 2 MB.
+pub const PATTERNS_MAX: usize = 2_000;
+/// Tokens of a message that make its signature; what lies behind becomes one variable.
+pub const PATTERN_TOKENS_MAX: usize = 128;
+/// Bytes of a template as shown and stored.
+pub const TEMPLATE_BYTES_MAX: usize = 1_024;
+/// Exemplars kept of a pattern.
+pub const PATTERN_EXEMPLARS_MAX: usize = 3;
+/// Bytes of an exemplar's message.
+pub const EXEMPLAR_BYTES_MAX: usize = 512;
+/// Endpoints, environments and releases remembered of a pattern.
+pub const PATTERN_FACETS_MAX: usize = 8;
+
+/// Series of one object that are counted by name; the rest of a kind folds into its `other` and is counted there.
+pub const SERIES_MAX: usize = 8_192;
+/// Distinct endpoints counted by name.
+pub const ENDPOINT_SERIES_MAX: usize = 512;
+/// Cells (series x minute) that wait for the next rollup. At 24 bytes 2.4 MB.
+pub const PENDING_CELLS_MAX: usize = 100_000;
+
+/// Batch keys remembered for replay, with the window the other bound. At 40 bytes 2.6 MB.
+pub const BATCH_KEYS_MAX: usize = 65_536;
+/// Record ids remembered for exactly-once, with the same window. At 24 bytes 1.6 MB.
+pub const RECORD_IDS_MAX: usize = 65_536;
+/// Recent records kept in memory for exemplars and context.
+pub const RECENT_MAX: usize = 256;
+/// Incidents remembered; the oldest closed one leaves first.
+pub const INCIDENTS_MAX: usize = 256;
+/// Patterns named in one grouped alert.
+pub const ALERT_PATTERNS_MAX: usize = 20;
+/// Components of a domain's directory can never exceed this, whatever the configuration says.
+pub const COMPONENTS_MAX: usize = 1_000;

@@ -1,0 +1,207 @@
+//! What is known of one pattern, and its row of bytes.
+
+use super::PatternId;
+use crate::bytes::{ReadError, Reader, Writer};
+use crate::level::Level;
+use crate::limits;
+use crate::record::Record;
+use crate::time::Timestamp;
+
+/// A record that shows what a pattern looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exemplar {
+    /// Row of the journal.
+    pub seq: u64,
+    /// Index in the row.
+    pub index: u16,
+    /// Receive time of the row; with the two above it makes the record's id.
+    pub received_at: Timestamp,
+    /// Event time.
+    pub timestamp: Timestamp,
+    /// Level.
+    pub level: Level,
+    /// The message as stored, cut to [`limits::EXEMPLAR_BYTES_MAX`].
+    pub message: String,
+}
+
+/// A mined shape with its statistics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pattern {
+    /// Given at birth.
+    pub id: PatternId,
+    /// Words and `<*>`.
+    pub template: String,
+    /// Records seen since the beginning.
+    pub count: u64,
+    /// Smallest event time seen.
+    pub first_seen: Timestamp,
+    /// Largest event time seen.
+    pub last_seen: Timestamp,
+    /// Records by level class.
+    pub levels: [u64; 6],
+    /// The first endpoints, environments and releases it was seen with.
+    pub endpoints: Vec<String>,
+    /// See `endpoints`.
+    pub environments: Vec<String>,
+    /// See `endpoints`.
+    pub releases: Vec<String>,
+    /// The first records of it.
+    pub exemplars: Vec<Exemplar>,
+    /// The newest record of it.
+    pub last: Option<Exemplar>,
+    /// Whether it ever raised an alert: such a pattern is the last to be forgotten.
+    pub was_alerted: bool,
+    /// Changed since its row was last written.
+    pub(super) is_dirty: bool,
+}
+
+const VERSION: u8 = 1;
+
+impl Pattern {
+    pub(super) fn born(id: PatternId, template: String, timestamp: Timestamp) -> Self {
+        Self {
+            id,
+            template,
+            count: 0,
+            first_seen: timestamp,
+            last_seen: timestamp,
+            levels: [0; 6],
+            endpoints: Vec::new(),
+            environments: Vec::new(),
+            releases: Vec::new(),
+            exemplars: Vec::new(),
+            last: None,
+            was_alerted: false,
+            is_dirty: true,
+        }
+    }
+
+    /// Counts one record.
+    pub(super) fn count(&mut self, record: &Record, exemplar: impl FnOnce() -> Exemplar) {
+        self.count += 1;
+        self.first_seen = self.first_seen.min(record.timestamp);
+        self.last_seen = self.last_seen.max(record.timestamp);
+        if let Some(slot) = self.levels.get_mut(record.level.class().index()) {
+            *slot += 1;
+        }
+        remember(&mut self.endpoints, record.endpoint.as_deref());
+        remember(&mut self.environments, Some(&record.environment));
+        remember(&mut self.releases, record.release.as_deref());
+        let exemplar = exemplar();
+        if self.exemplars.len() < limits::PATTERN_EXEMPLARS_MAX {
+            self.exemplars.push(exemplar);
+        } else {
+            self.last = Some(exemplar);
+        }
+        self.is_dirty = true;
+    }
+
+    /// Takes over the counts of a pattern that had to leave.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        self.count += other.count;
+        self.first_seen = self.first_seen.min(other.first_seen);
+        self.last_seen = self.last_seen.max(other.last_seen);
+        for (slot, count) in self.levels.iter_mut().zip(other.levels) {
+            *slot += count;
+        }
+        self.is_dirty = true;
+    }
+
+    /// Records of level error or worse.
+    pub fn error_count(&self) -> u64 {
+        self.levels.iter().skip(4).sum()
+    }
+
+    /// The most serious level class it was seen with, or info where nothing was counted.
+    pub fn worst_level(&self) -> crate::level::LevelClass {
+        use crate::level::LevelClass;
+        LevelClass::ALL
+            .into_iter()
+            .rev()
+            .find(|class| self.levels.get(class.index()).is_some_and(|&count| count > 0))
+            .unwrap_or(LevelClass::Info)
+    }
+
+    /// The row of this pattern.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.u8(VERSION);
+        out.u64_fixed(self.id.0);
+        out.text(&self.template);
+        out.uint(self.count);
+        out.int(self.first_seen.0);
+        out.int(self.last_seen.0);
+        for count in self.levels {
+            out.uint(count);
+        }
+        for texts in [&self.endpoints, &self.environments, &self.releases] {
+            out.uint(texts.len() as u64);
+            for text in texts {
+                out.text(text);
+            }
+        }
+        out.uint(self.exemplars.len() as u64);
+        for exemplar in self.exemplars.iter().chain(&self.last) {
+            out.uint(exemplar.seq);
+            out.uint(u64::from(exemplar.index));
+            out.int(exemplar.received_at.0);
+            out.int(exemplar.timestamp.0);
+            out.u8(exemplar.level.number());
+            out.text(&exemplar.message);
+        }
+        out.u8(u8::from(self.was_alerted));
+        out.into_bytes()
+    }
+
+    /// Reads a row.
+    ///
+    /// # Errors
+    /// Damaged bytes or a version of a later build.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ReadError> {
+        let mut input = Reader::new(bytes);
+        if input.u8()? != VERSION {
+            return Err(ReadError::Unknown("pattern version"));
+        }
+        let id = PatternId(input.u64_fixed()?);
+        let template = input.text()?.to_owned();
+        let mut pattern = Self::born(id, template, Timestamp(0));
+        pattern.count = input.uint()?;
+        pattern.first_seen = Timestamp(input.int()?);
+        pattern.last_seen = Timestamp(input.int()?);
+        for slot in &mut pattern.levels {
+            *slot = input.uint()?;
+        }
+        for texts in [&mut pattern.endpoints, &mut pattern.environments, &mut pattern.releases] {
+            for _ in 0..input.count()? {
+                texts.push(input.text()?.to_owned());
+            }
+        }
+        for _ in 0..input.count()? {
+            pattern.exemplars.push(read_exemplar(&mut input)?);
+        }
+        if input.remaining() > 1 {
+            pattern.last = Some(read_exemplar(&mut input)?);
+        }
+        pattern.was_alerted = input.u8()? == 1;
+        pattern.is_dirty = false;
+        if input.is_empty() { Ok(pattern) } else { Err(ReadError::Unknown("bytes after a pattern")) }
+    }
+}
+
+fn read_exemplar(input: &mut Reader<'_>) -> Result<Exemplar, ReadError> {
+    Ok(Exemplar {
+        seq: input.uint()?,
+        index: u16::try_from(input.uint()?).map_err(|_| ReadError::Overflow)?,
+        received_at: Timestamp(input.int()?),
+        timestamp: Timestamp(input.int()?),
+        level: Level::from_number(input.u8()?).ok_or(ReadError::Unknown("level"))?,
+        message: input.text()?.to_owned(),
+    })
+}
+
+fn remember(known: &mut Vec<String>, value: Option<&str>) {
+    let Some(value) = value.filter(|value| !value.is_empty()) else { return };
+    if known.len() < limits::PATTERN_FACETS_MAX && !known.iter().any(|known| known == value) {
+        known.push(value.to_owned());
+    }
+}
