@@ -1,1 +1,16 @@
-//! machine
+//! The two state machines: what a Durable Object knows and decides, without the Durable Object.
+//!
+//! `handle` is synchronous and total; nothing happens except through the effects it returns; the result of an effect
+//! comes back as another event. The shell reads the clock once per event, performs effects in order (rows, then alarm,
+//! then replies, then everything that leaves the object) and, if a write fails, forgets the machine and restores it.
+//!
+//! - [`stream`]: one component's journal folded into patterns, counters and incidents.
+//! - [`domain`]: one domain's directory, keys, limits and deliveries.
+//! - [`outbox`], [`sink`], [`window`], [`row`]: the parts they are made of.
+
+pub mod domain;
+pub mod outbox;
+pub mod row;
+pub mod sink;
+pub mod stream;
+pub mod window;

@@ -188,7 +188,8 @@ mod tests {
         }
         let total = 51 + 20_000;
         for i in 0..20_000 {
-            let word: String = format!("{i:x}").bytes().map(|b| char::from(b'g' + (b % 20))).collect();
+            let hex = format!("{i:x}");
+            let word: String = hex.bytes().map(|b| char::from(b'g' + (b % 20))).collect();
             observe(&mut miner, &format!("garbage {word} zz{}", "y".repeat(i % 7)), 3);
         }
         assert!(miner.len() <= limits::PATTERNS_MAX);
@@ -220,7 +221,9 @@ mod tests {
             prop_assert_eq!(miner.patterns().map(|p| p.count).sum::<u64>(), messages.len() as u64);
             miner.take_dirty();
             for pattern in miner.patterns() {
-                prop_assert_eq!(Pattern::decode(&pattern.encode()).as_ref(), Ok(pattern));
+                let row = pattern.encode();
+                let back = Pattern::decode(&row);
+                prop_assert_eq!(back.as_ref(), Ok(pattern));
             }
         }
 

@@ -1,1 +1,11 @@
-//! triage
+//! Whether somebody should be told: from findings to incidents to alerts.
+//!
+//! A *signal* is a detector's finding about the record being written. Signals open or feed *incidents*; an incident
+//! that opens asks for an *alert*, at once or, within the group window of another, together with its neighbours.
+
+mod burst;
+mod incident;
+
+pub use burst::{Burst, ErrorWatch};
+pub(crate) use incident::Trigger;
+pub use incident::{Alert, AlertPattern, AlertPolicy, Incident, IncidentKind, Incidents};

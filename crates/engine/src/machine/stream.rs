@@ -1,0 +1,588 @@
+//! One component's machine: its journal folded into patterns, counters and incidents.
+//!
+//! Every append becomes one row of the journal (more only if it would not fit), committed before anybody is answered.
+//! What the machine holds is a fold of those rows: [`StreamMachine::replay`] runs the same code over rows read back as
+//! [`StreamMachine::handle`] ran over them live, only that nobody is told again. A checkpoint writes what was folded as
+//! rows of a stable schema, so that only the rows after it need replaying.
+//!
+//! `folded <= last`: rows up to `folded` are in the checkpoint, rows up to `last` are in memory.
+
+mod append;
+mod state;
+
+pub use append::{AppendReply, Batch, TailItem};
+pub use state::{Checkpoint, Stored};
+
+use crate::counter::Counters;
+use crate::limits;
+use crate::machine::outbox::{Outbox, RetryPolicy};
+use crate::machine::row::{Row, RowKind};
+use crate::machine::sink::{Sink, SinkPolicy};
+use crate::machine::window::Window;
+use crate::pattern::{Exemplar, Miner, PatternId};
+use crate::record::Record;
+use crate::record_id::{RecordId, object_tag};
+use crate::time::{Millis, Timestamp};
+use crate::triage::{Alert, AlertPattern, AlertPolicy, ErrorWatch, Incident, Incidents};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Errors kept to show what a burst consists of.
+const RECENT_ERRORS_MAX: usize = 8;
+
+/// Which object this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Domain (tenant).
+    pub domain: String,
+    /// Component: the address, not the field of a record.
+    pub component: String,
+    /// Shard of the component, 0 unless it was split.
+    pub shard: u16,
+}
+
+impl Identity {
+    /// The tag in the ids of this object's records.
+    pub fn tag(&self) -> u32 {
+        object_tag(&self.component, self.shard)
+    }
+}
+
+/// Configuration of a stream, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// When to tell.
+    pub alerts: AlertPolicy,
+    /// How long changes may wait before they are flushed.
+    pub flush_interval: Millis,
+    /// How long records are kept.
+    pub retention: Millis,
+    /// How long batch keys and record ids are remembered.
+    pub key_window: Millis,
+    /// Whether records, patterns and rollups go to D1.
+    pub has_d1: bool,
+    /// Whether records go to the data service.
+    pub has_data_service: bool,
+    /// Retries and breaker of both.
+    pub sinks: SinkPolicy,
+    /// Retries of alerts on their way to the domain object.
+    pub retry: RetryPolicy,
+}
+
+impl Default for StreamSettings {
+    fn default() -> Self {
+        Self {
+            alerts: AlertPolicy::default(),
+            flush_interval: Millis::from_secs(30),
+            retention: Millis::from_hours(24 * 30),
+            key_window: Millis::from_hours(24),
+            has_d1: false,
+            has_data_service: false,
+            sinks: SinkPolicy::default(),
+            retry: RetryPolicy { base: Millis::from_secs(1), cap: Millis::from_mins(5) },
+        }
+    }
+}
+
+/// What the domain object tells its streams.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DomainView {
+    /// Grows with every change; an older view is ignored.
+    pub version: u64,
+    /// Ids of keys that must not write any more.
+    pub revoked: Vec<String>,
+    /// Records a day for the whole domain, if limited.
+    pub records_per_day: Option<u64>,
+    /// Whether somebody watches the live tail.
+    pub is_watched: bool,
+    /// Configuration of the domain, name and value, checked by the domain object.
+    pub overrides: Vec<(String, String)>,
+}
+
+/// Records that the domain lets this object store today.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lease {
+    /// Day (since the epoch, UTC).
+    pub day: i64,
+    /// Records of any level.
+    pub general: u64,
+    /// Records of level error or worse, beyond the general ones: errors never starve behind debug lines.
+    pub errors: u64,
+    /// The domain had nothing left to give today.
+    pub is_spent: bool,
+}
+
+/// How many records came to which fate since the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Stored.
+    pub accepted: u64,
+    /// Known already.
+    pub duplicate: u64,
+    /// Counted without text.
+    pub counted_only: u64,
+    /// Refused before they reached the object.
+    pub rejected: u64,
+}
+
+/// Input of the machine.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Batches that wait for the same commit.
+    Append(Vec<Batch>),
+    /// The alarm, early, late or twice.
+    Wake,
+    /// The domain object registered this object and told its view.
+    Registered(DomainView),
+    /// The domain object's view changed.
+    Configure(DomainView),
+    /// The domain granted records.
+    Leased(Lease),
+    /// An alert reached the domain object.
+    AlertDelivered(String),
+    /// It did not.
+    AlertFailed(String),
+    /// D1 holds everything up to this row; what was dirty up to it is clean.
+    D1Advanced {
+        /// Row.
+        cursor: u64,
+        /// Records sent.
+        delivered: u64,
+    },
+    /// D1 refused or was away.
+    D1Failed(String),
+    /// D1 is empty (dropped, restored): everything has to be sent again, these hours included.
+    D1Lost(Vec<Timestamp>),
+    /// The data service took records up to this position.
+    DataAdvanced {
+        /// Last row taken whole.
+        cursor: u64,
+        /// Records taken of the row after it.
+        index: u32,
+        /// Records taken this time.
+        delivered: u64,
+        /// Records it will never take.
+        undeliverable: u64,
+    },
+    /// The data service was away.
+    DataFailed(String),
+    /// The data service refused for good.
+    DataStopped(String),
+    /// The data service has no batch route; not to be asked for it until then.
+    DataNoBatch(Timestamp),
+    /// Old rows were removed; the age of the oldest that is left.
+    Retained(Option<Timestamp>),
+}
+
+/// Output of the machine, performed in the order of the fields.
+#[derive(Clone, Debug, Default)]
+pub struct Effects {
+    /// Rows to append to the journal, in one commit with `alerts` and `sinks`.
+    pub rows: Vec<Row>,
+    /// Alerts to put into the outbox, in the same commit.
+    pub alerts: Vec<Alert>,
+    /// Outbox ids whose rows go.
+    pub delivered: Vec<String>,
+    /// Whether the rows of the sinks have to be written.
+    pub sinks_changed: bool,
+    /// Whether a checkpoint is due.
+    pub checkpoint: bool,
+    /// Answers to the batches, in order.
+    pub replies: Vec<AppendReply>,
+    /// What a live tail shows; empty unless somebody watches.
+    pub tail: Vec<TailItem>,
+    /// Whether to send to D1.
+    pub flush_d1: bool,
+    /// Whether to send to the data service.
+    pub flush_data_service: bool,
+    /// Alerts to hand to the domain object.
+    pub deliver: Vec<String>,
+    /// Remove rows older than this.
+    pub retain_from: Option<Timestamp>,
+}
+
+/// One component's machine.
+#[derive(Clone, Debug)]
+pub struct StreamMachine {
+    identity: Identity,
+    tag: u32,
+    settings: StreamSettings,
+    clock: Timestamp,
+    /// `now`s that lay before the clock.
+    clock_skews: u64,
+    last: u64,
+    folded: u64,
+    miner: Miner,
+    counters: Counters,
+    watch: ErrorWatch,
+    incidents: Incidents,
+    recent_errors: VecDeque<(PatternId, Exemplar)>,
+    keys: Window,
+    ids: Window,
+    outcomes: Outcomes,
+    view: DomainView,
+    is_registered: bool,
+    lease: Lease,
+    outbox: Outbox,
+    d1: Sink,
+    data_service: Sink,
+    /// What changed since D1 got it, and with which row.
+    d1_patterns: BTreeMap<PatternId, u64>,
+    d1_hours: BTreeMap<Timestamp, u64>,
+    flush_at: Option<Timestamp>,
+    retain_at: Option<Timestamp>,
+}
+
+impl StreamMachine {
+    /// A machine that has seen nothing.
+    pub fn new(identity: Identity, settings: StreamSettings) -> Self {
+        Self {
+            tag: identity.tag(),
+            identity,
+            settings,
+            clock: Timestamp(0),
+            clock_skews: 0,
+            last: 0,
+            folded: 0,
+            miner: Miner::default(),
+            counters: Counters::default(),
+            watch: ErrorWatch::default(),
+            incidents: Incidents::default(),
+            recent_errors: VecDeque::new(),
+            keys: Window::new(limits::BATCH_KEYS_MAX),
+            ids: Window::new(limits::RECORD_IDS_MAX),
+            outcomes: Outcomes::default(),
+            view: DomainView::default(),
+            is_registered: false,
+            lease: Lease::default(),
+            outbox: Outbox::default(),
+            d1: Sink::default(),
+            data_service: Sink::default(),
+            d1_patterns: BTreeMap::new(),
+            d1_hours: BTreeMap::new(),
+            flush_at: None,
+            retain_at: None,
+        }
+    }
+
+    /// The only way state changes.
+    pub fn handle(&mut self, event: Event, now: Timestamp) -> Effects {
+        let now = self.advance(now);
+        let mut effects = Effects::default();
+        match event {
+            Event::Append(batches) => self.append(batches, now, &mut effects),
+            Event::Wake => self.wake(now, &mut effects),
+            Event::Registered(view) => {
+                self.is_registered = true;
+                self.configure(view, now, &mut effects);
+            }
+            Event::Configure(view) => {
+                if view.version > self.view.version {
+                    self.configure(view, now, &mut effects);
+                }
+            }
+            Event::Leased(lease) => {
+                self.grant(lease);
+                effects.rows.push(self.event_row(state::encode_lease(&lease), now));
+                self.set_dirty(now);
+            }
+            Event::AlertDelivered(id) => {
+                self.outbox.remove(&id);
+                effects.delivered.push(id);
+            }
+            Event::AlertFailed(id) => {
+                let policy = self.settings.retry;
+                self.outbox.failed(&id, now, &policy, None);
+            }
+            Event::D1Advanced { cursor, delivered } => {
+                self.d1.advanced(cursor, 0, delivered, 0);
+                self.d1_patterns.retain(|_, &mut dirtied| dirtied > cursor);
+                self.d1_hours.retain(|_, &mut dirtied| dirtied > cursor);
+                effects.sinks_changed = true;
+            }
+            Event::D1Failed(error) => {
+                self.d1.failed(now, &error, &self.settings.sinks, u64::from(self.tag));
+                effects.sinks_changed = true;
+            }
+            Event::D1Lost(hours) => self.d1_lost(hours, now, &mut effects),
+            Event::DataAdvanced { cursor, index, delivered, undeliverable } => {
+                self.data_service.advanced(cursor, index, delivered, undeliverable);
+                effects.sinks_changed = true;
+            }
+            Event::DataFailed(error) => {
+                self.data_service.failed(now, &error, &self.settings.sinks, u64::from(self.tag) + 1);
+                effects.sinks_changed = true;
+            }
+            Event::DataStopped(why) => {
+                self.data_service.stopped(now, &why);
+                effects.sinks_changed = true;
+            }
+            Event::DataNoBatch(until) => {
+                self.data_service.no_batch_until = until;
+                effects.sinks_changed = true;
+            }
+            Event::Retained(oldest) => {
+                self.retain_at =
+                    oldest.map(|oldest| oldest.plus(self.settings.retention).max(now.plus(Millis::from_mins(1))));
+                effects.checkpoint = true;
+            }
+        }
+        effects
+    }
+
+    /// Folds a row read back from the journal. Rows must come in order; one that is folded already is skipped.
+    ///
+    /// # Errors
+    /// A damaged row is skipped and reported; its sequence is used up.
+    pub fn replay(&mut self, row: &Row) -> Result<(), crate::bytes::ReadError> {
+        if row.seq <= self.last {
+            return Ok(());
+        }
+        self.last = row.seq;
+        let now = self.advance(row.at);
+        match row.kind {
+            RowKind::Segments | RowKind::Counted => self.replay_records(row),
+            RowKind::Event => {
+                state::apply_event(self, &row.body, now)?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Time does not run backwards: an earlier `now` counts as the latest one seen.
+    fn advance(&mut self, now: Timestamp) -> Timestamp {
+        if now < self.clock {
+            self.clock_skews += 1;
+        } else {
+            self.clock = now;
+        }
+        self.clock
+    }
+
+    fn configure(&mut self, view: DomainView, now: Timestamp, effects: &mut Effects) {
+        self.view = view;
+        if self.lease.is_spent {
+            self.lease = Lease::default();
+        }
+        effects.rows.push(self.event_row(state::encode_view(&self.view, self.is_registered), now));
+        self.set_dirty(now);
+    }
+
+    /// Adds what the domain granted to what is left of today's lease.
+    fn grant(&mut self, lease: Lease) {
+        let left = if self.lease.day == lease.day { self.lease } else { Lease::default() };
+        self.lease = Lease {
+            general: left.general.saturating_add(lease.general),
+            errors: left.errors.saturating_add(lease.errors),
+            ..lease
+        };
+    }
+
+    fn event_row(&mut self, body: Vec<u8>, now: Timestamp) -> Row {
+        self.last += 1;
+        Row {
+            seq: self.last,
+            at: now,
+            kind: RowKind::Event,
+            time_min: now,
+            time_max: now,
+            count: 0,
+            levels: 0,
+            heads: Vec::new(),
+            body,
+        }
+    }
+
+    fn set_dirty(&mut self, now: Timestamp) {
+        self.flush_at.get_or_insert(now.plus(self.settings.flush_interval));
+        self.retain_at.get_or_insert(now.plus(self.settings.retention));
+    }
+
+    fn wake(&mut self, now: Timestamp, effects: &mut Effects) {
+        if let Some(told) = self.incidents.wake(now, &self.settings.alerts) {
+            effects.rows.push(self.event_row(state::encode_wake(), now));
+            let alert = self.alert(told, now, None);
+            self.tell(alert, now, effects);
+        }
+        if self.flush_at.is_some_and(|at| at <= now) {
+            self.flush_at = None;
+            effects.checkpoint = true;
+        }
+        effects.flush_d1 =
+            self.settings.has_d1 && self.is_d1_behind() && self.d1.is_due(now) && self.flush_at.is_none();
+        effects.flush_data_service = self.settings.has_data_service
+            && self.data_service.cursor < self.last
+            && self.data_service.is_due(now)
+            && self.flush_at.is_none();
+        // What goes outside is what the checkpoint holds.
+        effects.checkpoint |= effects.flush_d1 && self.folded < self.last;
+        effects.deliver = self.outbox.due(now, 16);
+        if self.retain_at.is_some_and(|at| at <= now) {
+            effects.retain_from = Some(now.minus(self.settings.retention));
+        }
+    }
+
+    fn is_d1_behind(&self) -> bool {
+        self.d1.cursor < self.last || !self.d1_patterns.is_empty() || !self.d1_hours.is_empty()
+    }
+
+    fn d1_lost(&mut self, hours: Vec<Timestamp>, now: Timestamp, effects: &mut Effects) {
+        self.d1.cursor = 0;
+        self.d1_hours.extend(hours.into_iter().map(|hour| (hour, self.last)));
+        for pattern in self.miner.patterns() {
+            self.d1_patterns.insert(pattern.id, self.last);
+        }
+        self.set_dirty(now);
+        effects.sinks_changed = true;
+        effects.checkpoint = true;
+    }
+
+    /// The one alarm it wants: the earliest deadline that could change a decision or has work waiting.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        let sink = |sink: &Sink, wanted: bool| (wanted && self.flush_at.is_none()).then_some(sink.retry_at);
+        [
+            self.flush_at,
+            self.incidents.wake_at(),
+            self.outbox.wake_at(),
+            sink(&self.d1, self.settings.has_d1 && self.is_d1_behind()),
+            sink(&self.data_service, self.settings.has_data_service && self.data_service.cursor < self.last),
+            self.retain_at,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Puts an alert into the outbox.
+    fn tell(&mut self, alert: Alert, now: Timestamp, effects: &mut Effects) {
+        for incident in &alert.incidents {
+            self.miner.mark_alerted(incident.pattern);
+        }
+        if self.outbox.add(&alert.id, now).is_some() {
+            effects.alerts.push(alert);
+        }
+    }
+
+    fn alert(&self, incidents: Vec<Incident>, now: Timestamp, record: Option<&Record>) -> Alert {
+        let mut patterns: Vec<AlertPattern> = Vec::new();
+        let mut exemplars: Vec<Exemplar> = Vec::new();
+        for incident in incidents.iter().take(limits::ALERT_PATTERNS_MAX) {
+            let is_burst = incident.kind == crate::triage::IncidentKind::Burst;
+            let concerned: Vec<PatternId> = if is_burst {
+                self.recent_errors.iter().map(|(pattern, _)| *pattern).collect()
+            } else {
+                vec![incident.pattern]
+            };
+            for id in concerned {
+                let Some(pattern) = self.miner.pattern(id).filter(|_| !patterns.iter().any(|known| known.id == id))
+                else {
+                    continue;
+                };
+                patterns.push(AlertPattern { id, template: pattern.template.clone(), count: pattern.count });
+                if !is_burst {
+                    exemplars.extend(pattern.exemplars.iter().take(2).cloned());
+                }
+            }
+            if is_burst {
+                exemplars.extend(self.recent_errors.iter().map(|(_, exemplar)| exemplar.clone()));
+            }
+        }
+        let first = incidents.first();
+        let facets = first.and_then(|incident| self.miner.pattern(incident.pattern));
+        Alert {
+            id: first.map(|incident| incident.id.clone()).unwrap_or_default(),
+            decided_at: now,
+            patterns,
+            exemplars,
+            release: match record {
+                Some(record) => record.release.clone(),
+                None => facets.and_then(|pattern| pattern.releases.last().cloned()),
+            },
+            environment: match record {
+                Some(record) => record.environment.clone(),
+                None => facets.and_then(|pattern| pattern.environments.last().cloned()).unwrap_or_default(),
+            },
+            incidents,
+        }
+    }
+
+    /// How many records to ask the domain for before `records` more are appended; `None` if none are needed.
+    pub fn lease_wanted(&self, records: u64, now: Timestamp) -> Option<u64> {
+        self.view.records_per_day?;
+        let day = now.max(self.clock).0.div_euclid(86_400_000);
+        if self.lease.day == day && (self.lease.is_spent || self.lease.general >= records) {
+            return None;
+        }
+        Some(records)
+    }
+
+    /// The id of the record at this place.
+    pub fn record_id(&self, received_at: Timestamp, seq: u64, index: u16) -> RecordId {
+        RecordId { received_at, object_tag: self.tag, seq, index }
+    }
+
+    /// New settings, after a change of configuration.
+    pub fn set_settings(&mut self, settings: StreamSettings) {
+        self.settings = settings;
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &StreamSettings {
+        &self.settings
+    }
+    /// Which object this is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+    /// What the domain object told last.
+    pub fn view(&self) -> &DomainView {
+        &self.view
+    }
+    /// Whether the domain object knows this object.
+    pub fn is_registered(&self) -> bool {
+        self.is_registered
+    }
+    /// Sequence of the newest row.
+    pub fn last_seq(&self) -> u64 {
+        self.last
+    }
+    /// Newest row that the checkpoint holds.
+    pub fn folded_seq(&self) -> u64 {
+        self.folded
+    }
+    /// Patterns with their statistics.
+    pub fn miner(&self) -> &Miner {
+        &self.miner
+    }
+    /// Counters.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+    /// Incidents.
+    pub fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+    /// Fates since the beginning.
+    pub fn outcomes(&self) -> Outcomes {
+        self.outcomes
+    }
+    /// Progress of D1.
+    pub fn d1(&self) -> &Sink {
+        &self.d1
+    }
+    /// Progress of the data service.
+    pub fn data_service(&self) -> &Sink {
+        &self.data_service
+    }
+    /// Alerts on their way to the domain object.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+    /// Patterns and hours that D1 does not have yet.
+    pub fn d1_dirty(&self) -> (Vec<PatternId>, Vec<Timestamp>) {
+        (self.d1_patterns.keys().copied().collect(), self.d1_hours.keys().copied().collect())
+    }
+    /// Batch keys and record ids that were forgotten before their time, and clocks that ran backwards.
+    pub fn pressure(&self) -> (u64, u64, u64) {
+        (self.keys.crowded_out(), self.ids.crowded_out(), self.clock_skews)
+    }
+}

@@ -1,0 +1,421 @@
+//! Appending: what happens to the records of a call, live and on replay.
+//!
+//! First every record gets its fate (accepted, duplicate by declared id, counted only over quota) and its place in a
+//! row; then the rows are folded in order. Replay starts at the second step, so both see the same rows in the same
+//! order.
+
+use super::{Effects, Lease, StreamMachine};
+use crate::bytes::{ReadError, Writer};
+use crate::limits;
+use crate::machine::row::{self, BatchHead, BatchKey, Fate, Heads, Place, Receipt, Row, RowKind};
+use crate::machine::window::Entry;
+use crate::pattern::{Exemplar, PatternId};
+use crate::record::Record;
+use crate::record_id::RecordId;
+use crate::segment;
+use crate::time::Timestamp;
+use crate::triage::Incident;
+use std::collections::BTreeMap;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The records of one request for this component.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Identity for replay, if the caller gave one.
+    pub key: Option<BatchKey>,
+    /// Id of the credential, to refuse what was revoked a moment ago.
+    pub key_id: Option<String>,
+    /// Segments, in order.
+    pub segments: Vec<Vec<u8>>,
+    /// Records of the same request that were refused at the edge and belong here.
+    pub rejected: u32,
+}
+
+/// The answer to one batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppendReply {
+    /// Decided now.
+    Stored(Receipt),
+    /// Decided before: the receipt is in the heads of this row, under this key hash.
+    Replayed {
+        /// Row.
+        seq: u64,
+        /// Hash of the batch key.
+        hash: u64,
+    },
+    /// The key was used for something else.
+    KeyReused,
+    /// The credential was revoked.
+    Revoked,
+    /// A segment could not be read: the caller (our own edge) is broken, or the bytes were damaged on the way.
+    Unreadable(ReadError),
+}
+
+/// A record as the live tail shows it.
+#[derive(Clone, Debug)]
+pub struct TailItem {
+    /// Its id.
+    pub id: RecordId,
+    /// Its pattern.
+    pub pattern: PatternId,
+    /// The record.
+    pub record: Record,
+}
+
+/// A row being filled.
+struct Draft {
+    seq: u64,
+    kind: RowKind,
+    heads: Heads,
+    body: Writer,
+    records: Vec<Record>,
+}
+
+impl Draft {
+    fn has_room(&self, bytes: usize, records: usize) -> bool {
+        self.body.len() + bytes + 8 <= limits::ROW_BYTES_MAX && self.records.len() + records <= limits::ROW_RECORDS_MAX
+    }
+
+    fn push(&mut self, segment: &[u8], records: Vec<Record>) {
+        for (offset, record) in records.iter().enumerate() {
+            if let Some(id) = &record.id {
+                self.heads.foreign_ids.push(((self.records.len() + offset) as u16, xxh3_64(id.as_bytes())));
+            }
+        }
+        self.body.bytes(segment);
+        self.records.extend(records);
+    }
+
+    fn seal(self, at: Timestamp) -> Row {
+        let times = || self.records.iter().map(|record| record.timestamp);
+        Row {
+            seq: self.seq,
+            at,
+            kind: self.kind,
+            time_min: times().min().unwrap_or(at),
+            time_max: times().max().unwrap_or(at),
+            count: self.records.len() as u32,
+            levels: self.records.iter().fold(0, |mask, record| mask | 1 << record.level.class().index()),
+            heads: self.heads.encode(),
+            body: self.body.into_bytes(),
+        }
+    }
+}
+
+impl StreamMachine {
+    pub(super) fn append(&mut self, batches: Vec<Batch>, now: Timestamp, effects: &mut Effects) {
+        self.keys.expire(now, self.settings.key_window);
+        self.ids.expire(now, self.settings.key_window);
+        let mut drafts: Vec<Draft> = Vec::new();
+        for batch in batches {
+            let reply = self.place(batch, now, &mut drafts);
+            effects.replies.push(reply);
+        }
+        if drafts.is_empty() {
+            return;
+        }
+        drafts.sort_by_key(|draft| draft.seq);
+        for mut draft in drafts {
+            self.count_outcomes(&draft.heads, draft.kind, draft.records.len());
+            let patterns = self.fold(&draft.records, draft.seq, now, Some(effects));
+            (draft.heads.patterns, draft.heads.pattern_of) = index_patterns(&patterns);
+            if self.view.is_watched && draft.kind == RowKind::Segments {
+                for (index, record) in draft.records.iter().enumerate() {
+                    let id = self.record_id(now, draft.seq, index as u16);
+                    let pattern = patterns.get(index).copied().unwrap_or(PatternId::OVERFLOW);
+                    effects.tail.push(TailItem { id, pattern, record: record.clone() });
+                }
+            }
+            effects.rows.push(draft.seal(now));
+        }
+        self.set_dirty(now);
+        effects.checkpoint |= self.counters.pending_cells() >= limits::PENDING_CELLS_MAX;
+    }
+
+    /// Decides the fate of a batch's records and puts them into rows.
+    fn place(&mut self, batch: Batch, now: Timestamp, drafts: &mut Vec<Draft>) -> AppendReply {
+        if batch.key_id.as_ref().is_some_and(|id| self.view.revoked.contains(id)) {
+            return AppendReply::Revoked;
+        }
+        if let Some(known) = batch.key.and_then(|key| self.keys.find(key.hash).copied()) {
+            if batch.key.is_some_and(|key| key.fingerprint != known.fingerprint) {
+                return AppendReply::KeyReused;
+            }
+            let duplicate: usize = batch.segments.iter().filter_map(|segment| segment::count(segment).ok()).sum();
+            let receipt = Receipt { at: now, duplicate: duplicate as u32, ..Receipt::default() };
+            let head = BatchHead { key: batch.key, rejected: batch.rejected, is_replay: true, receipt };
+            self.draft(drafts, RowKind::Segments, 0, 0).heads.batches.push(head);
+            return AppendReply::Replayed { seq: known.seq, hash: known.hash };
+        }
+        let mut decoded = Vec::with_capacity(batch.segments.len());
+        for segment in &batch.segments {
+            match segment::decode(segment) {
+                Ok(records) => decoded.push(records),
+                Err(error) => return AppendReply::Unreadable(error),
+            }
+        }
+        let mut receipt = Receipt { at: now, ..Receipt::default() };
+        let mut fates = Vec::new();
+        for (segment, records) in batch.segments.iter().zip(decoded) {
+            let first = fates.len();
+            for record in &records {
+                fates.push(self.fate(record, now));
+            }
+            let of_segment = fates.get(first..).unwrap_or_default();
+            if of_segment.iter().all(|&fate| fate == Fate::Accepted) {
+                self.store(drafts, segment, records, &mut receipt);
+            } else {
+                self.store_parts(drafts, records, of_segment, &mut receipt);
+            }
+        }
+        if fates.iter().any(|&fate| fate != Fate::Accepted) {
+            receipt.fates = fates;
+        }
+        let head = BatchHead { key: batch.key, rejected: batch.rejected, is_replay: false, receipt: receipt.clone() };
+        let draft = self.draft(drafts, RowKind::Segments, 0, 0);
+        draft.heads.batches.push(head);
+        let seq = draft.seq;
+        if let Some(key) = batch.key {
+            self.keys.insert(Entry { hash: key.hash, fingerprint: key.fingerprint, seq, at: now });
+        }
+        AppendReply::Stored(receipt)
+    }
+
+    fn fate(&mut self, record: &Record, now: Timestamp) -> Fate {
+        if let Some(id) = &record.id {
+            let hash = xxh3_64(id.as_bytes());
+            if self.ids.find(hash).is_some() {
+                return Fate::Duplicate;
+            }
+            self.ids.insert(Entry { hash, fingerprint: 0, seq: 0, at: now });
+        }
+        if self.consume(record, now) { Fate::Accepted } else { Fate::CountedOnly }
+    }
+
+    /// Takes one record from today's lease, where the domain is limited; errors may use their reserve.
+    fn consume(&mut self, record: &Record, now: Timestamp) -> bool {
+        if self.view.records_per_day.is_none() {
+            return true;
+        }
+        if self.lease.day != now.0.div_euclid(86_400_000) {
+            self.lease = Lease::default();
+        }
+        if self.lease.general > 0 {
+            self.lease.general -= 1;
+        } else if record.level.is_error() && self.lease.errors > 0 {
+            self.lease.errors -= 1;
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn store(&mut self, drafts: &mut Vec<Draft>, segment: &[u8], records: Vec<Record>, receipt: &mut Receipt) {
+        let count = records.len();
+        let draft = self.draft(drafts, RowKind::Segments, segment.len(), count);
+        let place = Place { seq: draft.seq, first: draft.records.len() as u16, count: count as u16 };
+        draft.push(segment, records);
+        receipt.accepted += count as u32;
+        receipt.places.push(place);
+    }
+
+    /// The rare case of a segment whose records have different fates: what is accepted is encoded anew.
+    fn store_parts(&mut self, drafts: &mut Vec<Draft>, records: Vec<Record>, fates: &[Fate], receipt: &mut Receipt) {
+        let mut accepted = Vec::new();
+        let mut counted = Vec::new();
+        for (record, fate) in records.into_iter().zip(fates) {
+            match fate {
+                Fate::Accepted => accepted.push(record),
+                Fate::Duplicate => receipt.duplicate += 1,
+                Fate::CountedOnly => counted.push(without_text(record)),
+            }
+        }
+        for segment in segment::encode(&accepted) {
+            let count = segment::count(&segment).unwrap_or(0);
+            let rest = accepted.split_off(count.min(accepted.len()));
+            self.store(drafts, &segment, std::mem::replace(&mut accepted, rest), receipt);
+        }
+        receipt.counted_only += counted.len() as u32;
+        for segment in segment::encode(&counted) {
+            let count = segment::count(&segment).unwrap_or(0);
+            let rest = counted.split_off(count.min(counted.len()));
+            let records = std::mem::replace(&mut counted, rest);
+            self.draft(drafts, RowKind::Counted, segment.len(), count).push(&segment, records);
+        }
+    }
+
+    /// The newest row of this kind with room, or a new one.
+    fn draft<'a>(&mut self, drafts: &'a mut Vec<Draft>, kind: RowKind, bytes: usize, records: usize) -> &'a mut Draft {
+        let found = drafts
+            .iter()
+            .rposition(|draft| draft.kind == kind)
+            .filter(|&position| drafts.get(position).is_some_and(|draft| draft.has_room(bytes, records)));
+        let position = found.unwrap_or_else(|| {
+            self.last += 1;
+            drafts.push(Draft {
+                seq: self.last,
+                kind,
+                heads: Heads::default(),
+                body: Writer::new(),
+                records: Vec::new(),
+            });
+            drafts.len() - 1
+        });
+        &mut drafts[position]
+    }
+
+    /// Books the outcomes that a row tells of.
+    fn count_outcomes(&mut self, heads: &Heads, kind: RowKind, records: usize) {
+        match kind {
+            RowKind::Segments => self.outcomes.accepted += records as u64,
+            RowKind::Counted => self.outcomes.counted_only += records as u64,
+            RowKind::Event => {}
+        }
+        for batch in &heads.batches {
+            self.outcomes.duplicate += u64::from(batch.receipt.duplicate);
+            self.outcomes.rejected += u64::from(batch.rejected);
+        }
+    }
+
+    /// Folds the records of a row into memory; returns the pattern of each. With effects, people are told.
+    fn fold(
+        &mut self,
+        records: &[Record],
+        seq: u64,
+        at: Timestamp,
+        mut effects: Option<&mut Effects>,
+    ) -> Vec<PatternId> {
+        let mut patterns = Vec::with_capacity(records.len());
+        for (index, record) in records.iter().enumerate() {
+            let index = index as u16;
+            let observed = self.miner.observe(record, seq, index, at);
+            self.counters.count(record, observed.id);
+            self.d1_patterns.insert(observed.id, seq);
+            self.d1_hours.insert(record.timestamp.floor_to(crate::counter::HOUR), seq);
+            patterns.push(observed.id);
+            if record.level.is_error() {
+                for told in self.judge(record, observed.id, observed.is_new, (seq, index, at)) {
+                    let alert = self.alert(told, at, Some(record));
+                    match effects.as_deref_mut() {
+                        Some(effects) => self.tell(alert, at, effects),
+                        // On replay the outbox row exists, or was delivered; what stays is that it was told.
+                        None => alert.incidents.iter().for_each(|incident| self.miner.mark_alerted(incident.pattern)),
+                    }
+                }
+            }
+        }
+        patterns
+    }
+
+    /// Looks at one error record; returns the groups of incidents to be told now.
+    fn judge(
+        &mut self,
+        record: &Record,
+        pattern: PatternId,
+        is_new: bool,
+        (seq, index, at): (u64, u16, Timestamp),
+    ) -> Vec<Vec<Incident>> {
+        let policy = self.settings.alerts;
+        if at.since(record.timestamp) > policy.lateness {
+            return Vec::new();
+        }
+        let record_id = self.record_id(at, seq, index);
+        self.remember_error(record, pattern, &record_id);
+        let id = record_id.to_string();
+        let trigger = crate::triage::Trigger {
+            record_id: &id,
+            pattern,
+            level: record.level,
+            timestamp: record.timestamp,
+            now: at,
+        };
+        let mut told = Vec::new();
+        if is_new {
+            told.extend(self.incidents.open_new_pattern(&trigger, &policy));
+        } else {
+            self.incidents.feed(&trigger, &policy);
+        }
+        if let Some(burst) = self.watch.count(record.timestamp, &policy) {
+            told.extend(self.incidents.on_burst(burst, &trigger, &policy));
+        }
+        told
+    }
+
+    fn remember_error(&mut self, record: &Record, pattern: PatternId, id: &RecordId) {
+        if self.recent_errors.len() >= super::RECENT_ERRORS_MAX {
+            self.recent_errors.pop_front();
+        }
+        let message = record.message.chars().take(limits::EXEMPLAR_BYTES_MAX / 4).collect();
+        let exemplar = Exemplar {
+            seq: id.seq,
+            index: id.index,
+            received_at: id.received_at,
+            timestamp: record.timestamp,
+            level: record.level,
+            message,
+        };
+        self.recent_errors.push_back((pattern, exemplar));
+    }
+
+    pub(super) fn replay_records(&mut self, row: &Row) -> Result<(), ReadError> {
+        self.keys.expire(row.at, self.settings.key_window);
+        self.ids.expire(row.at, self.settings.key_window);
+        let heads = Heads::decode(&row.heads)?;
+        let records = row::records(&row.body)?;
+        for batch in heads.batches.iter().filter(|batch| !batch.is_replay) {
+            if let Some(key) = batch.key {
+                self.keys.insert(Entry { hash: key.hash, fingerprint: key.fingerprint, seq: row.seq, at: row.at });
+            }
+        }
+        for &(_, hash) in &heads.foreign_ids {
+            self.ids.insert(Entry { hash, fingerprint: 0, seq: 0, at: row.at });
+        }
+        if row.kind == RowKind::Segments {
+            for record in &records {
+                self.consume(record, row.at);
+            }
+        }
+        self.count_outcomes(&heads, row.kind, records.len());
+        self.fold(&records, row.seq, row.at, None);
+        self.set_dirty(row.at);
+        Ok(())
+    }
+}
+
+/// What is kept of a record over quota: everything that is counted, no text.
+fn without_text(record: Record) -> Record {
+    let template = match record.message_template {
+        Some(given) => given,
+        None => crate::pattern::template_of(&record.message),
+    };
+    Record {
+        id: record.id,
+        timestamp: record.timestamp,
+        level: record.level,
+        message_template: Some(template),
+        component: record.component,
+        environment: record.environment,
+        source: record.source,
+        error_type: record.error_type,
+        endpoint: record.endpoint,
+        category: record.category,
+        priority: record.priority,
+        release: record.release,
+        ..Record::default()
+    }
+}
+
+fn index_patterns(patterns: &[PatternId]) -> (Vec<PatternId>, Vec<u16>) {
+    let mut distinct = Vec::new();
+    let mut known: BTreeMap<PatternId, u16> = BTreeMap::new();
+    let of = patterns
+        .iter()
+        .map(|&pattern| {
+            *known.entry(pattern).or_insert_with(|| {
+                distinct.push(pattern);
+                (distinct.len() - 1) as u16
+            })
+        })
+        .collect();
+    (distinct, of)
+}

@@ -1,0 +1,331 @@
+//! What a stream keeps on disk beside its journal, and how it comes back.
+//!
+//! A checkpoint is written in one commit: the state row, the rows of changed patterns, the hours that counted something,
+//! the pages of remembered keys. Restoring reads them and replays the rows after `folded`. If the state row is of a
+//! version that this build does not know, the totals are rebuilt from the rollups and the rest starts anew: patterns,
+//! counts and records are complete either way.
+
+use super::{DomainView, Identity, Lease, Outcomes, StreamMachine, StreamSettings};
+use crate::bytes::{ReadError, Reader, Writer};
+use crate::counter::{Counters, Rollup};
+use crate::level::Level;
+use crate::limits;
+use crate::machine::outbox::{Due, Outbox};
+use crate::machine::sink::Sink;
+use crate::machine::window::{Page, Window};
+use crate::pattern::{Exemplar, Miner, Pattern, PatternId};
+use crate::time::Timestamp;
+use crate::triage::{ErrorWatch, Incidents};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+const STATE_VERSION: u8 = 1;
+const EVENT_VIEW: u8 = 1;
+const EVENT_WAKE: u8 = 2;
+const EVENT_LEASE: u8 = 3;
+
+/// Rows to write in one commit.
+#[derive(Clone, Debug, Default)]
+pub struct Checkpoint {
+    /// Newest journal row that the checkpoint holds.
+    pub folded: u64,
+    /// The state row.
+    pub state: Vec<u8>,
+    /// Changed patterns.
+    pub patterns: Vec<(PatternId, Vec<u8>)>,
+    /// Patterns that left.
+    pub patterns_gone: Vec<PatternId>,
+    /// Counts to merge into the rows of these hours.
+    pub hours: BTreeMap<Timestamp, Rollup>,
+    /// Pages of batch keys.
+    pub key_pages: Vec<Page>,
+    /// Pages of batch keys that left.
+    pub key_pages_gone: Range<u64>,
+    /// Pages of record ids.
+    pub id_pages: Vec<Page>,
+    /// Pages of record ids that left.
+    pub id_pages_gone: Range<u64>,
+}
+
+/// Rows read back.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// Newest journal row that the checkpoint holds.
+    pub folded: u64,
+    /// The state row.
+    pub state: Option<Vec<u8>>,
+    /// All patterns that could be read.
+    pub patterns: Vec<Pattern>,
+    /// Pages of batch keys, in order.
+    pub key_pages: Vec<Page>,
+    /// Pages of record ids, in order.
+    pub id_pages: Vec<Page>,
+    /// Alerts in the outbox.
+    pub outbox: Vec<(String, Due)>,
+    /// Row of the D1 sink.
+    pub d1: Option<Vec<u8>>,
+    /// Row of the data service's sink.
+    pub data_service: Option<Vec<u8>>,
+}
+
+impl StreamMachine {
+    /// A machine from its rows. The rows of the journal after [`Stored::folded`] must be replayed next.
+    ///
+    /// # Errors
+    /// The state row is damaged or of an unknown version: see [`StreamMachine::rebuild`].
+    pub fn restore(identity: Identity, settings: StreamSettings, stored: Stored) -> Result<Self, ReadError> {
+        let mut machine = Self::from_rows(identity, settings, &stored);
+        if let Some(state) = &stored.state {
+            machine.read_state(state)?;
+        }
+        let cursor = machine.d1.cursor;
+        machine.d1_patterns.retain(|_, &mut dirtied| dirtied > cursor);
+        machine.d1_hours.retain(|_, &mut dirtied| dirtied > cursor);
+        machine.miner = Miner::restore(stored.patterns);
+        Ok(machine)
+    }
+
+    /// A machine from the rows that every version understands, without the state row: totals come from the rollups;
+    /// incidents, the error watch and the domain's view start anew (the object registers again).
+    pub fn rebuild(
+        identity: Identity,
+        settings: StreamSettings,
+        stored: Stored,
+        rollups: impl IntoIterator<Item = Rollup>,
+    ) -> Self {
+        let mut machine = Self::from_rows(identity, settings, &stored);
+        for rollup in rollups {
+            for (key, minutes) in rollup.series() {
+                machine.counters.add_total(key, minutes.values().sum());
+            }
+        }
+        machine.outcomes.accepted = machine.counters.total();
+        machine.miner = Miner::restore(stored.patterns);
+        machine
+    }
+
+    fn from_rows(identity: Identity, settings: StreamSettings, stored: &Stored) -> Self {
+        let mut machine = Self::new(identity, settings);
+        machine.last = stored.folded;
+        machine.folded = stored.folded;
+        // A damaged page only means that retries of that time are not recognized; it must not keep the object down.
+        let window =
+            |room, pages: &[Page]| Window::restore(room, pages.iter().cloned()).unwrap_or_else(|_| Window::new(room));
+        machine.keys = window(limits::BATCH_KEYS_MAX, &stored.key_pages);
+        machine.ids = window(limits::RECORD_IDS_MAX, &stored.id_pages);
+        machine.outbox = Outbox::restore(stored.outbox.iter().cloned());
+        let sink = |row: &Option<Vec<u8>>| row.as_deref().and_then(|row| Sink::decode(row).ok()).unwrap_or_default();
+        machine.d1 = sink(&stored.d1);
+        machine.data_service = sink(&stored.data_service);
+        machine
+    }
+
+    /// What has to be written so that the journal up to now need not be replayed. The caller writes it in one commit or
+    /// forgets the machine.
+    pub fn checkpoint(&mut self) -> Checkpoint {
+        let (patterns, patterns_gone) = self.miner.take_dirty();
+        let (key_pages, key_pages_gone) = self.keys.take_pages();
+        let (id_pages, id_pages_gone) = self.ids.take_pages();
+        let hours = self.counters.pending_hours();
+        self.counters.rolled_up();
+        self.folded = self.last;
+        Checkpoint {
+            folded: self.folded,
+            state: self.write_state(),
+            patterns: patterns
+                .into_iter()
+                .filter_map(|id| self.miner.pattern(id).map(|pattern| (id, pattern.encode())))
+                .collect(),
+            patterns_gone,
+            hours,
+            key_pages,
+            key_pages_gone,
+            id_pages,
+            id_pages_gone,
+        }
+    }
+
+    fn write_state(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.u8(STATE_VERSION);
+        out.int(self.clock.0);
+        out.uint(self.clock_skews);
+        let Outcomes { accepted, duplicate, counted_only, rejected } = self.outcomes;
+        for count in [accepted, duplicate, counted_only, rejected] {
+            out.uint(count);
+        }
+        self.counters.write_totals(&mut out);
+        self.watch.write(&mut out);
+        self.incidents.write(&mut out);
+        out.uint(self.recent_errors.len() as u64);
+        for (pattern, exemplar) in &self.recent_errors {
+            out.u64_fixed(pattern.0);
+            write_exemplar(&mut out, exemplar);
+        }
+        out.bytes(&encode_view(&self.view, self.is_registered));
+        write_lease(&mut out, &self.lease);
+        out.uint(self.d1_patterns.len() as u64);
+        for (pattern, &seq) in &self.d1_patterns {
+            out.u64_fixed(pattern.0);
+            out.uint(seq);
+        }
+        out.uint(self.d1_hours.len() as u64);
+        for (hour, &seq) in &self.d1_hours {
+            out.int(hour.0);
+            out.uint(seq);
+        }
+        out.int(self.retain_at.map_or(i64::MIN, |at| at.0));
+        out.int(self.flush_at.map_or(i64::MIN, |at| at.0));
+        out.into_bytes()
+    }
+
+    fn read_state(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
+        let mut input = Reader::new(bytes);
+        if input.u8()? != STATE_VERSION {
+            return Err(ReadError::Unknown("state version"));
+        }
+        self.clock = Timestamp(input.int()?);
+        self.clock_skews = input.uint()?;
+        self.outcomes = Outcomes {
+            accepted: input.uint()?,
+            duplicate: input.uint()?,
+            counted_only: input.uint()?,
+            rejected: input.uint()?,
+        };
+        self.counters = Counters::read_totals(&mut input)?;
+        self.watch = ErrorWatch::read(&mut input)?;
+        self.incidents = Incidents::read(&mut input)?;
+        for _ in 0..input.count()? {
+            let pattern = PatternId(input.u64_fixed()?);
+            self.recent_errors.push_back((pattern, read_exemplar(&mut input)?));
+        }
+        let now = self.clock;
+        let view = input.bytes()?;
+        apply_event(self, view, now)?;
+        self.lease = read_lease(&mut input)?;
+        for _ in 0..input.count()? {
+            let pattern = PatternId(input.u64_fixed()?);
+            let seq = input.uint()?;
+            self.d1_patterns.insert(pattern, seq);
+        }
+        for _ in 0..input.count()? {
+            let hour = Timestamp(input.int()?);
+            let seq = input.uint()?;
+            self.d1_hours.insert(hour, seq);
+        }
+        self.retain_at = Some(input.int()?).filter(|&at| at != i64::MIN).map(Timestamp);
+        self.flush_at = Some(input.int()?).filter(|&at| at != i64::MIN).map(Timestamp);
+        if input.is_empty() { Ok(()) } else { Err(ReadError::Unknown("bytes after the state")) }
+    }
+}
+
+fn write_exemplar(out: &mut Writer, exemplar: &Exemplar) {
+    out.uint(exemplar.seq);
+    out.uint(u64::from(exemplar.index));
+    out.int(exemplar.received_at.0);
+    out.int(exemplar.timestamp.0);
+    out.u8(exemplar.level.number());
+    out.text(&exemplar.message);
+}
+
+fn read_exemplar(input: &mut Reader<'_>) -> Result<Exemplar, ReadError> {
+    Ok(Exemplar {
+        seq: input.uint()?,
+        index: u16::try_from(input.uint()?).map_err(|_| ReadError::Overflow)?,
+        received_at: Timestamp(input.int()?),
+        timestamp: Timestamp(input.int()?),
+        level: Level::from_number(input.u8()?).ok_or(ReadError::Unknown("level"))?,
+        message: input.text()?.to_owned(),
+    })
+}
+
+/// The body of an event row: the domain's view.
+pub(super) fn encode_view(view: &DomainView, is_registered: bool) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.u8(EVENT_VIEW);
+    out.u8(u8::from(is_registered));
+    out.uint(view.version);
+    out.uint(view.revoked.len() as u64);
+    for id in &view.revoked {
+        out.text(id);
+    }
+    match view.records_per_day {
+        None => out.u8(0),
+        Some(records) => {
+            out.u8(1);
+            out.uint(records);
+        }
+    }
+    out.u8(u8::from(view.is_watched));
+    out.uint(view.overrides.len() as u64);
+    for (name, value) in &view.overrides {
+        out.text(name);
+        out.text(value);
+    }
+    out.into_bytes()
+}
+
+/// The body of an event row: a wake that told gathered incidents.
+pub(super) fn encode_wake() -> Vec<u8> {
+    vec![EVENT_WAKE]
+}
+
+/// The body of an event row: records granted by the domain.
+pub(super) fn encode_lease(lease: &Lease) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.u8(EVENT_LEASE);
+    write_lease(&mut out, lease);
+    out.into_bytes()
+}
+
+fn write_lease(out: &mut Writer, lease: &Lease) {
+    out.int(lease.day);
+    out.uint(lease.general);
+    out.uint(lease.errors);
+    out.u8(u8::from(lease.is_spent));
+}
+
+fn read_lease(input: &mut Reader<'_>) -> Result<Lease, ReadError> {
+    Ok(Lease { day: input.int()?, general: input.uint()?, errors: input.uint()?, is_spent: input.u8()? == 1 })
+}
+
+/// Applies the body of an event row on replay.
+pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timestamp) -> Result<(), ReadError> {
+    let mut input = Reader::new(body);
+    match input.u8()? {
+        EVENT_VIEW => {
+            machine.is_registered = input.u8()? == 1;
+            let mut view = DomainView { version: input.uint()?, ..DomainView::default() };
+            for _ in 0..input.count()? {
+                view.revoked.push(input.text()?.to_owned());
+            }
+            if input.u8()? == 1 {
+                view.records_per_day = Some(input.uint()?);
+            }
+            view.is_watched = input.u8()? == 1;
+            for _ in 0..input.count()? {
+                view.overrides.push((input.text()?.to_owned(), input.text()?.to_owned()));
+            }
+            machine.view = view;
+            if machine.lease.is_spent {
+                machine.lease = Lease::default();
+            }
+            machine.set_dirty(now);
+            Ok(())
+        }
+        EVENT_WAKE => {
+            let policy = machine.settings.alerts;
+            for incident in machine.incidents.wake(now, &policy).into_iter().flatten() {
+                machine.miner.mark_alerted(incident.pattern);
+            }
+            Ok(())
+        }
+        EVENT_LEASE => {
+            let lease = read_lease(&mut input)?;
+            machine.grant(lease);
+            machine.set_dirty(now);
+            Ok(())
+        }
+        _ => Err(ReadError::Unknown("event")),
+    }
+}
