@@ -18,6 +18,7 @@ pub mod machine;
 pub mod normalize;
 pub mod parse;
 pub mod pattern;
+pub mod query;
 pub mod record;
 pub mod record_id;
 pub mod redact;

@@ -1,1 +1,630 @@
-//! domain
+//! One domain's machine: the directory of its components, its keys, limits and configuration, and the deliveries of its
+//! alerts. A control plane: no record passes through it.
+//!
+//! Unlike a stream it keeps no journal: its rows are the truth, and each transition writes the rows it changed in one
+//! commit. Whatever its streams have to know is the [`DomainView`]; a change of it is pushed to each of them, and pushed
+//! again until it arrived (`unsynced`), so that a revoked key stops at the objects at once.
+
+use crate::bytes::{ReadError, Reader, Writer};
+use crate::limits;
+use crate::machine::outbox::{Due, Outbox, RetryPolicy};
+use crate::machine::stream::{DomainView, Lease};
+use crate::time::{Millis, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Messages that may wait for their targets. At 8 KB each 8 MB of rows.
+pub const OUTBOX_MAX: usize = 1_000;
+/// Keys of a domain, revoked ones included.
+pub const KEYS_MAX: usize = 1_000;
+/// Smallest grant of records, so that a small quota does not cost a call a record.
+const GRANT_MIN: u64 = 64;
+
+/// A component of the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// When it registered.
+    pub registered_at: Timestamp,
+}
+
+/// An API key as the domain remembers it; never the key itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyEntry {
+    /// For people.
+    pub name: String,
+    /// ingest, read, admin.
+    pub scopes: Vec<String>,
+    /// The only component it may write to, if any.
+    pub component: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Settings, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DomainSettings {
+    /// Components; the rest go to `other`.
+    pub components_max: usize,
+    /// Records a day from the service's configuration; a domain override wins.
+    pub records_per_day: Option<u64>,
+    /// Retries of deliveries.
+    pub retry: RetryPolicy,
+    /// Names of the targets that alerts go to.
+    pub targets: Vec<String>,
+}
+
+impl Default for DomainSettings {
+    fn default() -> Self {
+        Self { components_max: 200, records_per_day: None, retry: RetryPolicy::default(), targets: Vec::new() }
+    }
+}
+
+/// Input.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A stream object introduces itself before its first acknowledgement.
+    Register {
+        /// Component.
+        component: String,
+        /// Shard.
+        shard: u16,
+    },
+    /// A key was made.
+    KeyCreated {
+        /// Its id.
+        id: String,
+        /// What is remembered of it.
+        entry: KeyEntry,
+    },
+    /// A key is revoked.
+    RevokeKey(String),
+    /// The domain's configuration, already checked; replaces the one before.
+    Configure(Vec<(String, String)>),
+    /// The domain's record limit changed with it.
+    Limit(Option<u64>),
+    /// A stream asks for records.
+    Lease(u64),
+    /// An alert of a component; the id makes it unique.
+    Alert {
+        /// Id.
+        id: String,
+    },
+    /// A message arrived at its target.
+    Delivered(String),
+    /// It did not; the target may say when to come back.
+    Failed {
+        /// Message.
+        id: String,
+        /// Not before.
+        not_before: Option<Timestamp>,
+    },
+    /// The target is gone for good or refuses this message for good.
+    Refused {
+        /// Message.
+        id: String,
+        /// Whether the target takes nothing any more.
+        disables_target: bool,
+    },
+    /// Somebody watches the live tail, or nobody does any more.
+    Watched(bool),
+    /// A stream has this version of the view.
+    Synced {
+        /// Component.
+        component: String,
+        /// Shard.
+        shard: u16,
+        /// Version.
+        version: u64,
+    },
+    /// A stream could not be reached.
+    SyncFailed,
+    /// The alarm.
+    Wake,
+}
+
+/// Answer to an event that asks for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing was asked.
+    None,
+    /// The component is in the directory; this is the view.
+    Registered,
+    /// There is no room: its records go to `other`.
+    Full,
+    /// Granted.
+    Leased(Lease),
+    /// Done.
+    Done,
+    /// No such thing.
+    NotFound,
+    /// There is no room for more of it.
+    NoRoom,
+}
+
+/// Output, performed in the order of the fields.
+#[derive(Clone, Debug)]
+pub struct Effects {
+    /// Whether the state row has to be written.
+    pub state_changed: bool,
+    /// Component rows to write.
+    pub components: Vec<(String, u16, Component)>,
+    /// Key rows to write.
+    pub keys: Vec<(String, KeyEntry)>,
+    /// Messages to put into the outbox: id, target, due.
+    pub messages: Vec<(String, String, Due)>,
+    /// Messages whose due time changed.
+    pub retries: Vec<(String, Due)>,
+    /// Messages whose rows go.
+    pub gone: Vec<String>,
+    /// The answer.
+    pub answer: Answer,
+    /// Messages to deliver now.
+    pub deliver: Vec<String>,
+    /// Streams to tell the view.
+    pub sync: Vec<(String, u16)>,
+}
+
+impl Default for Effects {
+    fn default() -> Self {
+        Self {
+            state_changed: false,
+            components: Vec::new(),
+            keys: Vec::new(),
+            messages: Vec::new(),
+            retries: Vec::new(),
+            gone: Vec::new(),
+            answer: Answer::None,
+            deliver: Vec::new(),
+            sync: Vec::new(),
+        }
+    }
+}
+
+/// Rows read back.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// The state row.
+    pub state: Option<Vec<u8>>,
+    /// Components by name and shard.
+    pub components: Vec<(String, u16, Component)>,
+    /// Keys by id.
+    pub keys: Vec<(String, KeyEntry)>,
+    /// Outbox by message id.
+    pub outbox: Vec<(String, Due)>,
+}
+
+/// One domain's machine.
+#[derive(Clone, Debug, Default)]
+pub struct DomainMachine {
+    settings: DomainSettings,
+    view: DomainView,
+    components: BTreeMap<(String, u16), Component>,
+    keys: BTreeMap<String, KeyEntry>,
+    outbox: Outbox,
+    /// Targets that take nothing any more, until they are configured anew.
+    disabled: BTreeSet<String>,
+    unsynced: BTreeSet<(String, u16)>,
+    sync_failures: u32,
+    sync_at: Timestamp,
+    /// Day of the grants below, records granted, of which to errors only.
+    day: i64,
+    granted: u64,
+    granted_errors: u64,
+    /// Alerts that found no room in the outbox.
+    alerts_dropped: u64,
+}
+
+/// The id of a message: one alert to one target.
+pub fn message_id(alert: &str, target: &str) -> String {
+    format!("{alert}#{target}")
+}
+
+/// The alert and the target of a message.
+pub fn split_message_id(id: &str) -> (&str, &str) {
+    id.rsplit_once('#').unwrap_or((id, ""))
+}
+
+impl DomainMachine {
+    /// A machine from its rows.
+    ///
+    /// # Errors
+    /// The state row is damaged or of an unknown version. The caller then passes none: limits and revocations are
+    /// rebuilt from the key rows, configuration has to be set again.
+    pub fn restore(settings: DomainSettings, stored: Stored) -> Result<Self, ReadError> {
+        let mut machine = Self { settings, ..Self::default() };
+        machine.components =
+            stored.components.into_iter().map(|(name, shard, component)| ((name, shard), component)).collect();
+        machine.keys = stored.keys.into_iter().collect();
+        machine.outbox = Outbox::restore(stored.outbox);
+        match stored.state {
+            Some(state) => machine.read_state(&state)?,
+            None => {
+                let revoked = machine.keys.iter().filter(|(_, key)| key.revoked_at.is_some());
+                machine.view.revoked = revoked.map(|(id, _)| id.clone()).collect();
+            }
+        }
+        if machine.view.records_per_day.is_none() {
+            machine.view.records_per_day = machine.settings.records_per_day;
+        }
+        Ok(machine)
+    }
+
+    /// The only way state changes.
+    pub fn handle(&mut self, event: Event, now: Timestamp) -> Effects {
+        let mut effects = Effects::default();
+        match event {
+            Event::Register { component, shard } => self.register(component, shard, now, &mut effects),
+            Event::KeyCreated { id, entry } => {
+                effects.answer = Answer::NoRoom;
+                if self.keys.len() < KEYS_MAX {
+                    effects.keys.push((id.clone(), entry.clone()));
+                    self.keys.insert(id, entry);
+                    effects.answer = Answer::Done;
+                }
+            }
+            Event::RevokeKey(id) => self.revoke(id, now, &mut effects),
+            Event::Configure(overrides) => {
+                self.view.overrides = overrides;
+                self.disabled.clear();
+                self.changed(&mut effects);
+                effects.answer = Answer::Done;
+            }
+            Event::Limit(records) => {
+                let records = records.or(self.settings.records_per_day);
+                if self.view.records_per_day != records {
+                    self.view.records_per_day = records;
+                    self.changed(&mut effects);
+                }
+            }
+            Event::Lease(wanted) => {
+                effects.answer = Answer::Leased(self.grant(wanted, now));
+                effects.state_changed = true;
+            }
+            Event::Alert { id } => self.alert(&id, now, &mut effects),
+            Event::Delivered(id) => {
+                self.outbox.remove(&id);
+                effects.gone.push(id);
+            }
+            Event::Failed { id, not_before } => {
+                let policy = self.settings.retry;
+                if let Some(due) = self.outbox.failed(&id, now, &policy, not_before) {
+                    effects.retries.push((id, due));
+                }
+            }
+            Event::Refused { id, disables_target } => {
+                self.outbox.remove(&id);
+                if disables_target {
+                    self.disabled.insert(split_message_id(&id).1.to_owned());
+                    effects.state_changed = true;
+                }
+                effects.gone.push(id);
+            }
+            Event::Watched(is_watched) => {
+                if self.view.is_watched != is_watched {
+                    self.view.is_watched = is_watched;
+                    self.changed(&mut effects);
+                }
+            }
+            Event::Synced { component, shard, version } => {
+                if version == self.view.version && self.unsynced.remove(&(component, shard)) {
+                    self.sync_failures = 0;
+                    effects.state_changed = true;
+                }
+            }
+            Event::SyncFailed => {
+                self.sync_failures = self.sync_failures.saturating_add(1);
+                let policy = RetryPolicy { base: Millis::from_secs(1), cap: Millis::from_mins(5) };
+                self.sync_at = now.plus(policy.wait(self.sync_failures, self.view.version));
+            }
+            Event::Wake => {
+                effects.deliver = self.outbox.due(now, 32);
+                if now >= self.sync_at {
+                    effects.sync = self.unsynced.iter().cloned().collect();
+                }
+            }
+        }
+        effects
+    }
+
+    fn register(&mut self, component: String, shard: u16, now: Timestamp, effects: &mut Effects) {
+        let key = (component, shard);
+        effects.answer = Answer::Registered;
+        if self.components.contains_key(&key) {
+            return;
+        }
+        let is_reserved = matches!(key.0.as_str(), "default" | "other");
+        let room = self.settings.components_max.min(limits::COMPONENTS_MAX);
+        let named = self.components.keys().filter(|(name, _)| !matches!(name.as_str(), "default" | "other")).count();
+        if !is_reserved && named >= room {
+            effects.answer = Answer::Full;
+            return;
+        }
+        let component = Component { registered_at: now };
+        effects.components.push((key.0.clone(), key.1, component.clone()));
+        self.components.insert(key, component);
+    }
+
+    fn revoke(&mut self, id: String, now: Timestamp, effects: &mut Effects) {
+        let Some(entry) = self.keys.get_mut(&id) else {
+            effects.answer = Answer::NotFound;
+            return;
+        };
+        effects.answer = Answer::Done;
+        if entry.revoked_at.is_some() {
+            return;
+        }
+        entry.revoked_at = Some(now);
+        effects.keys.push((id.clone(), entry.clone()));
+        self.view.revoked.push(id);
+        self.changed(effects);
+    }
+
+    /// The view changed: every stream has to learn it.
+    fn changed(&mut self, effects: &mut Effects) {
+        self.view.version += 1;
+        self.unsynced = self.components.keys().cloned().collect();
+        self.sync_at = Timestamp(0);
+        effects.sync = self.unsynced.iter().cloned().collect();
+        effects.state_changed = true;
+    }
+
+    fn grant(&mut self, wanted: u64, now: Timestamp) -> Lease {
+        let day = now.0.div_euclid(86_400_000);
+        if self.day != day {
+            (self.day, self.granted, self.granted_errors) = (day, 0, 0);
+        }
+        let Some(limit) = self.view.records_per_day else {
+            return Lease { day, general: u64::from(u32::MAX), errors: 0, is_spent: false };
+        };
+        let reserve = limit / 10;
+        let left = (limit - reserve).saturating_sub(self.granted);
+        let errors_left = reserve.saturating_sub(self.granted_errors);
+        // An eighth of what is left at a time: components that ask later find something, and a busy one asks rarely.
+        let general = wanted.max(left / 8).max(GRANT_MIN).min(left);
+        let errors = (errors_left / 8).max(GRANT_MIN / 8).min(errors_left);
+        self.granted += general;
+        self.granted_errors += errors;
+        Lease { day, general, errors, is_spent: general == left && errors == errors_left }
+    }
+
+    fn alert(&mut self, id: &str, now: Timestamp, effects: &mut Effects) {
+        effects.answer = Answer::Done;
+        let targets = self.settings.targets.iter().filter(|target| !self.disabled.contains(*target));
+        for target in targets {
+            let message = message_id(id, target);
+            if self.outbox.len() >= OUTBOX_MAX {
+                self.alerts_dropped += 1;
+                effects.state_changed = true;
+                continue;
+            }
+            if let Some(due) = self.outbox.add(&message, now) {
+                effects.messages.push((message, target.clone(), due));
+            }
+        }
+        effects.deliver = self.outbox.due(now, 32);
+    }
+
+    /// The one alarm it wants.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        let sync = (!self.unsynced.is_empty()).then_some(self.sync_at);
+        [self.outbox.wake_at(), sync].into_iter().flatten().min()
+    }
+
+    /// New settings, after a change of configuration.
+    pub fn set_settings(&mut self, settings: DomainSettings) {
+        self.settings = settings;
+    }
+    /// What streams are told.
+    pub fn view(&self) -> &DomainView {
+        &self.view
+    }
+    /// The directory: component, shard, entry.
+    pub fn components(&self) -> impl Iterator<Item = (&str, u16, &Component)> {
+        self.components.iter().map(|((name, shard), component)| (name.as_str(), *shard, component))
+    }
+    /// Keys by id.
+    pub fn keys(&self) -> impl Iterator<Item = (&String, &KeyEntry)> {
+        self.keys.iter()
+    }
+    /// Messages waiting.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+    /// Targets that take nothing any more.
+    pub fn disabled_targets(&self) -> impl Iterator<Item = &String> {
+        self.disabled.iter()
+    }
+    /// Alerts that found no room.
+    pub fn alerts_dropped(&self) -> u64 {
+        self.alerts_dropped
+    }
+    /// Records granted today: all, and of those to errors only.
+    pub fn granted(&self) -> (u64, u64) {
+        (self.granted + self.granted_errors, self.granted_errors)
+    }
+
+    /// The state row.
+    pub fn encode_state(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.u8(1);
+        out.bytes(&super::stream::encode_domain_view(&self.view));
+        out.uint(self.disabled.len() as u64);
+        for target in &self.disabled {
+            out.text(target);
+        }
+        out.uint(self.unsynced.len() as u64);
+        for (component, shard) in &self.unsynced {
+            out.text(component);
+            out.uint(u64::from(*shard));
+        }
+        out.int(self.day);
+        for count in [self.granted, self.granted_errors, self.alerts_dropped] {
+            out.uint(count);
+        }
+        out.into_bytes()
+    }
+
+    fn read_state(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
+        let mut input = Reader::new(bytes);
+        if input.u8()? != 1 {
+            return Err(ReadError::Unknown("domain state version"));
+        }
+        self.view = super::stream::decode_domain_view(input.bytes()?)?;
+        for _ in 0..input.count()? {
+            self.disabled.insert(input.text()?.to_owned());
+        }
+        for _ in 0..input.count()? {
+            let component = input.text()?.to_owned();
+            let shard = u16::try_from(input.uint()?).map_err(|_| ReadError::Overflow)?;
+            self.unsynced.insert((component, shard));
+        }
+        self.day = input.int()?;
+        self.granted = input.uint()?;
+        self.granted_errors = input.uint()?;
+        self.alerts_dropped = input.uint()?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(components_max: usize) -> DomainMachine {
+        let targets = vec!["webhook".to_owned(), "slack".to_owned()];
+        let settings = DomainSettings { components_max, targets, ..DomainSettings::default() };
+        DomainMachine::restore(settings, Stored::default()).unwrap()
+    }
+
+    fn register(machine: &mut DomainMachine, component: &str) -> Answer {
+        machine.handle(Event::Register { component: component.into(), shard: 0 }, Timestamp(1)).answer
+    }
+
+    fn restored(machine: &DomainMachine) -> DomainMachine {
+        let stored = Stored {
+            state: Some(machine.encode_state()),
+            components: machine.components().map(|(name, shard, c)| (name.to_owned(), shard, c.clone())).collect(),
+            keys: machine.keys().map(|(id, entry)| (id.clone(), entry.clone())).collect(),
+            outbox: Vec::new(),
+        };
+        DomainMachine::restore(machine.settings.clone(), stored).unwrap()
+    }
+
+    fn key() -> KeyEntry {
+        KeyEntry {
+            name: "k".into(),
+            scopes: vec!["ingest".into()],
+            component: None,
+            created_at: Timestamp(1),
+            revoked_at: None,
+        }
+    }
+
+    #[test]
+    fn components_beyond_the_limit_go_to_other_which_always_has_room() {
+        let mut machine = machine(2);
+        assert_eq!(register(&mut machine, "default"), Answer::Registered);
+        assert_eq!(register(&mut machine, "a"), Answer::Registered);
+        assert_eq!(register(&mut machine, "b"), Answer::Registered);
+        assert_eq!(register(&mut machine, "c"), Answer::Full);
+        assert_eq!(register(&mut machine, "a"), Answer::Registered);
+        assert_eq!(register(&mut machine, "other"), Answer::Registered);
+        assert_eq!(restored(&machine).components().count(), 4);
+    }
+
+    #[test]
+    fn a_revoked_key_is_pushed_to_every_stream_until_each_has_it() {
+        let mut machine = machine(10);
+        register(&mut machine, "a");
+        register(&mut machine, "b");
+        machine.handle(Event::KeyCreated { id: "k1".into(), entry: key() }, Timestamp(1));
+        assert_eq!(machine.handle(Event::RevokeKey("nope".into()), Timestamp(2)).answer, Answer::NotFound);
+        let effects = machine.handle(Event::RevokeKey("k1".into()), Timestamp(2));
+        assert_eq!((effects.answer, effects.sync.len()), (Answer::Done, 2));
+        let version = machine.view().version;
+        machine.handle(Event::Synced { component: "a".into(), shard: 0, version }, Timestamp(3));
+        machine.handle(Event::SyncFailed, Timestamp(3));
+        let mut machine = restored(&machine);
+        assert_eq!(machine.view().revoked, ["k1"]);
+        let effects = machine.handle(Event::Wake, machine.wake_at().unwrap());
+        assert_eq!(effects.sync, [("b".to_owned(), 0)]);
+        machine.handle(Event::Synced { component: "b".into(), shard: 0, version: version - 1 }, Timestamp(4));
+        assert!(machine.wake_at().is_some(), "an old version does not count");
+        machine.handle(Event::Synced { component: "b".into(), shard: 0, version }, Timestamp(4));
+        assert_eq!(machine.wake_at(), None);
+        assert!(machine.handle(Event::RevokeKey("k1".into()), Timestamp(9)).sync.is_empty());
+    }
+
+    #[test]
+    fn without_its_state_row_revocations_come_back_from_the_keys() {
+        let mut revoked = key();
+        revoked.revoked_at = Some(Timestamp(5));
+        let keys = vec![("k1".to_owned(), revoked), ("k2".to_owned(), key())];
+        let machine = DomainMachine::restore(DomainSettings::default(), Stored { keys, ..Stored::default() }).unwrap();
+        assert_eq!(machine.view().revoked, ["k1"]);
+        let damaged = Stored { state: Some(vec![9, 9]), ..Stored::default() };
+        assert!(DomainMachine::restore(DomainSettings::default(), damaged).is_err());
+    }
+
+    #[test]
+    fn an_alert_goes_to_each_target_once_however_often_it_is_handed_over() {
+        let mut machine = machine(10);
+        let effects = machine.handle(Event::Alert { id: "a1".into() }, Timestamp(1));
+        assert_eq!(effects.deliver, ["a1#webhook", "a1#slack"]);
+        assert_eq!(effects.messages.len(), 2);
+        let again = machine.handle(Event::Alert { id: "a1".into() }, Timestamp(2));
+        assert!(again.messages.is_empty());
+        machine.handle(Event::Delivered("a1#slack".into()), Timestamp(3));
+        let effects = machine.handle(Event::Failed { id: "a1#webhook".into(), not_before: None }, Timestamp(3));
+        let due = effects.retries[0].1;
+        assert!(due.at > Timestamp(3));
+        assert!(machine.handle(Event::Wake, Timestamp(3)).deliver.is_empty());
+        assert_eq!(machine.handle(Event::Wake, due.at).deliver, ["a1#webhook"]);
+    }
+
+    #[test]
+    fn a_target_that_is_gone_gets_nothing_until_it_is_configured_anew() {
+        let mut machine = machine(10);
+        machine.handle(Event::Alert { id: "a1".into() }, Timestamp(1));
+        machine.handle(Event::Refused { id: "a1#slack".into(), disables_target: true }, Timestamp(1));
+        let mut machine = restored(&machine);
+        assert_eq!(machine.handle(Event::Alert { id: "a2".into() }, Timestamp(2)).messages.len(), 1);
+        machine.handle(Event::Configure(vec![]), Timestamp(3));
+        assert_eq!(machine.handle(Event::Alert { id: "a3".into() }, Timestamp(4)).messages.len(), 2);
+    }
+
+    #[test]
+    fn the_outbox_is_bounded_and_what_it_refuses_is_counted() {
+        let mut machine = machine(10);
+        for i in 0..OUTBOX_MAX {
+            machine.handle(Event::Alert { id: format!("a{i}") }, Timestamp(1));
+        }
+        assert_eq!(machine.outbox().len(), OUTBOX_MAX);
+        assert_eq!(machine.alerts_dropped(), OUTBOX_MAX as u64);
+        assert_eq!(restored(&machine).alerts_dropped(), OUTBOX_MAX as u64);
+    }
+
+    #[test]
+    fn grants_never_exceed_the_day_s_limit_and_a_tenth_is_kept_for_errors() {
+        let mut machine = machine(10);
+        machine.handle(Event::Limit(Some(10_000)), Timestamp(0));
+        let (mut general, mut errors, mut calls) = (0, 0, 0);
+        loop {
+            let Answer::Leased(lease) = machine.handle(Event::Lease(10), Timestamp(5)).answer else { panic!() };
+            general += lease.general;
+            errors += lease.errors;
+            calls += 1;
+            if calls % 7 == 0 {
+                machine = restored(&machine);
+            }
+            if lease.is_spent {
+                break;
+            }
+        }
+        assert_eq!((general, errors), (9_000, 1_000));
+        assert!(calls < 150, "{calls}");
+        let Answer::Leased(tomorrow) = machine.handle(Event::Lease(10), Timestamp(86_400_005)).answer else { panic!() };
+        assert!(tomorrow.general > 0);
+    }
+}

@@ -11,7 +11,7 @@ mod append;
 mod state;
 
 pub use append::{AppendReply, Batch, TailItem};
-pub use state::{Checkpoint, Stored};
+pub use state::{Checkpoint, Stored, decode_domain_view, encode_domain_view};
 
 use crate::counter::Counters;
 use crate::limits;

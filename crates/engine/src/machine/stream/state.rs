@@ -244,6 +244,13 @@ pub(super) fn encode_view(view: &DomainView, is_registered: bool) -> Vec<u8> {
     let mut out = Writer::new();
     out.u8(EVENT_VIEW);
     out.u8(u8::from(is_registered));
+    out.raw(&encode_domain_view(view));
+    out.into_bytes()
+}
+
+/// The domain's view as bytes: in event rows, in the domain's state row, and on the way between the two objects.
+pub fn encode_domain_view(view: &DomainView) -> Vec<u8> {
+    let mut out = Writer::new();
     out.uint(view.version);
     out.uint(view.revoked.len() as u64);
     for id in &view.revoked {
@@ -263,6 +270,29 @@ pub(super) fn encode_view(view: &DomainView, is_registered: bool) -> Vec<u8> {
         out.text(value);
     }
     out.into_bytes()
+}
+
+/// Reads what [`encode_domain_view`] wrote.
+///
+/// # Errors
+/// Damaged bytes.
+pub fn decode_domain_view(bytes: &[u8]) -> Result<DomainView, ReadError> {
+    read_view(&mut Reader::new(bytes))
+}
+
+fn read_view(input: &mut Reader<'_>) -> Result<DomainView, ReadError> {
+    let mut view = DomainView { version: input.uint()?, ..DomainView::default() };
+    for _ in 0..input.count()? {
+        view.revoked.push(input.text()?.to_owned());
+    }
+    if input.u8()? == 1 {
+        view.records_per_day = Some(input.uint()?);
+    }
+    view.is_watched = input.u8()? == 1;
+    for _ in 0..input.count()? {
+        view.overrides.push((input.text()?.to_owned(), input.text()?.to_owned()));
+    }
+    Ok(view)
 }
 
 /// The body of an event row: a wake that told gathered incidents.
@@ -295,18 +325,7 @@ pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timesta
     match input.u8()? {
         EVENT_VIEW => {
             machine.is_registered = input.u8()? == 1;
-            let mut view = DomainView { version: input.uint()?, ..DomainView::default() };
-            for _ in 0..input.count()? {
-                view.revoked.push(input.text()?.to_owned());
-            }
-            if input.u8()? == 1 {
-                view.records_per_day = Some(input.uint()?);
-            }
-            view.is_watched = input.u8()? == 1;
-            for _ in 0..input.count()? {
-                view.overrides.push((input.text()?.to_owned(), input.text()?.to_owned()));
-            }
-            machine.view = view;
+            machine.view = read_view(&mut input)?;
             if machine.lease.is_spent {
                 machine.lease = Lease::default();
             }
