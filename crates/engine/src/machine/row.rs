@@ -8,6 +8,7 @@
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::pattern::PatternId;
 use crate::record::Record;
+use crate::record_id::RecordId;
 use crate::segment;
 use crate::time::Timestamp;
 
@@ -211,20 +212,65 @@ fn write_batch(out: &mut Writer, batch: &BatchHead) {
         out.u64_fixed(key.fingerprint);
     }
     out.uint(u64::from(batch.rejected));
-    let receipt = &batch.receipt;
-    out.int(receipt.at.0);
-    for count in [receipt.accepted, receipt.duplicate, receipt.counted_only] {
-        out.uint(u64::from(count));
+    batch.receipt.write(out);
+}
+
+impl Receipt {
+    /// Appends the receipt: in heads, and on the way back to the edge.
+    pub fn write(&self, out: &mut Writer) {
+        let receipt = self;
+        out.int(receipt.at.0);
+        for count in [receipt.accepted, receipt.duplicate, receipt.counted_only] {
+            out.uint(u64::from(count));
+        }
+        out.uint(receipt.fates.len() as u64);
+        for &fate in &receipt.fates {
+            out.u8(fate as u8);
+        }
+        out.uint(receipt.places.len() as u64);
+        for place in &receipt.places {
+            out.uint(place.seq);
+            out.uint(u64::from(place.first));
+            out.uint(u64::from(place.count));
+        }
     }
-    out.uint(receipt.fates.len() as u64);
-    for &fate in &receipt.fates {
-        out.u8(fate as u8);
+
+    /// Reads what [`Receipt::write`] wrote.
+    ///
+    /// # Errors
+    /// Damaged bytes.
+    pub fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let mut receipt = Receipt {
+            at: Timestamp(input.int()?),
+            accepted: input.u32()?,
+            duplicate: input.u32()?,
+            counted_only: input.u32()?,
+            ..Receipt::default()
+        };
+        for _ in 0..input.count()? {
+            receipt.fates.push(Fate::from_code(input.u8()?)?);
+        }
+        for _ in 0..input.count()? {
+            receipt.places.push(Place { seq: input.uint()?, first: read_u16(input)?, count: read_u16(input)? });
+        }
+        Ok(receipt)
     }
-    out.uint(receipt.places.len() as u64);
-    for place in &receipt.places {
-        out.uint(place.seq);
-        out.uint(u64::from(place.first));
-        out.uint(u64::from(place.count));
+
+    /// The fate of the record at `index` of the batch.
+    pub fn fate(&self, index: usize) -> Fate {
+        if self.fates.is_empty() { Fate::Accepted } else { self.fates.get(index).copied().unwrap_or(Fate::Duplicate) }
+    }
+
+    /// Ids of the accepted records, in order.
+    pub fn ids(&self, object_tag: u32) -> impl Iterator<Item = RecordId> + '_ {
+        self.places.iter().flat_map(move |place| {
+            (0..place.count).map(move |offset| RecordId {
+                received_at: self.at,
+                object_tag,
+                seq: place.seq,
+                index: place.first.saturating_add(offset),
+            })
+        })
     }
 }
 
@@ -235,19 +281,7 @@ fn read_batch(input: &mut Reader<'_>) -> Result<BatchHead, ReadError> {
         _ => Some(BatchKey { hash: input.u64_fixed()?, fingerprint: input.u64_fixed()? }),
     };
     let rejected = input.u32()?;
-    let mut receipt = Receipt {
-        at: Timestamp(input.int()?),
-        accepted: input.u32()?,
-        duplicate: input.u32()?,
-        counted_only: input.u32()?,
-        ..Receipt::default()
-    };
-    for _ in 0..input.count()? {
-        receipt.fates.push(Fate::from_code(input.u8()?)?);
-    }
-    for _ in 0..input.count()? {
-        receipt.places.push(Place { seq: input.uint()?, first: read_u16(input)?, count: read_u16(input)? });
-    }
+    let receipt = Receipt::read(input)?;
     Ok(BatchHead { key, rejected, is_replay: flags >> 1 & 1 == 1, receipt })
 }
 

@@ -1,0 +1,292 @@
+//! Typed calls to the objects: binding, method and object name in one place, with a timeout and a typed error.
+//!
+//! A call that times out may or may not have been carried out; callers that must know use an idempotency key. After an
+//! exception a stub is broken, so each call takes a new one.
+
+use super::calls::{
+    AlertEntry, AppendAnswer, AppendCall, AuditView, CountsAnswer, CountsCall, CreateKeyCall, DirectoryAnswer,
+    DomainStatus, IncidentView, KeyView, PatternView, RecordCall, RegisterCall, SearchAnswer, SearchCall,
+    StatusAnswer, StreamAddress, TailCall,
+};
+use futures::future::{Either, select};
+use sapwood_engine::machine::stream::{DomainView, Lease, decode_domain_view, encode_domain_view};
+use sapwood_engine::time::Millis;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::pin::pin;
+use std::time::Duration;
+use worker::{Env, Headers, Method, Request, RequestInit, Response};
+
+/// Binding of the stream objects.
+const STREAM: &str = "STREAM";
+/// Binding of the domain objects.
+const DOMAIN: &str = "DOMAIN";
+/// Who caused a call that is audited.
+pub const ACTOR_HEADER: &str = "x-sapwood-actor";
+
+/// Why a call to an object failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// No answer in time. It may have been carried out.
+    Timeout,
+    /// The platform says that the object has more to do than it can: do not retry at once.
+    Overloaded,
+    /// The object or the way to it failed. It may have been carried out.
+    Failed(String),
+    /// The object refused: status and body.
+    Refused(u16, String),
+    /// The answer could not be read.
+    Unreadable(String),
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("the object did not answer in time"),
+            Self::Overloaded => f.write_str("the object is overloaded"),
+            Self::Failed(why) => write!(f, "the object failed: {why}"),
+            Self::Refused(status, why) => write!(f, "the object refused with {status}: {why}"),
+            Self::Unreadable(why) => write!(f, "the object's answer could not be read: {why}"),
+        }
+    }
+}
+
+/// Calls objects of this Worker.
+#[derive(Clone)]
+pub struct Stubs<'a> {
+    env: &'a Env,
+    timeout: Millis,
+}
+
+impl<'a> Stubs<'a> {
+    /// Calls through the bindings of `env`, each given `timeout`.
+    pub fn new(env: &'a Env, timeout: Millis) -> Self {
+        Self { env, timeout }
+    }
+
+    async fn send(&self, binding: &str, name: &str, request: Request) -> Result<Response, CallError> {
+        let failed = |error: worker::Error| classify(&error.to_string());
+        let namespace = self.env.durable_object(binding).map_err(failed)?;
+        let stub = namespace.get_by_name(name).map_err(failed)?;
+        let call = pin!(stub.fetch_with_request(request));
+        let timer = pin!(worker::Delay::from(Duration::from_millis(self.timeout.0.max(1) as u64)));
+        match select(call, timer).await {
+            Either::Left((answer, _)) => answer.map_err(failed),
+            Either::Right(_) => Err(CallError::Timeout),
+        }
+    }
+
+    async fn bytes(&self, binding: &str, name: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, CallError> {
+        let mut response = self.send(binding, name, post(path, body, None)?).await?;
+        let status = response.status_code();
+        let body = response.bytes().await.map_err(|error| classify(&error.to_string()))?;
+        if (200..300).contains(&status) {
+            Ok(body)
+        } else {
+            Err(CallError::Refused(status, String::from_utf8_lossy(&body).into_owned()))
+        }
+    }
+
+    async fn json<I: Serialize, O: DeserializeOwned>(
+        &self,
+        binding: &str,
+        name: &str,
+        path: &str,
+        input: &I,
+    ) -> Result<O, CallError> {
+        let body = serde_json::to_vec(input).map_err(|error| CallError::Unreadable(error.to_string()))?;
+        let answer = self.bytes(binding, name, path, &body).await?;
+        serde_json::from_slice(&answer).map_err(|error| CallError::Unreadable(error.to_string()))
+    }
+
+    async fn audited<I: Serialize, O: DeserializeOwned>(
+        &self,
+        domain: &str,
+        path: &str,
+        actor: &str,
+        input: &I,
+    ) -> Result<O, CallError> {
+        let body = serde_json::to_vec(input).map_err(|error| CallError::Unreadable(error.to_string()))?;
+        let mut response = self.send(DOMAIN, domain, post(path, &body, Some(actor))?).await?;
+        let status = response.status_code();
+        let body = response.bytes().await.map_err(|error| classify(&error.to_string()))?;
+        if !(200..300).contains(&status) {
+            return Err(CallError::Refused(status, String::from_utf8_lossy(&body).into_owned()));
+        }
+        serde_json::from_slice(&body).map_err(|error| CallError::Unreadable(error.to_string()))
+    }
+
+    /// Stores records.
+    pub async fn append(&self, call: &AppendCall) -> Result<AppendAnswer, CallError> {
+        let answer = self.bytes(STREAM, &call.address.name(), "/append", &call.encode()).await?;
+        AppendAnswer::decode(&answer).map_err(|error| CallError::Unreadable(error.to_string()))
+    }
+
+    /// One object's part of a search page.
+    pub async fn search(&self, to: &StreamAddress, call: &SearchCall) -> Result<SearchAnswer, CallError> {
+        self.json(STREAM, &to.name(), "/search", call).await
+    }
+
+    /// One record as it is shown; the newest if several have this foreign id.
+    pub async fn record(
+        &self,
+        to: &StreamAddress,
+        call: &RecordCall,
+    ) -> Result<Option<Box<serde_json::value::RawValue>>, CallError> {
+        self.json(STREAM, &to.name(), "/record", call).await
+    }
+
+    /// Counts over time.
+    pub async fn counts(&self, to: &StreamAddress, call: &CountsCall) -> Result<CountsAnswer, CallError> {
+        self.json(STREAM, &to.name(), "/counts", call).await
+    }
+
+    /// All patterns, most frequent first.
+    pub async fn patterns(&self, to: &StreamAddress) -> Result<Vec<PatternView>, CallError> {
+        self.json(STREAM, &to.name(), "/patterns", &()).await
+    }
+
+    /// All incidents, newest first.
+    pub async fn incidents(&self, to: &StreamAddress) -> Result<Vec<IncidentView>, CallError> {
+        self.json(STREAM, &to.name(), "/incidents", &()).await
+    }
+
+    /// What the object knows about itself.
+    pub async fn status(&self, to: &StreamAddress) -> Result<StatusAnswer, CallError> {
+        self.json(STREAM, &to.name(), "/status", &()).await
+    }
+
+    /// Tells a stream the domain's view.
+    pub async fn configure(&self, to: &StreamAddress, view: &DomainView) -> Result<(), CallError> {
+        self.bytes(STREAM, &to.name(), "/configure", &encode_domain_view(view)).await.map(|_| ())
+    }
+
+    /// Sends everything to D1 again.
+    pub async fn rebuild_d1(&self, to: &StreamAddress) -> Result<(), CallError> {
+        self.json(STREAM, &to.name(), "/rebuild-d1", &()).await
+    }
+
+    /// Registers a stream; `None` if the domain has no room for it.
+    pub async fn register(&self, call: &RegisterCall) -> Result<Option<DomainView>, CallError> {
+        let body = serde_json::to_vec(call).map_err(|error| CallError::Unreadable(error.to_string()))?;
+        match self.bytes(DOMAIN, &call.domain, "/register", &body).await {
+            Ok(view) => {
+                decode_domain_view(&view).map(Some).map_err(|error| CallError::Unreadable(error.to_string()))
+            }
+            Err(CallError::Refused(507, _)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks the domain for records: day, general, errors, is spent.
+    pub async fn lease(&self, domain: &str, wanted: u64) -> Result<Lease, CallError> {
+        let (day, general, errors, is_spent) = self.json(DOMAIN, domain, "/lease", &wanted).await?;
+        Ok(Lease { day, general, errors, is_spent })
+    }
+
+    /// Hands an alert to the domain object: its id and its JSON.
+    pub async fn alert(&self, domain: &str, id: &str, alert: &str) -> Result<(), CallError> {
+        self.json(DOMAIN, domain, "/alert", &(id, alert)).await
+    }
+
+    /// Hands records to the domain's live tail; `false` if nobody watches any more.
+    pub async fn tail(&self, domain: &str, call: &TailCall) -> Result<bool, CallError> {
+        self.json(DOMAIN, domain, "/tail-records", call).await
+    }
+
+    /// Opens a live tail: the upgrade request goes to the domain object as it is, with the checked filter.
+    pub async fn open_tail(&self, domain: &str, filter: &str) -> Result<Response, CallError> {
+        let failed = |error: worker::Error| CallError::Failed(error.to_string());
+        let headers = Headers::new();
+        headers.set("upgrade", "websocket").map_err(failed)?;
+        headers.set("x-sapwood-filter", filter).map_err(failed)?;
+        headers.set("x-sapwood-domain", domain).map_err(failed)?;
+        let mut init = RequestInit::new();
+        init.with_method(Method::Get).with_headers(headers);
+        let request = Request::new_with_init("https://object/tail", &init).map_err(failed)?;
+        self.send(DOMAIN, domain, request).await
+    }
+
+    /// The domain's components, revoked keys and configuration.
+    pub async fn directory(&self, domain: &str) -> Result<DirectoryAnswer, CallError> {
+        self.json(DOMAIN, domain, "/directory", &domain).await
+    }
+
+    /// How the domain's deliveries fare.
+    pub async fn domain_status(&self, domain: &str) -> Result<DomainStatus, CallError> {
+        self.json(DOMAIN, domain, "/status", &domain).await
+    }
+
+    /// Alerts sent and waiting, newest first.
+    pub async fn alerts(&self, domain: &str) -> Result<Vec<AlertEntry>, CallError> {
+        self.json(DOMAIN, domain, "/alerts", &domain).await
+    }
+
+    /// Makes a key known.
+    pub async fn create_key(&self, domain: &str, actor: &str, call: &CreateKeyCall) -> Result<KeyView, CallError> {
+        self.audited(domain, "/keys/create", actor, &(domain, call)).await
+    }
+
+    /// All keys.
+    pub async fn keys(&self, domain: &str) -> Result<Vec<KeyView>, CallError> {
+        self.json(DOMAIN, domain, "/keys", &domain).await
+    }
+
+    /// Revokes a key; `false` if there is none with this id.
+    pub async fn revoke_key(&self, domain: &str, actor: &str, id: &str) -> Result<bool, CallError> {
+        self.audited(domain, "/keys/revoke", actor, &(domain, id)).await
+    }
+
+    /// Replaces the domain's configuration, which the caller has checked.
+    pub async fn configure_domain(
+        &self,
+        domain: &str,
+        actor: &str,
+        overrides: &[(String, String)],
+    ) -> Result<u64, CallError> {
+        self.audited(domain, "/configure", actor, &(domain, overrides)).await
+    }
+
+    /// The audit log, newest first.
+    pub async fn audit(&self, domain: &str) -> Result<Vec<AuditView>, CallError> {
+        self.json(DOMAIN, domain, "/audit", &domain).await
+    }
+
+    /// Books an action that another object carries out.
+    pub async fn book(&self, domain: &str, actor: &str, action: &str, detail: &str) -> Result<(), CallError> {
+        self.audited(domain, "/audit/book", actor, &(domain, action, detail)).await
+    }
+}
+
+fn post(path: &str, body: &[u8], actor: Option<&str>) -> Result<Request, CallError> {
+    let failed = |error: worker::Error| CallError::Failed(error.to_string());
+    let mut init = RequestInit::new();
+    let array = worker::js_sys::Uint8Array::from(body);
+    init.with_method(Method::Post).with_body(Some(array.into()));
+    if let Some(actor) = actor {
+        let headers = Headers::new();
+        headers.set(ACTOR_HEADER, actor).map_err(failed)?;
+        init.with_headers(headers);
+    }
+    Request::new_with_init(&format!("https://object{path}"), &init).map_err(failed)
+}
+
+/// The platform tells overload only in words.
+fn classify(message: &str) -> CallError {
+    let is_overload = ["overloaded", "Too many requests", "queued for too long", "Too much data"]
+        .iter()
+        .any(|words| message.contains(words));
+    if is_overload { CallError::Overloaded } else { CallError::Failed(message.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overload_is_told_from_failure() {
+        assert_eq!(classify("Durable Object is overloaded. Too many requests queued."), CallError::Overloaded);
+        assert_eq!(classify("Network connection lost."), CallError::Failed("Network connection lost.".into()));
+    }
+}
