@@ -57,9 +57,8 @@ impl Object {
         for row in &effects.rows {
             assert!(self.disk.rows.insert(row.seq, row.clone()).is_none(), "a sequence is used once");
         }
-        for alert in &effects.alerts {
-            let due = Due { at: Timestamp(now), attempts: 0, order: self.disk.outbox.len() as u64 };
-            self.disk.outbox.insert(alert.id.clone(), due);
+        for (alert, due) in &effects.alerts {
+            self.disk.outbox.insert(alert.id.clone(), *due);
             self.alerts.push(alert.clone());
         }
         for id in &effects.delivered {

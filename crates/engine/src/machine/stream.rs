@@ -15,7 +15,7 @@ pub use state::{Checkpoint, Stored, decode_domain_view, encode_domain_view};
 
 use crate::counter::Counters;
 use crate::limits;
-use crate::machine::outbox::{Outbox, RetryPolicy};
+use crate::machine::outbox::{Due, Outbox, RetryPolicy};
 use crate::machine::row::{Row, RowKind};
 use crate::machine::sink::{Sink, SinkPolicy};
 use crate::machine::window::Window;
@@ -178,8 +178,8 @@ pub enum Event {
 pub struct Effects {
     /// Rows to append to the journal, in one commit with `alerts` and `sinks`.
     pub rows: Vec<Row>,
-    /// Alerts to put into the outbox, in the same commit.
-    pub alerts: Vec<Alert>,
+    /// Alerts to put into the outbox, in the same commit, and when each is due.
+    pub alerts: Vec<(Alert, Due)>,
     /// Outbox ids whose rows go.
     pub delivered: Vec<String>,
     /// Whether the rows of the sinks have to be written.
@@ -457,8 +457,8 @@ impl StreamMachine {
         for incident in &alert.incidents {
             self.miner.mark_alerted(incident.pattern);
         }
-        if self.outbox.add(&alert.id, now).is_some() {
-            effects.alerts.push(alert);
+        if let Some(due) = self.outbox.add(&alert.id, now) {
+            effects.alerts.push((alert, due));
         }
     }
 

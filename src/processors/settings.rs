@@ -1,0 +1,79 @@
+//! From the checked configuration and a domain's own values to what each machine is given.
+
+use sapwood_engine::config::{Config, Provenance, RawConfig, StorageMode};
+use sapwood_engine::machine::domain::DomainSettings;
+use sapwood_engine::machine::outbox::RetryPolicy;
+use sapwood_engine::machine::sink::SinkPolicy;
+use sapwood_engine::machine::stream::StreamSettings;
+use sapwood_engine::time::Millis;
+use sapwood_engine::triage::AlertPolicy;
+use std::rc::Rc;
+
+/// Name of the target that gets signed webhooks.
+pub const TARGET_WEBHOOK: &str = "webhook";
+/// Name of the target that gets Slack messages.
+pub const TARGET_SLACK: &str = "slack";
+
+/// The configuration with a domain's own values. They were checked when they were set; should a later build find them
+/// wrong, the service's values stand and the problem is reported.
+pub fn of_domain(config: &Rc<Config>, overrides: &[(String, String)]) -> Rc<Config> {
+    if overrides.is_empty() {
+        return Rc::clone(config);
+    }
+    let mut raw = RawConfig::new();
+    for (name, value) in overrides {
+        raw.say(name, value, Provenance::Domain);
+    }
+    match config.with_overrides(&raw) {
+        Ok(config) => Rc::new(config),
+        Err(problems) => {
+            crate::monitoring::report("DomainConfigRefused", &[("problems", &problems.len())]);
+            Rc::clone(config)
+        }
+    }
+}
+
+/// What a stream machine is given.
+pub fn stream(config: &Config) -> StreamSettings {
+    let breaker_failures = u32::try_from(config.breaker_failures()).unwrap_or(u32::MAX);
+    let count = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    let has_outside = config.storage_mode() != StorageMode::Local;
+    StreamSettings {
+        alerts: AlertPolicy {
+            is_enabled: config.alerts_enabled(),
+            lateness: config.lateness(),
+            cooldown: config.alert_cooldown(),
+            group_window: config.alert_group_window(),
+            burst_errors_min: count(config.critical_threshold()),
+            burst_factor: count(config.burst_factor()),
+        },
+        flush_interval: config.flush_interval(),
+        retention: Millis::from_hours(24 * i64::try_from(config.retention_days()).unwrap_or(i64::MAX / 24)),
+        key_window: config.idempotency_window(),
+        has_d1: has_outside,
+        has_data_service: has_outside && config.data_service_url().is_some(),
+        sinks: SinkPolicy {
+            retry: RetryPolicy { base: Millis::from_secs(1), cap: Millis::from_mins(5) },
+            breaker_failures,
+            breaker_open: config.breaker_open(),
+        },
+        retry: RetryPolicy { base: Millis::from_secs(1), cap: Millis::from_mins(5) },
+    }
+}
+
+/// What a domain machine is given.
+pub fn domain(config: &Config) -> DomainSettings {
+    let mut targets = Vec::new();
+    if config.webhook_url().is_some() {
+        targets.push(TARGET_WEBHOOK.to_owned());
+    }
+    if config.slack_webhook_url().is_some() {
+        targets.push(TARGET_SLACK.to_owned());
+    }
+    DomainSettings {
+        components_max: config.components_max(),
+        records_per_day: config.records_per_day(),
+        retry: RetryPolicy { base: config.webhook_retry_base(), cap: config.webhook_retry_max() },
+        targets,
+    }
+}

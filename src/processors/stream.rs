@@ -1,0 +1,305 @@
+//! The Durable Object of one component: feeds the stream machine and performs its effects.
+//!
+//! The machine lives in a cell while nothing goes wrong. It is taken out for each transition and put back only if all
+//! of the transition's writes were issued; if one fails, or the code panics on the way, the machine is gone and the next
+//! event restores it from storage. No borrow outlives a transition and no transition awaits.
+//!
+//! Writes of one transition are issued in one synchronous run, so SQLite commits them as one, and the runtime holds
+//! every answer until they are on disk (the output gate).
+
+mod append;
+mod flush;
+mod read;
+mod tail;
+
+use crate::config;
+use crate::monitoring::report;
+use crate::processors::calls::StreamAddress;
+use crate::processors::settings;
+use crate::storage::fault::Fault;
+use crate::storage::sql::Sql;
+use crate::storage::stream_rows::StreamRows;
+use append::Intake;
+use sapwood_engine::config::Config;
+use sapwood_engine::machine::stream::{Effects, Event, Identity, StreamMachine, decode_domain_view};
+use sapwood_engine::time::Timestamp;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use tail::TailBuffer;
+use worker::{DurableObject, Env, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage, durable_object};
+
+/// One component's object.
+#[durable_object]
+pub struct StreamObject {
+    inner: Rc<Inner>,
+}
+
+// The cells are emptied before code runs that may panic, and filled after it: see the module's story.
+impl std::panic::RefUnwindSafe for StreamObject {}
+
+/// What handlers, the committer and the alarm share.
+pub(crate) struct Inner {
+    state: State,
+    env: Env,
+    live: RefCell<Option<Live>>,
+    intake: Intake,
+    tail: TailBuffer,
+    /// The alarm that is set, as far as this instance knows.
+    armed_at: Cell<Option<Timestamp>>,
+    damaged_rows: Cell<u64>,
+    is_flushing: Cell<bool>,
+}
+
+/// A machine in memory, with its rows and the configuration it runs under.
+pub(crate) struct Live {
+    machine: StreamMachine,
+    rows: StreamRows,
+    config: Rc<Config>,
+}
+
+/// Reads the clock: once per event.
+fn now() -> Timestamp {
+    Timestamp(i64::try_from(worker::Date::now().as_millis()).unwrap_or(i64::MAX))
+}
+
+impl DurableObject for StreamObject {
+    fn new(state: State, env: Env) -> Self {
+        Self {
+            inner: Rc::new(Inner {
+                state,
+                env,
+                live: RefCell::new(None),
+                intake: Intake::default(),
+                tail: TailBuffer::default(),
+                armed_at: Cell::new(None),
+                damaged_rows: Cell::new(0),
+                is_flushing: Cell::new(false),
+            }),
+        }
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        // Always drained, whatever the answer: an undrained body breaks the answer.
+        let body = request.bytes().await?;
+        let path = request.path();
+        match Rc::clone(&self.inner).answer(&path, &body).await {
+            Ok(response) => Ok(response),
+            Err(fault) => {
+                report("StreamCallFailed", &[("path", &path), ("fault", &fault)]);
+                Response::error(fault.doing, 500)
+            }
+        }
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        // Never an error: the runtime gives up an alarm after six of them. What failed is in the machine's sinks and
+        // outbox with its own time to try again.
+        if let Err(fault) = Rc::clone(&self.inner).wake().await {
+            report("AlarmFailed", &[("fault", &fault)]);
+            self.inner.set_alarm(now().plus(sapwood_engine::time::Millis::from_secs(10)));
+        }
+        Response::empty()
+    }
+
+    // Live tails are the domain object's; a socket cannot reach here.
+    async fn websocket_message(&self, _socket: WebSocket, _message: WebSocketIncomingMessage) -> Result<()> {
+        Ok(())
+    }
+    async fn websocket_close(&self, _socket: WebSocket, _code: usize, _reason: String, _clean: bool) -> Result<()> {
+        Ok(())
+    }
+    async fn websocket_error(&self, _socket: WebSocket, _error: worker::Error) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Inner {
+    async fn answer(self: Rc<Self>, path: &str, body: &[u8]) -> std::result::Result<Response, Fault> {
+        match path {
+            "/append" => self.answer_append(body).await,
+            "/configure" => {
+                let view = decode_domain_view(body).map_err(|error| Fault::new("read the domain's view", error))?;
+                self.transition(Event::Configure(view), now())?;
+                empty()
+            }
+            "/rebuild-d1" => {
+                let hours = self.with_live(|live| live.rows.hours())?;
+                self.transition(Event::D1Lost(hours), now())?;
+                json(&())
+            }
+            #[cfg(feature = "fault-injection")]
+            "/panic" => panic!("asked to"),
+            _ => self.answer_read(path, body),
+        }
+    }
+
+    /// Handles an event and performs what has to be done in the same turn: rows, then the alarm.
+    fn transition(&self, event: Event, now: Timestamp) -> std::result::Result<Effects, Fault> {
+        let (effects, wake_at) = self.with_live(|live| {
+            let effects = live.machine.handle(event, now);
+            live.write(&effects)?;
+            Ok((effects, live.machine.wake_at()))
+        })?;
+        self.arm(wake_at);
+        Ok(effects)
+    }
+
+    /// Runs `work` on the machine. If it fails, or panics, the machine is forgotten.
+    fn with_live<T>(
+        &self,
+        work: impl FnOnce(&mut Live) -> std::result::Result<T, Fault>,
+    ) -> std::result::Result<T, Fault> {
+        let known = self.live.take();
+        let mut live = match known {
+            Some(live) => live,
+            None => self.load(None)?,
+        };
+        let result = work(&mut live)?;
+        self.live.replace(Some(live));
+        Ok(result)
+    }
+
+    /// Makes sure that the machine is in memory, for a call that says which object it means.
+    fn meet(&self, address: &StreamAddress) -> std::result::Result<(), Fault> {
+        let known = self.live.take();
+        let live = match known {
+            Some(live) => live,
+            None => self.load(Some(address))?,
+        };
+        let is_meant = live.machine.identity().component == address.component
+            && live.machine.identity().domain == address.domain
+            && live.machine.identity().shard == address.shard;
+        self.live.replace(Some(live));
+        if is_meant { Ok(()) } else { Err(Fault::new("meet", "a call for another object")) }
+    }
+
+    fn load(&self, address: Option<&StreamAddress>) -> std::result::Result<Live, Fault> {
+        let rows = StreamRows::open(Sql::new(&self.state.storage()))?;
+        let config = config::of(&self.env).map_err(|_| Fault::new("load", "the configuration has problems"))?;
+        let known = rows.identity()?;
+        let identity = match (known, address) {
+            (Some(identity), _) => identity,
+            (None, Some(address)) => {
+                let identity = Identity {
+                    domain: address.domain.clone(),
+                    component: address.component.clone(),
+                    shard: address.shard,
+                };
+                rows.set_identity(&identity)?;
+                identity
+            }
+            (None, None) => return Err(Fault::new("load", "nothing was ever stored here")),
+        };
+        let (machine, damaged) = restore(&rows, identity, &config)?;
+        if damaged > 0 {
+            self.damaged_rows.set(self.damaged_rows.get() + damaged);
+            report("RowsDamaged", &[("count", &damaged)]);
+        }
+        let mut live = Live { machine, rows, config };
+        live.apply_overrides();
+        Ok(live)
+    }
+
+    /// Sets the alarm if the machine wants an earlier one than is set.
+    fn arm(&self, wake_at: Option<Timestamp>) {
+        if let Some(at) = wake_at
+            && self.armed_at.get().is_none_or(|armed| at < armed)
+        {
+            self.set_alarm(at);
+        }
+    }
+
+    fn set_alarm(&self, at: Timestamp) {
+        let date = worker::js_sys::Date::new(&worker::wasm_bindgen::JsValue::from_f64(at.0.max(0) as f64));
+        // Not awaited: it is part of the transition's commit, and the output gate holds the answer for it.
+        match self.state.storage().as_raw().set_alarm(date, worker::wasm_bindgen::JsValue::NULL.into()) {
+            Ok(_promise) => self.armed_at.set(Some(at)),
+            Err(error) => report("AlarmNotSet", &[("error", &format!("{error:?}"))]),
+        }
+    }
+
+    async fn wake(self: Rc<Self>) -> std::result::Result<(), Fault> {
+        self.armed_at.set(None);
+        let effects = self.transition(Event::Wake, now())?;
+        self.arm_after_alarm()?;
+        Rc::clone(&self).perform_outside(effects).await?;
+        self.arm_after_alarm()
+    }
+
+    fn arm_after_alarm(&self) -> std::result::Result<(), Fault> {
+        let wake_at = self.with_live(|live| Ok(live.machine.wake_at()))?;
+        self.arm(wake_at);
+        Ok(())
+    }
+
+    fn stubs(&self, config: &Config) -> crate::processors::stubs::Stubs<'_> {
+        crate::processors::stubs::Stubs::new(&self.env, config.object_timeout())
+    }
+}
+
+impl Live {
+    /// Writes the rows of a transition, in the order that [`Effects`] states.
+    fn write(&mut self, effects: &Effects) -> std::result::Result<(), Fault> {
+        for row in &effects.rows {
+            self.rows.append(row)?;
+        }
+        for (alert, due) in &effects.alerts {
+            let view = sapwood_wire::convert_alert::alert_view(alert, self.machine.identity());
+            let body = serde_json::to_string(&view).map_err(|error| Fault::new("write an alert", error))?;
+            self.rows.add_alert(&alert.id, *due, &body)?;
+        }
+        for id in &effects.delivered {
+            self.rows.remove_alert(id)?;
+        }
+        if effects.sinks_changed {
+            self.rows.set_sinks(self.machine.d1().encode(), self.machine.data_service().encode())?;
+        }
+        if effects.checkpoint {
+            self.rows.checkpoint(self.machine.checkpoint())?;
+        }
+        Ok(())
+    }
+
+    /// Brings the settings in line with what the domain says.
+    fn apply_overrides(&mut self) {
+        let config = settings::of_domain(&self.config, &self.machine.view().overrides);
+        self.machine.set_settings(settings::stream(&config));
+        self.config = config;
+    }
+}
+
+/// A machine from its rows, with the number of rows that could not be read.
+fn restore(rows: &StreamRows, identity: Identity, config: &Config) -> std::result::Result<(StreamMachine, u64), Fault> {
+    let (stored, mut damaged) = rows.stored()?;
+    let settings = settings::stream(config);
+    let restored = StreamMachine::restore(identity.clone(), settings.clone(), stored);
+    let mut machine = match restored {
+        Ok(machine) => machine,
+        Err(error) => {
+            report("StateRebuilt", &[("error", &error)]);
+            let rollups = rows.rollups(Timestamp::MIN, Timestamp::MAX)?.into_iter().map(|(_, rollup)| rollup);
+            StreamMachine::rebuild(identity, settings, rows.stored()?.0, rollups)
+        }
+    };
+    rows.rows_after(machine.folded_seq(), |row| {
+        if let Err(error) = machine.replay(&row) {
+            damaged += 1;
+            report("RowUnreadable", &[("seq", &row.seq), ("error", &error)]);
+        }
+        true
+    })?;
+    Ok((machine, damaged))
+}
+
+fn json<T: serde::Serialize>(value: &T) -> std::result::Result<Response, Fault> {
+    let body = serde_json::to_vec(value).map_err(|error| Fault::new("write an answer", error))?;
+    bytes(body)
+}
+
+fn bytes(body: Vec<u8>) -> std::result::Result<Response, Fault> {
+    Response::from_bytes(body).map_err(|error| Fault::new("write an answer", error))
+}
+
+fn empty() -> std::result::Result<Response, Fault> {
+    bytes(Vec::new())
+}

@@ -1,0 +1,322 @@
+//! Reading one object: pages of records, one record, counts, patterns, incidents, and what it knows about itself.
+//!
+//! Nothing here changes state, so a row that cannot be read costs only itself: it is set aside, counted and reported.
+
+use super::{Inner, Live, json, now};
+use crate::processors::calls::{
+    CountsAnswer, CountsCall, ExemplarView, HitView, IncidentView, PatternView, RecordCall, SearchAnswer, SearchCall,
+    SinkView, StatusAnswer,
+};
+use crate::storage::fault::Fault;
+use sapwood_engine::counter::{HOUR, MINUTE, Rollup, SeriesKey, SeriesKind};
+use sapwood_engine::level::LevelClass;
+use sapwood_engine::machine::row::{self, Heads};
+use sapwood_engine::machine::sink::{Sink, SinkHealth};
+use sapwood_engine::pattern::{Exemplar, Pattern, PatternId};
+use sapwood_engine::query::{Hit, Order, Page, Position, RowSummary};
+use sapwood_engine::record::Record;
+use sapwood_engine::record_id::RecordId;
+use sapwood_engine::time::Timestamp;
+use sapwood_wire::record_view::{PatternRef, RecordView};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use worker::Response;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Records that one call opens at most; beyond that the answer says that it is not exact.
+const SCANNED_RECORDS_MAX: u64 = 1_000_000;
+
+impl Inner {
+    pub(super) fn answer_read(&self, path: &str, body: &[u8]) -> Result<Response, Fault> {
+        let damaged = std::cell::Cell::new(0u64);
+        let response = self.with_live(|live| match path {
+            "/search" => json(&live.search(&read::<SearchCall>(body)?, &damaged)?),
+            "/record" => json(&live.record(&read::<RecordCall>(body)?)?),
+            "/counts" => json(&live.counts(&read::<CountsCall>(body)?)?),
+            "/patterns" => json(&live.patterns()),
+            "/incidents" => json(&live.incidents(now())),
+            "/status" => json(&StatusAnswer {
+                append_calls: self.intake.calls.get(),
+                commits: self.intake.commits.get(),
+                damaged_rows: self.damaged_rows.get(),
+                ..live.status(now())
+            }),
+            _ => Err(Fault::new("route", "no such call")),
+        });
+        self.damaged_rows.set(self.damaged_rows.get() + damaged.get());
+        response
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+    serde_json::from_slice(body).map_err(|error| Fault::new("read a call", error))
+}
+
+impl Live {
+    fn search(&self, call: &SearchCall, damaged: &std::cell::Cell<u64>) -> Result<SearchAnswer, Fault> {
+        let query = &call.query;
+        let order = match query.order {
+            sapwood_wire::cursor::Order::Asc => Order::Ascending,
+            sapwood_wire::cursor::Order::Desc => Order::Descending,
+        };
+        let filter = query.to_filter();
+        let identity = self.machine.identity();
+        let after = query.cursor.as_ref().map(|cursor| cursor.position_for(&identity.component));
+        let mut page = Page::new(filter.clone(), order, after, query.limit as usize);
+        let mut summaries = self.rows.summaries(filter.from, filter.to)?;
+        if order == Order::Ascending {
+            summaries.reverse();
+        }
+        let (mut scanned, mut is_exact) = (0u64, true);
+        let mut damaged_here = 0u64;
+        for summary in summaries {
+            if !page.wants(&summary) {
+                continue;
+            }
+            scanned += u64::from(summary.count);
+            if scanned > SCANNED_RECORDS_MAX {
+                is_exact = false;
+                break;
+            }
+            match self.open_row(&summary)? {
+                Some((records, heads)) => offer_row(&mut page, &summary, records, &heads),
+                None => damaged_here += 1,
+            }
+            page.trim();
+        }
+        damaged.set(damaged_here);
+        let (hits, total) = page.finish();
+        let hits = hits.iter().map(|hit| self.hit_view(hit)).collect::<Result<_, _>>()?;
+        Ok(SearchAnswer { hits, total, is_exact: is_exact && damaged_here == 0, damaged_rows: damaged_here })
+    }
+
+    /// The records of a row; `None` if it is damaged or has gone meanwhile.
+    fn open_row(&self, summary: &RowSummary) -> Result<Option<(Vec<Record>, Heads)>, Fault> {
+        let Some(row) = self.rows.row(summary.seq)? else { return Ok(None) };
+        match (row::records(&row.body), Heads::decode(&row.heads)) {
+            (Ok(records), Ok(heads)) => Ok(Some((records, heads))),
+            (Err(error), _) | (_, Err(error)) => {
+                crate::monitoring::report("RowUnreadable", &[("seq", &summary.seq), ("error", &error)]);
+                Ok(None)
+            }
+        }
+    }
+
+    fn hit_view(&self, hit: &Hit) -> Result<HitView, Fault> {
+        let Position { timestamp, seq, index } = hit.position;
+        let record = self.show(&hit.record, seq, index, hit.received_at, hit.pattern)?;
+        Ok(HitView { timestamp_ms: timestamp.0, seq, index, record })
+    }
+
+    /// A record as it is shown.
+    pub(super) fn show(
+        &self,
+        record: &Record,
+        seq: u64,
+        index: u16,
+        received_at: Timestamp,
+        pattern: PatternId,
+    ) -> Result<Box<RawValue>, Fault> {
+        let id = match &record.id {
+            Some(id) => id.clone(),
+            None => self.machine.record_id(received_at, seq, index).to_string(),
+        };
+        let identity = self.machine.identity();
+        let pattern_id = pattern.to_string();
+        let template = self.machine.miner().pattern(pattern).map(|pattern| pattern.template.as_str());
+        let view = RecordView {
+            record,
+            id: &id,
+            domain: &identity.domain,
+            component: &identity.component,
+            received_at_ms: received_at.0,
+            pattern: Some(PatternRef { id: &pattern_id, template }),
+        };
+        let mut out = Vec::with_capacity(512);
+        view.write_json(&mut out);
+        let text = String::from_utf8(out).map_err(|error| Fault::new("show a record", error))?;
+        RawValue::from_string(text).map_err(|error| Fault::new("show a record", error))
+    }
+
+    fn record(&self, call: &RecordCall) -> Result<Option<Box<RawValue>>, Fault> {
+        match call {
+            RecordCall::Ours { seq, index, received_at } => {
+                let Some(row) = self.rows.row(*seq)?.filter(|row| row.at.0 == *received_at) else { return Ok(None) };
+                let Some((records, heads)) = self.open_row(&RowSummary::from(&row))? else { return Ok(None) };
+                let found = records.get(usize::from(*index));
+                found
+                    .map(|record| self.show(record, *seq, *index, row.at, heads.pattern_at(usize::from(*index))))
+                    .transpose()
+            }
+            RecordCall::Foreign(id) => self.foreign_record(id),
+        }
+    }
+
+    /// Looks for the caller's id in the heads of the rows, newest first, and opens only the row that has it.
+    fn foreign_record(&self, id: &str) -> Result<Option<Box<RawValue>>, Fault> {
+        let hash = xxh3_64(id.as_bytes());
+        let mut found = None;
+        self.rows.heads(|seq, heads| {
+            let place = Heads::decode(&heads).ok().and_then(|heads| {
+                heads.foreign_ids.iter().rev().find(|(_, known)| *known == hash).map(|(index, _)| *index)
+            });
+            found = place.map(|index| (seq, index));
+            found.is_none()
+        })?;
+        let Some((seq, index)) = found else { return Ok(None) };
+        let Some(row) = self.rows.row(seq)? else { return Ok(None) };
+        let Some((records, heads)) = self.open_row(&RowSummary::from(&row))? else { return Ok(None) };
+        match records.get(usize::from(index)).filter(|record| record.id.as_deref() == Some(id)) {
+            None => Ok(None),
+            Some(record) => self.show(record, seq, index, row.at, heads.pattern_at(usize::from(index))).map(Some),
+        }
+    }
+
+    fn counts(&self, call: &CountsCall) -> Result<CountsAnswer, Fault> {
+        let (from, to) = (Timestamp(call.from_ms), Timestamp(call.to_ms));
+        let bucket_ms = call.bucket_ms.max(MINUTE.0);
+        let mut answer = CountsAnswer::default();
+        let mut add = |minute: Timestamp, key: &SeriesKey, count: u64| {
+            if minute < from || minute >= to {
+                return;
+            }
+            let kind = answer.totals.entry(key.kind.word().to_owned()).or_default();
+            *kind.entry(key.key.clone()).or_insert(0) += count;
+            if key.kind == SeriesKind::Level {
+                let bucket = answer.levels_over_time.entry(minute.0.div_euclid(bucket_ms) * bucket_ms).or_default();
+                *bucket.entry(key.key.clone()).or_insert(0) += count;
+            }
+        };
+        for (hour, rollup) in self.rows.rollups(from.floor_to(HOUR), to)? {
+            for_each_minute(hour, &rollup, &mut add);
+        }
+        for (minute, key, count) in self.machine.counters().pending_between(from.floor_to(MINUTE), to) {
+            add(minute, &key, count);
+        }
+        Ok(answer)
+    }
+
+    fn patterns(&self) -> Vec<PatternView> {
+        let tag = self.machine.identity().tag();
+        let mut patterns: Vec<_> =
+            self.machine.miner().patterns().map(|pattern| pattern_view(pattern, tag)).collect();
+        patterns.sort_by(|left, right| right.count.cmp(&left.count).then_with(|| left.id.cmp(&right.id)));
+        patterns
+    }
+
+    fn incidents(&self, now: Timestamp) -> Vec<IncidentView> {
+        let policy = self.machine.settings().alerts;
+        let view = |incident: &sapwood_engine::triage::Incident| IncidentView {
+            id: incident.id.clone(),
+            kind: incident.kind.word().to_owned(),
+            status: if incident.is_over(now, &policy) { "resolved" } else { "open" }.to_owned(),
+            pattern_id: incident.pattern.to_string(),
+            template: self.machine.miner().pattern(incident.pattern).map(|pattern| pattern.template.clone()),
+            level: incident.level.class().word().to_owned(),
+            count: incident.count,
+            seen: incident.seen,
+            expected: incident.expected_milli as f64 / 1_000.0,
+            opened_at_ms: incident.opened_at.0,
+            first_seen_ms: incident.first_seen.0,
+            last_seen_ms: incident.last_seen.0,
+            was_told: incident.was_told,
+        };
+        let mut incidents: Vec<_> = self.machine.incidents().all().map(view).collect();
+        incidents.reverse();
+        incidents
+    }
+
+    fn status(&self, now: Timestamp) -> StatusAnswer {
+        let machine = &self.machine;
+        let outcomes = machine.outcomes();
+        let by_level = machine.counters().by_level();
+        let levels = LevelClass::ALL.into_iter().zip(by_level).filter(|(_, count)| *count > 0);
+        let last_seen = machine.miner().patterns().map(|pattern| pattern.last_seen.0).max();
+        let (keys, ids, _) = machine.pressure();
+        let settings = machine.settings();
+        StatusAnswer {
+            component: machine.identity().component.clone(),
+            shard: machine.identity().shard,
+            accepted: outcomes.accepted,
+            duplicate: outcomes.duplicate,
+            counted_only: outcomes.counted_only,
+            rejected: outcomes.rejected,
+            levels: levels.map(|(class, count)| (class.word().to_owned(), count)).collect(),
+            patterns: machine.miner().len() as u64,
+            last_seen_ms: last_seen,
+            incidents_open: machine.incidents().open_at(now, &settings.alerts).count() as u64,
+            alerts_waiting: machine.outbox().len() as u64,
+            last_seq: machine.last_seq(),
+            folded_seq: machine.folded_seq(),
+            database_bytes: self.rows.sql().database_bytes(),
+            rows_written: self.rows.sql().rows_written(),
+            keys_crowded_out: keys + ids,
+            d1: self.sink_view(machine.d1(), settings.has_d1, now),
+            data_service: self.sink_view(machine.data_service(), settings.has_data_service, now),
+            ..StatusAnswer::default()
+        }
+    }
+
+    fn sink_view(&self, sink: &Sink, is_on: bool, now: Timestamp) -> SinkView {
+        let state = match sink.health(now, &self.machine.settings().sinks) {
+            _ if !is_on => "off",
+            SinkHealth::Closed => "closed",
+            SinkHealth::Retrying => "retrying",
+            SinkHealth::Open => "open",
+            SinkHealth::Stopped => "stopped",
+        };
+        SinkView {
+            state: state.to_owned(),
+            rows_behind: if is_on { self.machine.last_seq().saturating_sub(sink.cursor) } else { 0 },
+            delivered: sink.delivered,
+            undeliverable: sink.undeliverable,
+            last_error: sink.last_error.clone(),
+        }
+    }
+}
+
+fn offer_row(page: &mut Page, summary: &RowSummary, records: Vec<Record>, heads: &Heads) {
+    for (index, record) in records.into_iter().enumerate() {
+        let position = Position { timestamp: record.timestamp, seq: summary.seq, index: index as u16 };
+        page.offer(record, position, summary.at, heads.pattern_at(index));
+    }
+}
+
+fn for_each_minute(hour: Timestamp, rollup: &Rollup, add: &mut impl FnMut(Timestamp, &SeriesKey, u64)) {
+    for (key, minutes) in rollup.series() {
+        for (&minute, &count) in minutes {
+            add(Timestamp(hour.0 + i64::from(minute) * MINUTE.0), key, count);
+        }
+    }
+}
+
+/// A pattern as it is shown; `tag` makes the ids of its exemplars.
+pub(super) fn pattern_view(pattern: &Pattern, tag: u32) -> PatternView {
+    let exemplar = |exemplar: &Exemplar| ExemplarView {
+        id: RecordId {
+            received_at: exemplar.received_at,
+            object_tag: tag,
+            seq: exemplar.seq,
+            index: exemplar.index,
+        }
+        .to_string(),
+        timestamp_ms: exemplar.timestamp.0,
+        level: exemplar.level.class().word().to_owned(),
+        message: exemplar.message.clone(),
+    };
+    let levels = LevelClass::ALL.into_iter().zip(pattern.levels).filter(|(_, count)| *count > 0);
+    PatternView {
+        id: pattern.id.to_string(),
+        template: pattern.template.clone(),
+        count: pattern.count,
+        first_seen_ms: pattern.first_seen.0,
+        last_seen_ms: pattern.last_seen.0,
+        levels: levels.map(|(class, count)| (class.word().to_owned(), count)).collect::<BTreeMap<_, _>>(),
+        endpoints: pattern.endpoints.clone(),
+        environments: pattern.environments.clone(),
+        releases: pattern.releases.clone(),
+        exemplars: pattern.exemplars.iter().chain(&pattern.last).map(exemplar).collect(),
+        was_alerted: pattern.was_alerted,
+    }
+}

@@ -1,0 +1,272 @@
+//! Rows of a stream object: the journal, the checkpoint, the outbox. Written and read whole; what they mean is the
+//! engine's business.
+
+use super::fault::Fault;
+use super::sql::{Columns, Sql, int, text, time, uint};
+use sapwood_engine::counter::Rollup;
+use sapwood_engine::machine::outbox::Due;
+use sapwood_engine::machine::row::{Row, RowKind};
+use sapwood_engine::machine::stream::{Checkpoint, Identity, Stored};
+use sapwood_engine::machine::window::Page;
+use sapwood_engine::pattern::Pattern;
+use sapwood_engine::query::RowSummary;
+use sapwood_engine::time::Timestamp;
+use worker::SqlStorageValue as Value;
+
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/stream/0001_init.sql")];
+const PAGE_KEYS: i64 = 0;
+const PAGE_IDS: i64 = 1;
+
+/// Rows of one stream object.
+pub struct StreamRows {
+    sql: Sql,
+}
+
+impl StreamRows {
+    /// The rows in `sql`, with the schema brought up to date.
+    pub fn open(sql: Sql) -> Result<Self, Fault> {
+        sql.migrate(MIGRATIONS)?;
+        Ok(Self { sql })
+    }
+
+    /// SQLite beneath, for its figures.
+    pub fn sql(&self) -> &Sql {
+        &self.sql
+    }
+
+    /// Which object this is, persisted at first contact: an alarm does not always know its object's name.
+    pub fn identity(&self) -> Result<Option<Identity>, Fault> {
+        let Some(bytes) = self.sql.meta("identity")? else { return Ok(None) };
+        let name = String::from_utf8_lossy(&bytes).into_owned();
+        let mut parts = name.split('|').map(str::to_owned);
+        let (domain, component) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let shard = parts.next().and_then(|shard| shard.parse().ok()).unwrap_or(0);
+        Ok(Some(Identity { domain, component, shard }))
+    }
+
+    /// Writes which object this is.
+    pub fn set_identity(&self, identity: &Identity) -> Result<(), Fault> {
+        let name = format!("{}|{}|{}", identity.domain, identity.component, identity.shard);
+        self.sql.set_meta("identity", name.into_bytes())
+    }
+
+    /// Appends a row to the journal.
+    pub fn append(&self, row: &Row) -> Result<(), Fault> {
+        let values = vec![
+            uint(row.seq),
+            time(row.at),
+            int(row.kind.code().into()),
+            time(row.time_min),
+            time(row.time_max),
+            int(row.count.into()),
+            int(row.levels.into()),
+            Value::Blob(row.heads.clone()),
+            Value::Blob(row.body.clone()),
+        ];
+        self.sql.run("append to the journal", "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    }
+
+    /// Whole rows with `seq > after`, oldest first, until `visit` has enough.
+    pub fn rows_after(&self, after: u64, mut visit: impl FnMut(Row) -> bool) -> Result<(), Fault> {
+        let query = "SELECT seq, at, kind, time_min, time_max, count, levels, heads, body FROM journal \
+                     WHERE seq > ? ORDER BY seq";
+        self.sql.each("read the journal", query, vec![uint(after)], |columns| read_row(columns).is_none_or(&mut visit))
+    }
+
+    /// One whole row.
+    pub fn row(&self, seq: u64) -> Result<Option<Row>, Fault> {
+        let query = "SELECT seq, at, kind, time_min, time_max, count, levels, heads, body FROM journal WHERE seq = ?";
+        let mut found = None;
+        self.sql.each("read a row", query, vec![uint(seq)], |columns| {
+            found = read_row(columns);
+            false
+        })?;
+        Ok(found)
+    }
+
+    /// Summaries of the rows that hold accepted records in a span of event time, newest row first.
+    pub fn summaries(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> Result<Vec<RowSummary>, Fault> {
+        let query = "SELECT seq, at, time_min, time_max, count, levels FROM journal \
+                     WHERE kind = 0 AND count > 0 AND time_max >= ? AND time_min < ? ORDER BY seq DESC";
+        let values = vec![time(from.unwrap_or(Timestamp::MIN)), time(to.unwrap_or(Timestamp::MAX))];
+        self.sql.all("read summaries", query, values, |columns| RowSummary {
+            seq: columns.uint(),
+            at: Timestamp(columns.int()),
+            time_min: Timestamp(columns.int()),
+            time_max: Timestamp(columns.int()),
+            count: columns.int() as u32,
+            levels: columns.int() as u8,
+        })
+    }
+
+    /// Heads of the rows with accepted records, newest first, until `visit` has enough.
+    pub fn heads(&self, mut visit: impl FnMut(u64, Vec<u8>) -> bool) -> Result<(), Fault> {
+        let query = "SELECT seq, heads FROM journal WHERE kind = 0 AND count > 0 ORDER BY seq DESC";
+        self.sql.each("read heads", query, vec![], |mut columns| {
+            let seq = columns.uint();
+            visit(seq, columns.blob())
+        })
+    }
+
+    /// Writes a checkpoint.
+    pub fn checkpoint(&self, checkpoint: Checkpoint) -> Result<(), Fault> {
+        let doing = "write the checkpoint";
+        for (id, body) in checkpoint.patterns {
+            let statement = "INSERT INTO pattern VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body";
+            self.sql.run(doing, statement, vec![text(id.to_string()), Value::Blob(body)])?;
+        }
+        for id in checkpoint.patterns_gone {
+            self.sql.run(doing, "DELETE FROM pattern WHERE id = ?", vec![text(id.to_string())])?;
+        }
+        for (hour, delta) in checkpoint.hours {
+            // A damaged hour is started anew rather than keeping the object from writing at all.
+            let mut rollup = self.rollup(hour)?.unwrap_or_default();
+            rollup.merge(&delta);
+            let statement = "INSERT INTO rollup VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET body = excluded.body";
+            self.sql.run(doing, statement, vec![time(hour), Value::Blob(rollup.encode())])?;
+        }
+        self.write_pages(PAGE_KEYS, checkpoint.key_pages, checkpoint.key_pages_gone)?;
+        self.write_pages(PAGE_IDS, checkpoint.id_pages, checkpoint.id_pages_gone)?;
+        self.sql.set_meta("state", checkpoint.state)?;
+        self.sql.set_meta_number("folded", checkpoint.folded)
+    }
+
+    fn write_pages(&self, kind: i64, pages: Vec<Page>, gone: std::ops::Range<u64>) -> Result<(), Fault> {
+        for page in pages {
+            let statement =
+                "INSERT INTO page VALUES (?, ?, ?) ON CONFLICT (kind, number) DO UPDATE SET body = excluded.body";
+            let values = vec![int(kind), uint(page.number), Value::Blob(page.body)];
+            self.sql.run("write a page", statement, values)?;
+        }
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let statement = "DELETE FROM page WHERE kind = ? AND number >= ? AND number < ?";
+        self.sql.run("delete pages", statement, vec![int(kind), uint(gone.start), uint(gone.end)])
+    }
+
+    /// One stored hour; `None` if it is not there or cannot be read.
+    pub fn rollup(&self, hour: Timestamp) -> Result<Option<Rollup>, Fault> {
+        let query = "SELECT body FROM rollup WHERE hour = ?";
+        let body = self.sql.all("read a rollup", query, vec![time(hour)], Columns::blob)?.into_iter().next();
+        Ok(body.and_then(|body| Rollup::decode(&body).ok()))
+    }
+
+    /// Stored hours in a span, in order. Damaged ones are left out.
+    pub fn rollups(&self, from: Timestamp, to: Timestamp) -> Result<Vec<(Timestamp, Rollup)>, Fault> {
+        let query = "SELECT hour, body FROM rollup WHERE hour >= ? AND hour < ? ORDER BY hour";
+        let rows = self.sql.all("read rollups", query, vec![time(from), time(to)], |columns| {
+            (Timestamp(columns.int()), columns.blob())
+        })?;
+        Ok(rows.into_iter().filter_map(|(hour, body)| Some((hour, Rollup::decode(&body).ok()?))).collect())
+    }
+
+    /// Everything that restores a machine, and the number of rows that could not be read.
+    pub fn stored(&self) -> Result<(Stored, u64), Fault> {
+        let mut damaged = 0;
+        let mut patterns = Vec::new();
+        for body in self.sql.all("read patterns", "SELECT body FROM pattern", vec![], Columns::blob)? {
+            match Pattern::decode(&body) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(_) => damaged += 1,
+            }
+        }
+        let outbox = self.sql.all(
+            "read the outbox",
+            "SELECT id, due, attempts, ord FROM outbox",
+            vec![],
+            |columns| {
+                let id = columns.text();
+                let at = Timestamp(columns.int());
+                (id, Due { at, attempts: columns.int() as u32, order: columns.uint() })
+            },
+        )?;
+        let stored = Stored {
+            folded: self.sql.meta_number("folded")?.unwrap_or(0),
+            state: self.sql.meta("state")?,
+            patterns,
+            key_pages: self.pages(PAGE_KEYS)?,
+            id_pages: self.pages(PAGE_IDS)?,
+            outbox,
+            d1: self.sql.meta("sink_d1")?,
+            data_service: self.sql.meta("sink_data_service")?,
+        };
+        Ok((stored, damaged))
+    }
+
+    fn pages(&self, kind: i64) -> Result<Vec<Page>, Fault> {
+        let query = "SELECT number, body FROM page WHERE kind = ? ORDER BY number";
+        self.sql.all("read pages", query, vec![int(kind)], |columns| Page { number: columns.uint(), body: columns.blob() })
+    }
+
+    /// Writes the rows of the sinks.
+    pub fn set_sinks(&self, d1: Vec<u8>, data_service: Vec<u8>) -> Result<(), Fault> {
+        self.sql.set_meta("sink_d1", d1)?;
+        self.sql.set_meta("sink_data_service", data_service)
+    }
+
+    /// The epoch of the D1 that this object last wrote to.
+    pub fn d1_epoch(&self) -> Result<Option<String>, Fault> {
+        Ok(self.sql.meta("d1_epoch")?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Remembers the epoch of D1.
+    pub fn set_d1_epoch(&self, epoch: &str) -> Result<(), Fault> {
+        self.sql.set_meta("d1_epoch", epoch.as_bytes().to_vec())
+    }
+
+    /// Puts an alert into the outbox.
+    pub fn add_alert(&self, id: &str, due: Due, body: &str) -> Result<(), Fault> {
+        let values = vec![text(id), time(due.at), int(due.attempts.into()), uint(due.order), text(body)];
+        self.sql.run("write the outbox", "INSERT OR IGNORE INTO outbox VALUES (?, ?, ?, ?, ?)", values)
+    }
+
+    /// The JSON of an alert in the outbox.
+    pub fn alert(&self, id: &str) -> Result<Option<String>, Fault> {
+        let query = "SELECT body FROM outbox WHERE id = ?";
+        Ok(self.sql.all("read the outbox", query, vec![text(id)], Columns::text)?.into_iter().next())
+    }
+
+    /// Takes an alert out of the outbox.
+    pub fn remove_alert(&self, id: &str) -> Result<(), Fault> {
+        self.sql.run("delete from the outbox", "DELETE FROM outbox WHERE id = ?", vec![text(id)])
+    }
+
+    /// Removes rows that are older than `from` by event time and by receive time and whose sequence is at most
+    /// `seq_max`, at most `room` of them; returns how many.
+    pub fn retain(&self, from: Timestamp, received_before: Timestamp, seq_max: u64, room: u32) -> Result<u64, Fault> {
+        let query = "SELECT seq FROM journal WHERE seq <= ? AND time_max < ? AND at < ? ORDER BY seq LIMIT ?";
+        let values = vec![uint(seq_max), time(from), time(received_before), int(room.into())];
+        let seqs = self.sql.all("find expired rows", query, values, Columns::uint)?;
+        for &seq in &seqs {
+            self.sql.run("delete expired rows", "DELETE FROM journal WHERE seq = ?", vec![uint(seq)])?;
+        }
+        Ok(seqs.len() as u64)
+    }
+
+    /// The event time or, if later, the receive time of the row that expires first.
+    pub fn oldest(&self) -> Result<Option<Timestamp>, Fault> {
+        let query = "SELECT min(max(time_max, at)) FROM journal";
+        let rows = self.sql.all("read the oldest row", query, vec![], Columns::optional_int)?;
+        Ok(rows.into_iter().flatten().next().map(Timestamp))
+    }
+
+    /// Hours for which counts are stored.
+    pub fn hours(&self) -> Result<Vec<Timestamp>, Fault> {
+        self.sql.all("read hours", "SELECT hour FROM rollup", vec![], |columns| Timestamp(columns.int()))
+    }
+}
+
+fn read_row(mut columns: Columns) -> Option<Row> {
+    Some(Row {
+        seq: columns.uint(),
+        at: Timestamp(columns.int()),
+        kind: RowKind::from_code(columns.int() as u8)?,
+        time_min: Timestamp(columns.int()),
+        time_max: Timestamp(columns.int()),
+        count: columns.int() as u32,
+        levels: columns.int() as u8,
+        heads: columns.blob(),
+        body: columns.blob(),
+    })
+}
