@@ -84,7 +84,8 @@ fn named(text: &Text<'_>, start: usize, end: usize) -> Option<Section> {
 
 /// The frame that a trimmed line prints, if it prints one.
 fn frame(line: &str) -> Option<Place<'_>> {
-    let rest = line.strip_prefix("at ")?;
+    // `<---` closes a member of an aggregate.
+    let rest = line.strip_prefix("at ")?.trim_end_matches("<---");
     let (name, rest) = rest.split_once('(')?;
     let function = name.trim_end();
     // The arguments end at the last bracket before the place; types of arguments may have brackets themselves.

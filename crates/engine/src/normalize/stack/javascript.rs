@@ -20,9 +20,9 @@ const RUNTIME_SCHEMES: [&str; 10] = [
     "moz-extension:",
     "safari-web-extension:",
 ];
-/// Modules of Node before it gave them a scheme: printed as bare names, `events.js:160:13`.
+/// Engines' own files with bare names: Node's before it gave them a scheme (`events.js:160:13`), Hermes's polyfills.
 const BARE_RUNTIME_FILES: [&str; 6] =
-    ["events.js", "module.js", "net.js", "timers.js", "bootstrap_node.js", "[native code]"];
+    ["events.js", "module.js", "net.js", "timers.js", "bootstrap_node.js", "InternalBytecode.js"];
 
 pub(super) fn read(text: &Text<'_>) -> Trace {
     let mut trace = Trace::default();
@@ -121,8 +121,9 @@ fn location_in_file(text: &str) -> Option<Place<'_>> {
         return Some(Place { file: Some(file), in_app: true, ..Place::default() });
     }
     let (file, line, column) = place(text)?;
-    let is_file =
-        file.contains(['/', '\\', '.']) && file.bytes().any(|byte| byte.is_ascii_alphabetic()) || file == "<anonymous>";
+    let is_path = file.contains(['/', '\\', '.']) && file.bytes().any(|byte| byte.is_ascii_alphabetic());
+    let is_module = RUNTIME_SCHEMES.iter().any(|scheme| file.starts_with(scheme));
+    let is_file = is_path || is_module || file == "<anonymous>";
     is_file.then_some(Place { function: None, file: Some(file), line: Some(line), column, in_app: is_in_app(file) })
 }
 

@@ -105,8 +105,8 @@ fn exception_above<'a>(text: &Text<'a>, until: usize, not_before: usize) -> Exce
     for index in (not_before.max(until.saturating_sub(LINES_ABOVE_MAX))..until).rev() {
         let Some(line) = text.line(index) else { break };
         let next = line.unindented().after_prefix("Next ");
-        if let Some(heading) = line.after_mark("Uncaught ").or(next).and_then(heading::beginning) {
-            return told(text, heading, until, next.is_some());
+        if let Some(announced) = line.after_mark("Uncaught ").or(next) {
+            return announced_by_runtime(text, announced, until, next.is_some());
         }
         if let Some(object) = line.after_mark(OBJECT_MARK) {
             return told_by_formatter(text, object, until);
@@ -114,8 +114,25 @@ fn exception_above<'a>(text: &Text<'a>, until: usize, not_before: usize) -> Exce
         if let Some(heading) = heading::within(line, Naming::Plain) {
             return told(text, heading, until, false);
         }
+        // A name of one's own choice is believed when the place of the throw ends the message.
+        if let Some(heading) = heading::beginning(line) {
+            let exception = told(text, heading, until, false);
+            if exception.thrown.is_some() {
+                return exception;
+            }
+        }
     }
     Exception::default()
+}
+
+/// After `Uncaught` or `Next` any name is an exception's; without a message it is followed by the place alone.
+fn announced_by_runtime<'a>(text: &Text<'a>, announced: Line<'a>, until: usize, is_next: bool) -> Exception<'a> {
+    if let Some(heading) = heading::beginning(announced) {
+        return told(text, heading, until, is_next);
+    }
+    let (kind, at) = announced.text.split_once(" in ").unwrap_or((announced.text, ""));
+    let kind = (!kind.is_empty() && !kind.contains(char::is_whitespace)).then_some(kind);
+    Exception { kind, message: None, thrown: place(at.trim()), is_next }
 }
 
 /// `Name: message in /app/Cart.php:3`, the message perhaps of several lines.

@@ -85,10 +85,10 @@ fn section_above(text: &Text<'_>, first_frame: usize) -> Section {
     if let Some((kind, message)) = bracketed {
         return Section::of(Some(kind), Some(message));
     }
-    match heading::above(text, first_frame, Naming::Plain) {
-        Some((_, heading)) => Section::of(Some(heading.kind), text.between(heading.message_at, first_frame)),
-        None => Section::default(),
-    }
+    let heading = heading::above(text, first_frame, Naming::Plain);
+    heading.map_or_else(Section::default, |(at, heading)| {
+        Section::of(Some(heading.kind), text.between(heading.message_at, at + 1))
+    })
 }
 
 fn is_in_app(file: &str) -> bool {
