@@ -120,10 +120,13 @@ pub fn split_message(message: &str) -> Option<usize> {
     text.line(trace.first_line?).map(|line| line.start)
 }
 
+/// Looks at every line of a text and takes what one language prints.
+type Reader = fn(&Text<'_>) -> Trace;
+
 /// The reading that saw most frames. On a tie the earlier in this order is the more specific grammar: a backtrace of
 /// Rust has lines that V8 might have printed, and not the other way round.
 fn best_reading(text: &Text<'_>) -> Option<(Language, Trace)> {
-    let readings: [(Language, fn(&Text<'_>) -> Trace); 8] = [
+    let readers: [(Language, Reader); 8] = [
         (Language::Rust, rust::read),
         (Language::Python, python::read),
         (Language::Java, jvm::read),
@@ -134,7 +137,7 @@ fn best_reading(text: &Text<'_>) -> Option<(Language, Trace)> {
         (Language::JavaScript, javascript::read),
     ];
     let mut best: Option<(Language, Trace)> = None;
-    for (language, read) in readings {
+    for (language, read) in readers {
         let trace = read(text);
         if trace.frames_seen > best.as_ref().map_or(0, |(_, best)| best.frames_seen) {
             best = Some((language, trace));

@@ -3,10 +3,12 @@
 //! A name is believed by its form: a last word that ends as exceptions' names do (`...Error`, `...Exception`), or,
 //! where the language qualifies its types, a qualified name. No list of exceptions is kept.
 
-use super::text::{Line, Text};
+use super::text::{Line, Text, cut};
 
 /// How far above the first frame the heading is looked for: assertion messages print whole diffs in between.
 pub(super) const LINES_ABOVE_MAX: usize = 48;
+/// Bytes of a code between a name and its colon: a bound on the search for its closing bracket.
+const CODE_BYTES_MAX: usize = 64;
 /// How names of exceptions end, in the languages that name them.
 const ENDINGS: [&str; 8] = ["Error", "Exception", "Throwable", "Failure", "Warning", "Fault", "Interrupt", "Exit"];
 
@@ -80,7 +82,7 @@ pub(super) fn beginning(line: Line<'_>) -> Option<Heading<'_>> {
     // `Error [ERR_ASSERTION]: ...` and `System.Net.Sockets.SocketException (111): ...` carry a code before the colon.
     for (open, close) in [(" [", ']'), (" (", ')')] {
         if rest.text.starts_with(open)
-            && let Some(end) = rest.text.find(close)
+            && let Some(end) = cut(rest.text, CODE_BYTES_MAX).find(close)
             && rest.text.get(end + 1..).is_some_and(|after| after.is_empty() || after.starts_with(':'))
         {
             rest = rest.after(end + 1);
