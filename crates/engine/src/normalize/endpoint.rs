@@ -130,14 +130,20 @@ fn without_query(path: &str) -> &str {
             ':' if before == '/' => is_parameter = true,
             '{' | '[' | '<' | '(' => depth += 1,
             '}' | ']' | '>' | ')' => depth = depth.saturating_sub(1),
-            '?' if depth > 0 || (is_parameter && path.get(at + 1..).is_some_and(|rest| rest.starts_with('/'))) => {}
             // A bracket that is never closed holds nothing back.
+            '?' if depth > 0 && is_closed(path.get(at + 1..).unwrap_or_default()) => {}
+            '?' if is_parameter && path.get(at + 1..).is_some_and(|rest| rest.starts_with('/')) => {}
             '?' | '#' => return path.get(..at).unwrap_or_default(),
             _ => {}
         }
         before = letter;
     }
     path
+}
+
+/// Whether a bracket is closed before the segment ends.
+fn is_closed(rest: &str) -> bool {
+    rest.split('/').next().is_some_and(|segment| segment.contains(['}', ']', '>', ')']))
 }
 
 /// Segments with slashes before them, as many as the limits allow.
@@ -331,6 +337,7 @@ mod tests {
         check("https://user@api.example.com:8443/users/1/?a=b#c", "/users/{id}");
         check("https://example.com", "/");
         check("https://example.com?x=1", "/");
+        check("/search(a?q=1/2", "/search(a");
         check("api.example.com/users/1", "/users/{id}");
         check("localhost:3000/users", "/users");
         check("users/1", "/users/{id}");
