@@ -4,7 +4,7 @@
 
 use super::notes::Notes;
 use crate::limits::FUTURE_MS_MAX;
-use crate::parse::timestamp::{self, ReadTime};
+use crate::parse::timestamp;
 use crate::record::{Defect, RawTimestamp};
 use crate::time::{Millis, Timestamp};
 use crate::value::Value;
@@ -15,48 +15,46 @@ const TEXT_BYTES_MAX: usize = 64;
 /// The event time of a record received at `now`. A text that cannot be read stays visible as attribute `timestamp`.
 pub(crate) fn read(sent: RawTimestamp, now: Timestamp, notes: &mut Notes) -> Timestamp {
     let read = match sent {
-        RawTimestamp::Absent => {
-            notes.defect(Defect::TimestampAbsent);
-            return now;
-        }
+        RawTimestamp::Absent => return absent(now, notes),
         RawTimestamp::Int(number) => Some(timestamp::from_int(number)),
-        RawTimestamp::Float(number) => number.is_finite().then(|| timestamp::from_float(number)),
-        RawTimestamp::Text(text) => match read_text(text.trim(), now) {
-            Some(read) => Some(read),
-            None if text.trim().is_empty() => {
-                notes.defect(Defect::TimestampAbsent);
-                return now;
-            }
-            None => {
-                notes.aside.push(("timestamp".to_string(), Value::Text(text)));
-                None
-            }
-        },
+        RawTimestamp::Float(number) => timestamp::from_float(number),
+        RawTimestamp::Text(text) if text.trim().is_empty() => return absent(now, notes),
+        RawTimestamp::Text(text) => read_text(text, now, notes),
     };
     let Some(read) = read else {
         notes.defect(Defect::TimestampUnreadable);
         return now;
     };
-    if read.zone_assumed {
-        notes.defect(Defect::ZoneAssumed);
-    }
-    if read.timestamp > now.plus(Millis(FUTURE_MS_MAX)) {
+    if read > now.plus(Millis(FUTURE_MS_MAX)) {
         notes.defect(Defect::TimestampFuture);
         return now;
     }
-    if read.timestamp <= Timestamp::MIN {
+    // The readers clamp, so the edge itself stands for everything beyond it.
+    if read <= Timestamp::MIN {
         notes.defect(Defect::TimestampOutOfRange);
     }
-    read.timestamp.clamped()
+    read.clamped()
 }
 
-fn read_text(text: &str, now: Timestamp) -> Option<ReadTime> {
-    if text.len() > TEXT_BYTES_MAX {
-        return None;
+fn absent(now: Timestamp, notes: &mut Notes) -> Timestamp {
+    notes.defect(Defect::TimestampAbsent);
+    now
+}
+
+fn read_text(text: String, now: Timestamp, notes: &mut Notes) -> Option<Timestamp> {
+    let read = if text.len() <= TEXT_BYTES_MAX { timestamp::read(&text, now) } else { None };
+    match read {
+        Some(read) => {
+            if read.zone_assumed {
+                notes.defect(Defect::ZoneAssumed);
+            }
+            Some(read.timestamp)
+        }
+        None => {
+            notes.aside.push(("timestamp".to_string(), Value::Text(text)));
+            None
+        }
     }
-    timestamp::read(text, now)
-        .or_else(|| text.parse().ok().map(timestamp::from_int))
-        .or_else(|| text.parse().ok().filter(|number: &f64| number.is_finite()).map(timestamp::from_float))
 }
 
 #[cfg(test)]
@@ -79,6 +77,7 @@ mod tests {
         check(RawTimestamp::Text("2025-11-20T10:00:00.000Z".into()), NOW.0, &[]);
         check(RawTimestamp::Text(" 1700000000123 ".into()), 1_700_000_000_123, &[]);
         check(RawTimestamp::Text("1700000000.5".into()), 1_700_000_000_500, &[]);
+        check(RawTimestamp::Text("2025-11-20 10:00:00".into()), NOW.0, &[Defect::ZoneAssumed]);
         check(RawTimestamp::Text("0001-01-02T00:00:00Z".into()), -62_135_510_400_000, &[]);
     }
 
