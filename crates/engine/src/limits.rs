@@ -11,6 +11,10 @@ pub const FIELD_BYTES_MAX: usize = 2 * 1024;
 pub const ATTRIBUTE_BYTES_MAX: usize = 16 * 1024;
 /// Attributes of a record, counted over all depths.
 pub const ATTRIBUTES_MAX: usize = 512;
+/// Bytes of all attributes of a record, names and texts: a whole record stays far below the 2 MB that a row may have.
+pub const ATTRIBUTES_BYTES_MAX: usize = 128 * 1024;
+/// Bytes of an attribute's name.
+pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 256;
 /// Depth of nested attributes.
 pub const ATTRIBUTE_DEPTH_MAX: usize = 16;
 /// Frames kept of a stack trace.

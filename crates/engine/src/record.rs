@@ -281,8 +281,8 @@ impl TriageLevel {
 pub struct Triage {
     /// How urgent.
     pub level: TriageLevel,
-    /// Suggested actions, such as `alert_dba`.
-    pub actions: Vec<String>,
+    /// Suggested actions, such as `alert_dba`; always words of [`crate::triage::record::ACTIONS`].
+    pub actions: Vec<&'static str>,
 }
 
 /// Kinds of secret that redaction removes.

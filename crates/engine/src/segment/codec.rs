@@ -8,6 +8,7 @@ use crate::level::Level;
 use crate::limits;
 use crate::record::{Defect, ErrorType, Frame, Record, Redaction, RedactionKind, Source, Triage, TriageLevel};
 use crate::time::Timestamp;
+use crate::triage::record::action;
 use crate::value::{Fields, Value};
 
 /// The optional text fields, in the order of their bits.
@@ -115,7 +116,7 @@ pub(super) fn write(out: &mut Writer, record: &Record, previous: i64) {
         write_fields(out, &record.attributes);
     }
     if !record.triage.actions.is_empty() {
-        write_texts(out, record.triage.actions.iter().map(AsRef::as_ref), record.triage.actions.len());
+        write_texts(out, record.triage.actions.iter().copied(), record.triage.actions.len());
     }
     if !record.defects.is_empty() {
         out.uint(record.defects.len() as u64);
@@ -238,7 +239,8 @@ pub(super) fn read(input: &mut Reader<'_>, previous: i64) -> Result<Record, Read
         record.attributes = read_fields(input, 0)?;
     }
     if has(BIT_ACTIONS) {
-        record.triage.actions = read_texts(input)?.into_iter().map(Into::into).collect();
+        // An action that this build does not know was suggested by another one: it is left out, not an error.
+        record.triage.actions = read_texts(input)?.iter().filter_map(|word| action(word)).collect();
     }
     if has(BIT_DEFECTS) {
         for _ in 0..input.count()? {

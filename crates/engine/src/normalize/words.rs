@@ -1,0 +1,398 @@
+//! The words of a text, found once per record and shared by every rule that reads words.
+//!
+//! A word is a maximal run of letters, digits and non-ASCII characters, split again where camel case says so
+//! (`HTTPServer` is `http`, `server`). Rules compare whole words, so `author` is not `auth` and `build` is not `ui`.
+//! Three things are not prose and give no words: paths (`/var/lib/auth`), the path part of URLs, and long runs that
+//! mix letters and digits (ids, hashes, base64), which would otherwise contain every short word there is. The host of
+//! a URL is read apart, because it often names the environment.
+//!
+//! A word is a number of 128 bits: its first fifteen bytes in lower case and its length. Comparing, hashing and
+//! looking up need no memory. Only the first [`WORDS_BYTES_MAX`] bytes and [`WORDS_MAX`] words are read: what a message
+//! is about stands at its beginning, and cost per record stays bounded.
+
+use super::vocabulary::{self, Meaning};
+
+/// Bytes of a text that are read for words.
+pub const WORDS_BYTES_MAX: usize = 4096;
+/// Words of a text that are kept.
+pub const WORDS_MAX: usize = 512;
+
+/// Runs of at least this length that contain a digit are ids; runs longer than [`RUN_BYTES_MAX`] are, anyway.
+const ID_BYTES_MIN: usize = 16;
+const RUN_BYTES_MAX: usize = 48;
+
+/// One word: fifteen lower-case bytes and the length, comparable as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word(u128);
+
+impl Word {
+    /// The word with this text. Longer words than fifteen bytes keep their beginning and their length.
+    pub const fn of(text: &str) -> Self {
+        Self::of_bytes(text.as_bytes())
+    }
+
+    const fn of_bytes(mut text: &[u8]) -> Self {
+        let length = if text.len() > 255 { 255 } else { text.len() };
+        let mut bytes = [0u8; 16];
+        let (mut letters, last) = bytes.split_at_mut(15);
+        while let (Some((byte, text_rest)), Some((slot, letters_rest))) =
+            (text.split_first(), letters.split_first_mut())
+        {
+            *slot = byte.to_ascii_lowercase();
+            text = text_rest;
+            letters = letters_rest;
+        }
+        if let Some(slot) = last.first_mut() {
+            *slot = length as u8;
+        }
+        Self(u128::from_le_bytes(bytes))
+    }
+
+    /// The word as a number, for tables.
+    pub(crate) const fn key(self) -> u128 {
+        self.0
+    }
+
+    /// The value, if the word is a decimal number of at most nine digits.
+    pub fn number(self) -> Option<u32> {
+        let bytes = self.0.to_le_bytes();
+        let length = usize::from(*bytes.last()?);
+        if !(1..=9).contains(&length) {
+            return None;
+        }
+        bytes
+            .get(..length)?
+            .iter()
+            .try_fold(0u32, |sum, &byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')))
+    }
+}
+
+/// A word of a text with what the vocabulary says of it. A phrase gives its meaning to its first word and takes the
+/// meanings of the others away.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    word: Word,
+    meaning: Meaning,
+}
+
+/// The words of one text.
+#[derive(Clone, Debug, Default)]
+pub struct Words {
+    entries: Vec<Entry>,
+    /// What the words and phrases mean, together.
+    pub(crate) meaning: Meaning,
+    /// What the host names of URLs mean, together.
+    pub(crate) host: Meaning,
+}
+
+impl Words {
+    /// The words of `text`. `escaped` says that line breaks were written as `\n` in it, so that a backslash and what
+    /// follows is not the beginning of a word.
+    pub fn of(text: &str, escaped: bool) -> Self {
+        let head = text.get(..text.floor_char_boundary(WORDS_BYTES_MAX)).unwrap_or_default();
+        let mut words = Self { entries: Vec::with_capacity((head.len() / 5 + 4).min(WORDS_MAX)), ..Self::default() };
+        let mut scan = Scan { bytes: head.as_bytes(), at: 0, escaped };
+        while let Some(piece) = scan.next_piece() {
+            match piece {
+                Piece::Host(host) => words.host = words.host | meaning_of_host(host),
+                Piece::Run(run) => split_run(run, &mut |word| words.push(word)),
+            }
+            if words.entries.len() >= WORDS_MAX {
+                break;
+            }
+        }
+        words.apply_phrases();
+        words
+    }
+
+    fn push(&mut self, word: Word) {
+        if self.entries.len() < WORDS_MAX {
+            self.entries.push(Entry { word, meaning: vocabulary::meaning(word) });
+        }
+    }
+
+    /// Replaces the meanings of words by those of the phrases they form, and sums all up.
+    fn apply_phrases(&mut self) {
+        let mut at = 0;
+        let mut voided = false;
+        while let Some(entry) = self.entries.get(at).copied() {
+            let phrase = if entry.meaning.has(Meaning::LEAD) { self.phrase_at(at, entry.word) } else { None };
+            let (length, said) = phrase.unwrap_or((1, entry.meaning));
+            let meaning = if voided { said.without(Meaning::VOIDABLE) } else { said };
+            for (offset, entry) in self.entries.iter_mut().skip(at).take(length).enumerate() {
+                entry.meaning = if offset == 0 { meaning } else { Meaning::NONE };
+            }
+            // What takes back a claim reaches over it: `no unhandled exceptions`.
+            voided = meaning.has(Meaning::VOIDS) || meaning != said;
+            at += length;
+        }
+        self.meaning = self.entries.iter().fold(Meaning::NONE, |sum, entry| sum | entry.meaning);
+    }
+
+    fn phrase_at(&self, at: usize, first: Word) -> Option<(usize, Meaning)> {
+        vocabulary::phrases_from(first).find_map(|phrase| {
+            let words = phrase.words();
+            self.has_at(at, words).then_some((words.len(), phrase.meaning))
+        })
+    }
+
+    fn has_at(&self, at: usize, words: &[Word]) -> bool {
+        words.iter().enumerate().all(|(offset, word)| self.word(at + offset) == Some(*word))
+    }
+
+    /// The word at `index`.
+    pub(crate) fn word(&self, index: usize) -> Option<Word> {
+        self.entries.get(index).map(|entry| entry.word)
+    }
+
+    /// All words, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Word> + '_ {
+        self.entries.iter().map(|entry| entry.word)
+    }
+
+    /// Whether the words of `phrase`, separated by spaces, follow one another somewhere.
+    pub fn has(&self, phrase: &str) -> bool {
+        let words: Vec<Word> = phrase.split(' ').map(Word::of).collect();
+        (0..self.entries.len()).any(|at| self.has_at(at, &words))
+    }
+
+    /// Whether one of these words, separated by spaces, occurs.
+    pub fn has_any(&self, words: &str) -> bool {
+        words.split(' ').map(Word::of).any(|word| self.iter().any(|other| other == word))
+    }
+
+    /// Whether a word meaning `one` and a word meaning `other` stand at most `distance` words apart, in any order; a
+    /// phrase that means both counts.
+    pub(crate) fn near(&self, one: Meaning, other: Meaning, distance: usize) -> bool {
+        self.meaning.has(one)
+            && self.meaning.has(other)
+            && self.within(distance, |entry| entry.meaning.has(one), |entry| entry.meaning.has(other))
+    }
+
+    /// Whether one of the words of each list, separated by spaces, stand at most `distance` words apart.
+    pub(crate) fn has_near(&self, one: &str, other: &str, distance: usize) -> bool {
+        let list = |words: &str| words.split(' ').map(Word::of).collect::<Vec<_>>();
+        let (ones, others) = (list(one), list(other));
+        self.within(distance, |entry| ones.contains(&entry.word), |entry| others.contains(&entry.word))
+    }
+
+    fn within(&self, distance: usize, one: impl Fn(&Entry) -> bool, other: impl Fn(&Entry) -> bool) -> bool {
+        self.entries.iter().enumerate().filter(|(_, entry)| one(entry)).any(|(at, _)| {
+            let around = self.entries.iter().take(at + distance + 1).skip(at.saturating_sub(distance));
+            around.into_iter().any(&other)
+        })
+    }
+}
+
+/// What the words of a short text (an endpoint, a component's name) mean, together. Slashes only separate here.
+pub(crate) fn meaning_of(text: &str) -> Meaning {
+    let mut sum = Meaning::NONE;
+    for run in text.as_bytes().split(|&byte| !is_word_byte(byte)).take(WORDS_MAX) {
+        split_run(run, &mut |word| sum = sum | vocabulary::meaning(word));
+    }
+    sum
+}
+
+fn meaning_of_host(host: &[u8]) -> Meaning {
+    if host.starts_with(b"127.") || host.starts_with(b"[::1]") {
+        return Meaning::DEVELOPMENT;
+    }
+    let mut sum = Meaning::NONE;
+    for label in host.split(|byte| !byte.is_ascii_alphanumeric()) {
+        sum = sum | vocabulary::meaning(Word::of_bytes(label));
+    }
+    sum
+}
+
+/// A stretch of text that the rules look at.
+enum Piece<'a> {
+    /// A run of word characters.
+    Run(&'a [u8]),
+    /// The host of a URL, perhaps with a user and a port.
+    Host(&'a [u8]),
+}
+
+/// Walks over a text and leaves out what is not prose.
+struct Scan<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    escaped: bool,
+}
+
+impl<'a> Scan<'a> {
+    fn next_piece(&mut self) -> Option<Piece<'a>> {
+        loop {
+            let rest = self.bytes.get(self.at..)?;
+            match rest {
+                [] => return None,
+                [b':', b'/', b'/', ..] => return Some(self.host(rest)),
+                [b'/', ..] if self.starts_a_path() => self.at += token_len(rest),
+                [b'\\', ..] if self.escaped => self.at += escape_len(rest),
+                [byte, ..] if is_word_byte(*byte) => {
+                    let length = run_len(rest);
+                    // A separator of several bytes stands here: see `run_len`.
+                    self.at += if length > 0 { length } else { separator_len(*byte) };
+                    let run = rest.get(..length).unwrap_or_default();
+                    if !run.is_empty() && !is_web_scheme(run, rest.get(length..).unwrap_or_default()) {
+                        return Some(Piece::Run(run));
+                    }
+                }
+                _ => self.at += 1,
+            }
+        }
+    }
+
+    /// A slash begins a path unless a word ends right before it: `/var` and `=/var` do, `HTTP/1.1` and `and/or` do not.
+    fn starts_a_path(&self) -> bool {
+        let before = self.at.checked_sub(1).and_then(|at| self.bytes.get(at));
+        before.is_none_or(|&byte| !is_word_byte(byte) && byte != b')')
+    }
+
+    fn host(&mut self, rest: &'a [u8]) -> Piece<'a> {
+        let length = token_len(rest);
+        self.at += length;
+        let after = rest.get(3..length).unwrap_or_default();
+        let end = after.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(after.len());
+        Piece::Host(after.get(..end).unwrap_or_default())
+    }
+}
+
+/// The length of the path or URL that `bytes` starts with: up to white space, a quote, a bracket or a comma.
+fn token_len(bytes: &[u8]) -> usize {
+    let ends = |byte: &u8| matches!(byte, b' ' | b'"' | b'\'' | b'`' | b'<' | b'>' | b'(' | b')' | b',' | b';' | b'|');
+    bytes.iter().position(ends).unwrap_or(bytes.len()).max(1)
+}
+
+/// The length of an escape as text hygiene writes it: `\n`, `\x1b`, `\u{2028}`.
+fn escape_len(bytes: &[u8]) -> usize {
+    match bytes {
+        [_, b'n' | b'r', ..] => 2,
+        [_, b'x', ..] => 4,
+        [_, b'u', b'{', ..] => 8,
+        _ => 1,
+    }
+}
+
+fn is_web_scheme(run: &[u8], after: &[u8]) -> bool {
+    after.starts_with(b"://")
+        && [b"http".as_slice(), b"https", b"ws", b"wss"].iter().any(|s| run.eq_ignore_ascii_case(s))
+}
+
+fn run_len(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        // General punctuation (dashes, quotes, the ellipsis) and the no-break space separate words as well.
+        let next = bytes.get(at + 1);
+        if !is_word_byte(byte) || (byte == 0xe2 && next == Some(&0x80)) || (byte == 0xc2 && next == Some(&0xa0)) {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+/// The length of a separator that begins with a byte of a word: U+2000 to U+203F take three bytes, U+00A0 two.
+const fn separator_len(first: u8) -> usize {
+    if first == 0xe2 { 3 } else { 2 }
+}
+
+const fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80
+}
+
+/// Hands out the words of a run, split at camel case. Ids stay whole: they are words that no rule knows.
+fn split_run(run: &[u8], each: &mut impl FnMut(Word)) {
+    let is_id = run.len() > RUN_BYTES_MAX || (run.len() >= ID_BYTES_MIN && run.iter().any(u8::is_ascii_digit));
+    let mut start = 0;
+    if !is_id {
+        for at in 1..run.len() {
+            if is_camel_break(run, at) {
+                each(Word::of_bytes(run.get(start..at).unwrap_or_default()));
+                start = at;
+            }
+        }
+    }
+    if start < run.len() {
+        each(Word::of_bytes(run.get(start..).unwrap_or_default()));
+    }
+}
+
+/// Whether a new word begins at `at`: `fooBar` before `B`, `HTTPServer` before `S`, but `APIs` is one word.
+fn is_camel_break(run: &[u8], at: usize) -> bool {
+    let byte = |index: usize| run.get(index).copied().unwrap_or_default();
+    let (before, here, after) = (byte(at.wrapping_sub(1)), byte(at), byte(at + 1));
+    if !here.is_ascii_uppercase() {
+        return false;
+    }
+    let plural = after == b's' && !byte(at + 2).is_ascii_lowercase();
+    before.is_ascii_lowercase()
+        || before.is_ascii_digit()
+        || (before.is_ascii_uppercase() && after.is_ascii_lowercase() && !plural)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let words = Words::of(text, false);
+        let expected: Vec<Word> = expected.split_whitespace().map(Word::of).collect();
+        assert_eq!(words.iter().collect::<Vec<_>>(), expected, "{text}");
+    }
+
+    #[test]
+    fn words_end_where_people_see_them_end() {
+        check("Connection to db-01 failed: timeout=30s", "connection to db 01 failed timeout 30s");
+        check(
+            "user_id authService HTTPServer parseURLs OAuth2Client",
+            "user id auth service http server parse urls o auth2 client",
+        );
+        check("APIs buildUI e2e 5XX", "apis build ui e2e 5 xx");
+        check("naïve 数据库 it’s failed—retrying…done a\u{a0}b", "naïve 数据库 it s failed retrying done a b");
+        check("", "");
+    }
+
+    #[test]
+    fn paths_urls_and_ids_are_not_prose() {
+        check("read /var/lib/auth/db.sql now", "read now");
+        check("file=/etc/auth.conf, next", "file next");
+        check("GET /auth/login HTTP/1.1", "get http 1 1");
+        check("see https://auth.example.com/login?x=1 for and/or", "see for and or");
+        check("open postgres://db.example/x", "open postgres");
+        check("id dGhpcyBpcyBEYiBVaSBBcGk5 done", "id dGhpcyBpcyBEYiBVaSBBcGk5 done");
+    }
+
+    #[test]
+    fn an_escaped_line_break_is_not_part_of_a_word() {
+        let words = Words::of("first\\nerror\\x1b\\u{2028}auth", true);
+        assert_eq!(words.iter().collect::<Vec<_>>(), [Word::of("first"), Word::of("error"), Word::of("auth")]);
+        check("C:\\new\\dev", "c new dev");
+    }
+
+    #[test]
+    fn a_word_knows_its_number() {
+        assert_eq!(Word::of("404").number(), Some(404));
+        for other in ["", "4o4", "1234567890", "é"] {
+            assert_eq!(Word::of(other).number(), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn words_that_share_fifteen_bytes_differ_by_length() {
+        assert_ne!(Word::of("internationalis"), Word::of("internationalisation"));
+        assert_eq!(Word::of("ABC"), Word::of("abc"));
+    }
+
+    #[test]
+    fn cost_is_bounded() {
+        let words = Words::of(&"a ".repeat(10_000), false);
+        assert_eq!(words.iter().count(), WORDS_MAX);
+        assert!(Words::of(&"é".repeat(5_000), false).iter().count() == 1);
+    }
+
+    #[test]
+    fn phrases_and_words_can_be_asked_for() {
+        let words = Words::of("Brute force attempt", false);
+        assert!(words.has("brute force") && !words.has("force brute") && words.has_any("x attempt"));
+    }
+}
