@@ -69,17 +69,19 @@ pub(crate) fn read_common<'a>(body: &'a str, reference: Timestamp) -> Option<Par
 
 /// The text before and after the bracket that opens a time written `10/Oct/2000`.
 fn split_at_time(body: &str) -> Option<(&str, &str)> {
-    let open = body
-        .bytes()
-        .enumerate()
-        .take(TIME_OFFSET_MAX)
-        .filter(|(_, byte)| *byte == b'[')
-        .map(|(at, _)| at)
-        .find(|at| {
-            let date: Vec<u8> = body.bytes().skip(at + 1).take(4).collect();
-            matches!(date.as_slice(), [day, _, b'/', month] if day.is_ascii_digit() && month.is_ascii_uppercase())
-                || matches!(date.as_slice(), [day, b'/', month, _] if day.is_ascii_digit() && month.is_ascii_uppercase())
-        })?;
+    let bytes = body.as_bytes();
+    let mut open = 0;
+    loop {
+        open += bytes.get(open..TIME_OFFSET_MAX.min(bytes.len()))?.iter().position(|byte| *byte == b'[')?;
+        let is_date = match bytes.get(open + 1..open + 5) {
+            Some([day, b'/', month, _] | [day, _, b'/', month]) => day.is_ascii_digit() && month.is_ascii_uppercase(),
+            _ => false,
+        };
+        if is_date {
+            break;
+        }
+        open += 1;
+    }
     Some((body.get(..open)?, body.get(open + 1..)?))
 }
 

@@ -34,12 +34,21 @@ struct Clock {
     has_fraction: bool,
 }
 
+/// One way to read a date.
+type ReadDate = for<'a> fn(&mut Scan<'a>) -> Option<Date>;
+
 /// A date and a time at the cursor.
 pub(crate) fn date_time(scan: &mut Scan<'_>, reference: Timestamp) -> Option<ReadTime> {
-    weekday(scan);
+    let starts_with_name = scan.peek(0).is_some_and(|byte| byte.is_ascii_alphabetic());
+    if starts_with_name {
+        weekday(scan);
+    }
     let start = *scan;
+    let by_name: [ReadDate; 1] = [month_name_first];
+    let by_number: [ReadDate; 5] = [year_first, day_month_name, numeric_year_last, compact, month_day];
+    let starts_with_digit = start.peek(0).is_some_and(|byte| byte.is_ascii_digit());
     // The first reading whose date, separator, time and calendar all agree wins.
-    for read_date in [year_first, day_month_name, month_name_first, numeric_year_last, compact, month_day] {
+    for read_date in if starts_with_digit { by_number.as_slice() } else { by_name.as_slice() } {
         let mut attempt = start;
         if let Some(date) = read_date(&mut attempt)
             && let Some(found) = complete(&mut attempt, date, reference)
@@ -98,11 +107,7 @@ fn complete(scan: &mut Scan<'_>, date: Date, reference: Timestamp) -> Option<Rea
         Some(year) => instant(NaiveDate::from_ymd_opt(year, date.month, date.day)?, clock.millis, offset_minutes),
         None => latest(date, clock.millis, offset_minutes, reference)?,
     };
-    Some(ReadTime {
-        timestamp: timestamp.clamped(),
-        zone_assumed: offset.is_none(),
-        year_assumed: date.year.is_none(),
-    })
+    Some(ReadTime { timestamp: timestamp.clamped(), zone_assumed: offset.is_none(), year_assumed: date.year.is_none() })
 }
 
 /// The instant of a local date and time at an offset from UTC.
@@ -118,7 +123,7 @@ fn latest(date: Date, millis: u32, offset_minutes: i32, reference: Timestamp) ->
     (0..=9).find_map(|back| {
         let day = NaiveDate::from_ymd_opt(now.year() + 1 - back, date.month, date.day)?;
         let candidate = instant(day, millis, offset_minutes);
-        (candidate.0 <= reference.clamped().0 + 86_400_000).then_some(candidate)
+        (Timestamp::MIN.0..=reference.clamped().0 + 86_400_000).contains(&candidate.0).then_some(candidate)
     })
 }
 
@@ -135,7 +140,8 @@ fn year_first(scan: &mut Scan<'_>) -> Option<Date> {
         return None;
     }
     let day = scan.number(1, 2)?;
-    Some(Date { year: i32::try_from(year).ok(), month, day, loose: false, compact: false, named: false }).filter(possible)
+    Some(Date { year: i32::try_from(year).ok(), month, day, loose: false, compact: false, named: false })
+        .filter(possible)
 }
 
 /// `10/Oct/2000`, `10-Oct-2000`, `10 Oct 2000`, `10 Oct` (year to come or none).
@@ -147,6 +153,10 @@ fn day_month_name(scan: &mut Scan<'_>) -> Option<Date> {
     let mut year = None;
     if ahead.eat(separator) && ahead.digit_count() == 4 {
         year = ahead.number(4, 4).and_then(|year| i32::try_from(year).ok());
+        *scan = ahead;
+    } else if separator != b' ' && ahead.digit_count() == 2 {
+        // RFC 850: `06-Nov-94`. Behind a blank two digits would be the hour.
+        year = ahead.number(2, 2).and_then(|year| i32::try_from(century(year)).ok());
         *scan = ahead;
     }
     Some(Date { year, month, day, loose: year.is_none(), compact: false, named: true }).filter(possible)
@@ -210,7 +220,8 @@ fn compact(scan: &mut Scan<'_>) -> Option<Date> {
         _ => return None,
     };
     let year = year.and_then(|year| i32::try_from(year).ok());
-    Some(Date { year, month: rest / 100, day: rest % 100, loose: digits != 8, compact: true, named: false }).filter(possible)
+    Some(Date { year, month: rest / 100, day: rest % 100, loose: digits != 8, compact: true, named: false })
+        .filter(possible)
 }
 
 /// `10.30`, `01-02`, `10/30`: a month and a day.
@@ -481,7 +492,7 @@ fn month_name(scan: &mut Scan<'_>) -> Option<u32> {
     let is_name = |month: &&str| {
         month.eq_ignore_ascii_case(name) || month.get(..3).is_some_and(|short| short.eq_ignore_ascii_case(name))
     };
-    let index = MONTHS.iter().position(|month| is_name(&month))?;
+    let index = MONTHS.iter().position(is_name)?;
     *scan = ahead;
     u32::try_from(index + 1).ok()
 }

@@ -28,14 +28,13 @@ pub(crate) fn read(text: &str, reference: Timestamp, nesting: u8) -> ParsedLine<
         proof: Proof::None,
         is_level_bare: false,
         is_strong: false,
+        is_complete: false,
     };
     columns.read();
-    let mut parsed = columns.parsed;
-    if parsed.header.is_empty() && parsed.message.is_empty() {
-        parsed.header = text.get(..columns.at).unwrap_or("");
-        parsed.message = Cow::Borrowed(text.get(columns.at..).unwrap_or(""));
+    if !columns.is_complete {
+        columns.parsed.message = Cow::Borrowed(columns.rest_at(columns.at));
     }
-    parsed
+    columns.parsed
 }
 
 struct Columns<'a> {
@@ -51,6 +50,8 @@ struct Columns<'a> {
     is_level_bare: bool,
     /// The header has shown so much structure that a plain word before a colon is a logger.
     is_strong: bool,
+    /// The message has been found by another grammar.
+    is_complete: bool,
 }
 
 /// Columns that are header only if a level follows.
@@ -83,17 +84,15 @@ impl<'a> Columns<'a> {
             }
             let rest = word::trim_start(self.rest_at(self.at));
             if self.parsed.timestamp.is_some() && access::read_columns(rest, &mut self.parsed).is_some() {
+                self.is_complete = true;
                 return;
             }
         }
         let (start, _) = self.skip_separators(self.at);
         let rest = self.rest_at(start);
-        if pairs::starts_pair(rest) {
-            self.parsed.header = self.text.get(..start).unwrap_or("");
-            if pairs::read_record(rest, &mut self.parsed, self.reference).is_some() {
-                return;
-            }
-            self.parsed.header = "";
+        if pairs::read_record(rest, &mut self.parsed, self.reference).is_some() {
+            self.is_complete = true;
+            return;
         }
         self.before_level();
     }
@@ -113,7 +112,7 @@ impl<'a> Columns<'a> {
         }
         self.parsed.absorb(inner);
         self.parsed.process = Some(name);
-        self.parsed.header = self.text.get(..self.text.len() - rest.len())?;
+        self.is_complete = true;
         Some(())
     }
 
@@ -193,7 +192,7 @@ impl<'a> Columns<'a> {
         let after = rest.strip_prefix("stdout ").or_else(|| rest.strip_prefix("stderr "))?;
         let line = after.strip_prefix("F ").or_else(|| after.strip_prefix("P "))?;
         self.parsed.push_field("stream", Cow::Borrowed(rest.get(..6)?));
-        self.finish_with(line, self.text.len() - line.len());
+        self.finish_with(line);
         Some(())
     }
 
@@ -203,16 +202,14 @@ impl<'a> Columns<'a> {
         let tag = syslog::host_and_tag(self.rest_at(start), self.proof)?;
         let parsed = &mut self.parsed;
         (parsed.host, parsed.process, parsed.pid) = (tag.host, tag.process.or(parsed.process), tag.pid.or(parsed.pid));
-        self.finish_with(self.rest_at(start + tag.len), start + tag.len);
+        self.finish_with(self.rest_at(start + tag.len));
         Some(())
     }
 
-    /// What starts at `at` is the rest of the line, and may be a line of another kind.
-    fn finish_with(&mut self, raw: &'a str, at: usize) {
-        let message = raw.trim_start();
-        self.at = at;
-        self.parsed.header = self.text.get(..self.text.len() - message.len()).unwrap_or("");
-        syslog::carry(&mut self.parsed, message, raw, self.reference, self.nesting);
+    /// `raw` is the rest of the line, and may be a line of another kind.
+    fn finish_with(&mut self, raw: &'a str) {
+        self.is_complete = true;
+        syslog::carry(&mut self.parsed, raw.trim_start(), raw, self.reference, self.nesting);
     }
 
     /// Passes blanks, colours and separators that stand alone; says where it stopped and which separator came last.
@@ -319,14 +316,20 @@ impl<'a> Columns<'a> {
                 return Step::Stop;
             }
             Group::Logger(name) => pending.logger = pending.logger.or(Some(name)),
-            Group::Other(name) => pending.thread = pending.thread.or(Some(name)),
+            Group::Other(name) => pending.thread = pending.thread.or(Some(name).filter(|name| !name.is_empty())),
             Group::Uptime => return Step::Stop,
         }
         Step::On
     }
 
     /// A time among the columns: the first one counts, wherever at most one short column comes before it.
-    fn time_before_level(&mut self, rest: &'a str, start: usize, index: usize, pending: &mut Pending<'a>) -> Option<usize> {
+    fn time_before_level(
+        &mut self,
+        rest: &'a str,
+        start: usize,
+        index: usize,
+        pending: &mut Pending<'a>,
+    ) -> Option<usize> {
         if let Some((time, len)) = timestamp::read_prefix(rest, self.reference) {
             let is_number = rest.get(..len).is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
             let after = self.rest_at(start + len);
@@ -337,6 +340,8 @@ impl<'a> Columns<'a> {
             }
             if self.parsed.timestamp.is_none() && index <= 1 {
                 self.take_time(time, rest);
+                // A name before the time says which program or file the line is from.
+                self.parsed.process = self.parsed.process.or(pending.logger.take());
                 self.commit(pending);
                 self.at = start + len;
             } else {
@@ -382,12 +387,22 @@ impl<'a> Columns<'a> {
     }
 
     /// `I Tag: message`, `I NETWORK  [conn1] message`, `I/Tag( 123): message`.
-    fn level_letter(&mut self, rest: &'a str, first: &'a str, start: usize, place: Place, pending: &mut Pending<'a>) -> bool {
+    fn level_letter(
+        &mut self,
+        rest: &'a str,
+        first: &'a str,
+        start: usize,
+        place: Place,
+        pending: &mut Pending<'a>,
+    ) -> bool {
         let mut bytes = first.bytes();
-        let Some(level) = bytes.next().and_then(word::level_letter).filter(|_| place != Place::Start) else { return false };
+        let Some(level) = bytes.next().and_then(word::level_letter).filter(|_| place != Place::Start) else {
+            return false;
+        };
         let after = self.rest_at(start + 1);
         if let Some(tagged) = after.strip_prefix('/') {
-            let Some((tag, tail)) = tagged.split_once('(').filter(|(tag, _)| tag.len() <= 64 && word::is_name(tag)) else {
+            let Some((tag, tail)) = tagged.split_once('(').filter(|(tag, _)| tag.len() <= 64 && word::is_name(tag))
+            else {
                 return false;
             };
             let Some((pid, message)) = tail.split_once("): ").filter(|(pid, _)| word::is_digits(pid.trim())) else {
@@ -398,7 +413,8 @@ impl<'a> Columns<'a> {
         } else if first.len() == 1 {
             let next = word::trim_start(after);
             let name = word::next(next);
-            let closes = name.ends_with(':') || word::trim_start(next.get(name.len()..).unwrap_or("")).starts_with(": ");
+            let closes =
+                name.ends_with(':') || word::trim_start(next.get(name.len()..).unwrap_or("")).starts_with(": ");
             let is_padded = name.len() >= 2 && name.bytes().all(|byte| byte.is_ascii_uppercase());
             if !closes && !is_padded && !next.starts_with('[') {
                 return false;
@@ -433,7 +449,7 @@ impl<'a> Columns<'a> {
             let is_logger = word::is_identifier(bare) && bare.contains('.') && !word::is_host_like(bare);
             if is_logger {
                 pending.logger = pending.logger.or(Some(bare));
-            } else if word::is_host(bare) && bare.bytes().any(|byte| byte.is_ascii_digit() || byte == b'-') {
+            } else if looks_like_host(bare) {
                 pending.host = pending.host.or(Some(bare));
             }
         } else {
@@ -648,22 +664,44 @@ impl<'a> Columns<'a> {
         if self.tagged(self.at).is_some() {
             return;
         }
-        let (mut start, separator) = self.skip_separators(self.at);
+        let (start, separator) = self.skip_separators(self.at);
         self.at = start;
-        // `time|name|123|message`: pipes close every column.
-        while separator == b'|' {
+        if separator == b'|' {
+            self.piped(start);
+        }
+        if !self.sourced() {
+            self.named();
+        }
+    }
+
+    /// `time|name|123|message`: every column is closed by a pipe.
+    fn piped(&mut self, from: usize) {
+        let mut start = from;
+        loop {
             let word = word::next(self.rest_at(start));
-            if !self.rest_at(start + word.len()).starts_with('|') || !(word::is_name(word) || word::is_digits(word)) {
-                break;
+            let is_number = word::is_digits(word);
+            if !self.rest_at(start + word.len()).starts_with('|') || !(is_number || word::is_name(word)) {
+                return;
             }
-            match word::is_digits(word) {
-                true => self.parsed.pid = self.parsed.pid.or(Some(word)),
-                false => self.parsed.logger = self.parsed.logger.or(Some(word)),
-            }
+            let slot = if is_number { &mut self.parsed.pid } else { &mut self.parsed.logger };
+            *slot = slot.or(Some(word));
             start += word.len() + 1;
             self.at = start;
         }
-        self.named();
+    }
+
+    /// `file.go:17: message` behind the time.
+    fn sourced(&mut self) -> bool {
+        let first = word::next(self.rest_at(self.at));
+        let Some((file, line)) = first.strip_suffix(':').and_then(|source| source.rsplit_once(':')) else {
+            return false;
+        };
+        if !word::is_digits(line) || !word::is_identifier(file) || !file.contains('.') {
+            return false;
+        }
+        self.parsed.logger = first.strip_suffix(':');
+        self.at += first.len();
+        true
     }
 
     /// `name - message`, `name *64 - message` behind the time.
@@ -685,6 +723,13 @@ impl<'a> Columns<'a> {
             self.at = self.text.len() - message.len();
         }
     }
+}
+
+/// Whether a column can only be a machine: an address, or a name with a digit or a hyphen.
+fn looks_like_host(word: &str) -> bool {
+    let is_named = word.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
+        && word.bytes().any(|byte| byte.is_ascii_digit() || byte == b'-');
+    word::is_host(word) && (is_named || word::address(word).is_some())
 }
 
 /// What a bracket group before the level does to the reading.

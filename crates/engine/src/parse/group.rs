@@ -74,9 +74,6 @@ fn level(inner: &str) -> Option<(Level, Option<&str>)> {
         let is_level = !found.is_rare || found.case == word::Case::Upper || inner.eq_ignore_ascii_case("note");
         return is_level.then_some((found.level, None));
     }
-    if inner.eq_ignore_ascii_case("system") {
-        return None;
-    }
     if let [letter] = inner.as_bytes() {
         return word::level_letter(*letter).map(|level| (level, None));
     }
@@ -104,7 +101,9 @@ fn header<'a>(inner: &'a str, reference: Timestamp) -> Option<Inner<'a>> {
     } else {
         rest = rest.get(timestamp::clock_column(rest)?..)?;
     }
-    for token in rest.split([' ', ',', '|', '\t']).map(|token| token.trim_matches(':')).filter(|token| !token.is_empty()) {
+    for token in
+        rest.split([' ', ',', '|', '\t']).map(|token| token.trim_matches(':')).filter(|token| !token.is_empty())
+    {
         header_token(&mut found, token)?;
     }
     Some(found)
@@ -112,7 +111,9 @@ fn header<'a>(inner: &'a str, reference: Timestamp) -> Option<Inner<'a>> {
 
 /// One word after the time inside brackets; `None` if it is not a word of a header.
 fn header_token<'a>(found: &mut Inner<'a>, token: &'a str) -> Option<()> {
-    if found.level.is_none() && let Some(level) = word::level_word(token) {
+    if found.level.is_none()
+        && let Some(level) = word::level_word(token)
+    {
         found.level = Some(level.level);
     } else if let Some((level, process)) = token.split_once('/')
         && let Some(level) = word::level_word(level)

@@ -27,7 +27,7 @@ pub struct ParsedLine<'a> {
     pub level: Option<Level>,
     /// What remains when the header is cut off; never empty unless the line is blank.
     pub message: Cow<'a, str>,
-    /// The text before the message; empty for objects, access logs and lines without a header.
+    /// The text before the message, where the message is the end of the line; otherwise empty.
     pub header: &'a str,
     /// The machine that wrote the line.
     pub host: Option<&'a str>,
@@ -110,7 +110,7 @@ pub(crate) fn parse_nested<'a>(line: &'a str, reference: Timestamp, nesting: u8)
     let text = line.trim_start_matches('\u{feff}').trim_end();
     let body = text.trim_start();
     if body.is_empty() {
-        return ParsedLine { message: Cow::Borrowed(line.trim()), ..ParsedLine::default() };
+        return ParsedLine::default();
     }
     if continuation::is_continuation(text, reference) {
         return ParsedLine { message: Cow::Borrowed(text), is_continuation: true, ..ParsedLine::default() };

@@ -73,7 +73,8 @@ pub(crate) fn read(text: &str, place: Place) -> Option<LevelToken> {
 /// Whether an indented line starts with a level that was padded to the right (` INFO [main] ...`).
 pub(crate) fn starts_padded(body: &str) -> bool {
     read(body, Place::Start).is_some_and(|token| {
-        token.form == Form::Column && body.get(..token.len).is_some_and(|word| word.bytes().all(|b| b.is_ascii_uppercase()))
+        token.form == Form::Column
+            && body.get(..token.len).is_some_and(|word| word.bytes().all(|b| b.is_ascii_uppercase()))
     })
 }
 

@@ -25,11 +25,14 @@ pub(crate) fn complete<'a>(parsed: &mut ParsedLine<'a>, body: &'a str) {
         Cow::Borrowed(text) => ansi::without_colours(text),
         Cow::Owned(text) => Cow::Owned(ansi::without_colours(&text).into_owned()),
     };
-    parsed.message = if shown.trim().is_empty() { Cow::Borrowed(body) } else { shown };
-    if shown_is_blank_header(parsed, body) {
-        parsed.header = "";
-    }
+    parsed.message = match shown {
+        shown if shown.trim().is_empty() => Cow::Borrowed(body),
+        // Without its colours a text may start with a blank that was inside it.
+        Cow::Owned(text) if !parsed.is_continuation => Cow::Owned(text.trim().to_owned()),
+        shown => shown,
+    };
     if let Some(text) = source {
+        parsed.header = header_before(text, body);
         let is_plain = parsed.fields.is_empty();
         if is_plain {
             pairs::collect(text, parsed);
@@ -41,9 +44,9 @@ pub(crate) fn complete<'a>(parsed: &mut ParsedLine<'a>, body: &'a str) {
     }
 }
 
-/// Whether the message had to fall back to the whole line, so that there is no header beside it.
-fn shown_is_blank_header(parsed: &ParsedLine<'_>, body: &str) -> bool {
-    parsed.message.len() == body.len() && !parsed.header.is_empty()
+/// The text before a message that ends the line; a message that is the whole line, or stands inside it, has none.
+fn header_before<'a>(message: &str, body: &'a str) -> &'a str {
+    if message.is_empty() { "" } else { body.strip_suffix(message).unwrap_or("") }
 }
 
 /// The level that the first words of a message tell.
@@ -62,16 +65,31 @@ fn level_hint(message: &str) -> Option<Level> {
     if is_named && is_fault && word::is_name(name) {
         return Some(Level::ERROR);
     }
-    let starts = ["Exception in thread ", "Uncaught ", "Unhandled ", "Traceback (most recent", "Fatal error: "];
+    if let Some(level) = labelled_level(message) {
+        return Some(level);
+    }
+    let starts = ["Exception in thread ", "Uncaught ", "Unhandled ", "Traceback (most recent"];
     let is_panic = message.starts_with("thread '") && message.contains("' panicked at ");
     (is_panic || starts.iter().any(|start| message.starts_with(start))).then_some(Level::ERROR)
+}
+
+/// `Fatal error:`, `PHP Warning:`, `PHP Parse error:`: a level before a colon behind an abbreviation or another level.
+fn labelled_level(message: &str) -> Option<Level> {
+    let (label, _) = message.split_once(": ").filter(|(label, _)| label.len() <= 32)?;
+    let mut words = label.split(' ');
+    let first = words.next()?;
+    let is_label = word::level_word(first).is_some()
+        || ((2..=5).contains(&first.len()) && first.bytes().all(|byte| byte.is_ascii_uppercase()));
+    let last = words.clone().next_back()?;
+    (is_label && words.count() <= 2).then(|| word::level_word(last).map(|found| found.level))?
 }
 
 /// `%FACILITY-3-NAME:` as network devices write it; the digit is a syslog severity.
 fn mnemonic_level(word: &str) -> Option<Level> {
     let inner = word.strip_prefix('%')?.strip_suffix(':')?;
     let mut parts = inner.split('-').skip(1);
-    let digit = parts.find(|part| part.len() == 1).and_then(|part| part.parse::<u16>().ok()).filter(|digit| *digit < 8)?;
+    let digit =
+        parts.find(|part| part.len() == 1).and_then(|part| part.parse::<u16>().ok()).filter(|digit| *digit < 8)?;
     parts.next().map(|_| crate::parse::syslog::severity(digit))
 }
 
@@ -114,9 +132,8 @@ fn quoted_request<'a>(parsed: &mut ParsedLine<'a>, text: &'a str) {
     let inner = parts.clone().step_by(2).take(4).find(|part| part.contains(" HTTP/"));
     let Some(request) = inner.and_then(access::request).filter(|_| parsed.method.is_none()) else { return };
     (parsed.method, parsed.path) = (Some(request.method), Some(request.path));
-    let address = word::next(before);
     if parsed.client_ip.is_none() {
-        parsed.client_ip = word::address(address);
+        parsed.client_ip = before.split_ascii_whitespace().take(8).find_map(word::address);
     }
     let after = parts.nth(1).unwrap_or("").trim_start();
     if let Some(status) = access::status(after).filter(|_| parsed.status.is_none()) {

@@ -73,6 +73,7 @@ fn take<'a>(
                 && let Some([(_, Raw::Text(inner) | Raw::Word(inner))]) = members(text).as_deref()
             {
                 parsed.timestamp = timestamp::read(inner, reference);
+                return;
             }
             parsed.push_field(key, Cow::Borrowed(text));
         }
@@ -264,7 +265,9 @@ mod tests {
         for body in ["{}", "{ }", r#"{"a":1}"#, r#"{"a" : {"b":[1,"]}"]} , "c":null}  "#, r#"{"a":"\""}"#] {
             assert!(spans(body), "{body}");
         }
-        for body in ["", "{", r#"{"a"}"#, r#"{"a":}"#, r#"{"a":1,}"#, r#"{"a":1} x"#, r#"{"a":"}"#, "{a:1}", r#"{"a":[}"#] {
+        for body in
+            ["", "{", r#"{"a"}"#, r#"{"a":}"#, r#"{"a":1,}"#, r#"{"a":1} x"#, r#"{"a":"}"#, "{a:1}", r#"{"a":[}"#]
+        {
             assert!(!spans(body), "{body}");
         }
     }

@@ -78,9 +78,7 @@ pub(crate) fn read_record<'a>(text: &'a str, parsed: &mut ParsedLine<'a>, refere
         Some((_, _, value)) if !value.trim().is_empty() => value,
         _ => Cow::Borrowed(text),
     };
-    let header = parsed.header;
     parsed.absorb(found);
-    parsed.header = header;
     Some(())
 }
 
@@ -118,8 +116,7 @@ fn key(text: &str) -> Option<&str> {
         return None;
     }
     let mut scan = Scan::new(text);
-    let key =
-        scan.run(KEY_BYTES_MAX, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'@'));
+    let key = scan.run(KEY_BYTES_MAX, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'@'));
     (scan.eat(b'=') && scan.peek(0) != Some(b'=')).then_some(key)
 }
 
@@ -133,7 +130,13 @@ fn pair(text: &str) -> Option<Pair<'_>> {
         let value = object::unescape(inner.get(..end)?);
         return Some(Pair { key, value, is_quoted: true, len: key.len() + end + 3 });
     }
-    let end = raw.bytes().position(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).unwrap_or(raw.len());
+    // A comma ends a value only where another pair follows it (`user=app,db=shop`).
+    let is_end = |(at, byte): (usize, u8)| match byte {
+        b' ' | b'\t' | b'\n' | b'\r' => true,
+        b',' => raw.get(at + 1..).is_some_and(|rest| self::key(rest).is_some()),
+        _ => false,
+    };
+    let end = raw.bytes().enumerate().position(is_end).unwrap_or(raw.len());
     let value = raw.get(..end)?.trim_end_matches([',', ';', ')', ']', '}']);
     // A list in brackets keeps its end; only an end without a beginning belongs to the sentence.
     let value = if value.contains(['(', '[', '{']) { raw.get(..end)?.trim_end_matches([',', ';']) } else { value };

@@ -60,13 +60,18 @@ pub(crate) fn read_versioned<'a>(body: &'a str, reference: Timestamp, nesting: u
     at += structured_data(body.get(at..)?, &mut parsed)?;
     let rest = body.get(at..)?;
     let message = rest.trim_start().trim_start_matches('\u{feff}');
-    parsed.header = body.get(..body.len() - message.len())?;
     carry(&mut parsed, message, rest, reference, nesting);
     Some(parsed)
 }
 
 /// Gives `parsed` its message, which may be a line of another kind.
-pub(crate) fn carry<'a>(parsed: &mut ParsedLine<'a>, message: &'a str, raw: &'a str, reference: Timestamp, nesting: u8) {
+pub(crate) fn carry<'a>(
+    parsed: &mut ParsedLine<'a>,
+    message: &'a str,
+    raw: &'a str,
+    reference: Timestamp,
+    nesting: u8,
+) {
     if nesting == 0 || message.is_empty() {
         parsed.message = Cow::Borrowed(message);
         return;
@@ -194,7 +199,9 @@ fn tag(text: &str) -> Option<Tag<'_>> {
     }
     at += 1;
     let ends = text.get(at..).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
-    ends.then_some(Tag { host: None, process: Some(name), pid, len: at })
+    // Network devices number their lines where others put the tag.
+    let process = Some(name).filter(|name| !word::is_digits(name));
+    ends.then_some(Tag { host: None, process, pid, len: at })
 }
 
 #[cfg(test)]

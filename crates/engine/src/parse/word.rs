@@ -138,10 +138,9 @@ pub(crate) fn is_column(word: &str) -> bool {
     !word.is_empty()
         && word.len() <= 128
         && !word.ends_with([':', ',', ';', '.', '!', '?'])
-        && !word.starts_with(['"', '\'', '(', '{'])
-        && word
-            .bytes()
-            .any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase() || b"._-@/$#:*<+".contains(&byte))
+        && !word.starts_with(['"', '\'', '(', '{', '/'])
+        && !word.contains("//")
+        && word.bytes().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase() || b"._-@/$#:*<+".contains(&byte))
         && !is_capitalized(word)
 }
 
