@@ -9,6 +9,7 @@
 //! seeds are arguments; everything that should happen outside is returned as an effect. The same events give
 //! the same bytes natively and in wasm.
 
+pub mod address;
 pub mod bytes;
 pub mod config;
 pub mod counter;
