@@ -47,7 +47,7 @@ pub(crate) struct Inner {
     /// The alarm that is set, as far as this instance knows.
     armed_at: Cell<Option<Timestamp>>,
     damaged_rows: Cell<u64>,
-    is_flushing: Cell<bool>,
+    published_at: Cell<Timestamp>,
 }
 
 /// A machine in memory, with its rows and the configuration it runs under.
@@ -73,7 +73,7 @@ impl DurableObject for StreamObject {
                 tail: TailBuffer::default(),
                 armed_at: Cell::new(None),
                 damaged_rows: Cell::new(0),
-                is_flushing: Cell::new(false),
+                published_at: Cell::new(Timestamp(0)),
             }),
         }
     }

@@ -3,7 +3,7 @@
 //! All conditions must hold. Text is matched as people expect of a log search: every word (or quoted phrase) must occur
 //! somewhere in the message, the stack trace or the error code, whatever its case.
 
-use crate::level::LevelClass;
+use crate::level::{Level, LevelClass};
 use crate::machine::row::Row;
 use crate::pattern::PatternId;
 use crate::record::Record;
@@ -18,8 +18,8 @@ pub struct Filter {
     pub to: Option<Timestamp>,
     /// One bit per level class; zero asks nothing.
     pub levels: u8,
-    /// The record's own component field.
-    pub components: Vec<String>,
+    /// This severity number and above, where the classes are too coarse.
+    pub level_min: Option<Level>,
     /// Environments.
     pub environments: Vec<String>,
     /// Patterns.
@@ -67,30 +67,82 @@ impl Filter {
         *self == bare
     }
 
-    /// Whether a record with this pattern is what is asked for.
-    pub fn matches(&self, record: &Record, pattern: PatternId) -> bool {
+    /// Whether a record is what is asked for.
+    pub fn matches(&self, subject: &Subject<'_>) -> bool {
         let is_one_of = |wanted: &[String], value: &str| wanted.is_empty() || wanted.iter().any(|w| w == value);
-        let is = |wanted: &Option<String>, value: &Option<String>| wanted.is_none() || wanted == value;
-        self.from.is_none_or(|from| record.timestamp >= from)
-            && self.to.is_none_or(|to| record.timestamp < to)
-            && (self.levels == 0 || self.levels & Self::level_bit(record.level.class()) != 0)
-            && (self.patterns.is_empty() || self.patterns.contains(&pattern))
-            && is_one_of(&self.components, &record.component)
-            && is_one_of(&self.environments, &record.environment)
-            && is_one_of(&self.categories, &record.category)
-            && (self.endpoints.is_empty() || record.endpoint.as_ref().is_some_and(|e| self.endpoints.contains(e)))
-            && is(&self.user_id, &record.user_id)
-            && is(&self.session_id, &record.session_id)
-            && is(&self.request_id, &record.request_id)
-            && is(&self.trace_id, &record.trace_id)
-            && self.texts.iter().all(|text| contains_text(record, text))
+        let is = |wanted: &Option<String>, value: Option<&str>| wanted.is_none() || wanted.as_deref() == value;
+        self.from.is_none_or(|from| subject.timestamp >= from)
+            && self.to.is_none_or(|to| subject.timestamp < to)
+            && (self.levels == 0 || self.levels & Self::level_bit(subject.level.class()) != 0)
+            && self.level_min.is_none_or(|min| subject.level >= min)
+            && (self.patterns.is_empty() || self.patterns.contains(&subject.pattern))
+            && is_one_of(&self.environments, subject.environment)
+            && is_one_of(&self.categories, subject.category)
+            && (self.endpoints.is_empty() || subject.endpoint.is_some_and(|e| self.endpoints.iter().any(|w| w == e)))
+            && is(&self.user_id, subject.user_id)
+            && is(&self.session_id, subject.session_id)
+            && is(&self.request_id, subject.request_id)
+            && is(&self.trace_id, subject.trace_id)
+            && self.texts.iter().all(|text| subject.contains(text))
     }
 }
 
-fn contains_text(record: &Record, text: &str) -> bool {
-    contains_ignoring_case(&record.message, text)
-        || record.error_code.as_deref().is_some_and(|code| contains_ignoring_case(code, text))
-        || record.stack_trace.as_deref().is_some_and(|stack| contains_ignoring_case(stack, text))
+/// What a filter looks at: a stored record, or one on its way to a viewer.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Event time.
+    pub timestamp: Timestamp,
+    /// Level.
+    pub level: Level,
+    /// Pattern.
+    pub pattern: PatternId,
+    /// Message.
+    pub message: &'a str,
+    /// Error code.
+    pub error_code: Option<&'a str>,
+    /// Stack trace.
+    pub stack_trace: Option<&'a str>,
+    /// Environment.
+    pub environment: &'a str,
+    /// Category.
+    pub category: &'a str,
+    /// Endpoint.
+    pub endpoint: Option<&'a str>,
+    /// User.
+    pub user_id: Option<&'a str>,
+    /// Session.
+    pub session_id: Option<&'a str>,
+    /// Request.
+    pub request_id: Option<&'a str>,
+    /// Trace.
+    pub trace_id: Option<&'a str>,
+}
+
+impl<'a> Subject<'a> {
+    /// A stored record with its pattern.
+    pub fn of(record: &'a Record, pattern: PatternId) -> Self {
+        Self {
+            timestamp: record.timestamp,
+            level: record.level,
+            pattern,
+            message: &record.message,
+            error_code: record.error_code.as_deref(),
+            stack_trace: record.stack_trace.as_deref(),
+            environment: &record.environment,
+            category: &record.category,
+            endpoint: record.endpoint.as_deref(),
+            user_id: record.user_id.as_deref(),
+            session_id: record.session_id.as_deref(),
+            request_id: record.request_id.as_deref(),
+            trace_id: record.trace_id.as_deref(),
+        }
+    }
+
+    fn contains(&self, text: &str) -> bool {
+        contains_ignoring_case(self.message, text)
+            || self.error_code.is_some_and(|code| contains_ignoring_case(code, text))
+            || self.stack_trace.is_some_and(|stack| contains_ignoring_case(stack, text))
+    }
 }
 
 /// Whether `text` holds `wanted` (lower case), whatever the case of `text`.
@@ -220,7 +272,7 @@ impl Page {
 
     /// Offers a record of an opened row.
     pub fn offer(&mut self, record: Record, position: Position, received_at: Timestamp, pattern: PatternId) {
-        if !self.filter.matches(&record, pattern) {
+        if !self.filter.matches(&Subject::of(&record, pattern)) {
             return;
         }
         self.total += 1;
@@ -259,7 +311,6 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::level::Level;
     use proptest::prelude::*;
 
     fn record(at: i64, level: Level, message: &str) -> Record {
@@ -273,11 +324,11 @@ mod tests {
             ..Filter::default()
         };
         let it = record(1, Level::INFO, "Payment FAILED for Größe");
-        assert!(filter(&["failed", "payment"]).matches(&it, PatternId(1)));
-        assert!(filter(&["größe"]).matches(&it, PatternId(1)));
-        assert!(!filter(&["failed", "refund"]).matches(&it, PatternId(1)));
+        assert!(filter(&["failed", "payment"]).matches(&Subject::of(&it, PatternId(1))));
+        assert!(filter(&["größe"]).matches(&Subject::of(&it, PatternId(1))));
+        assert!(!filter(&["failed", "refund"]).matches(&Subject::of(&it, PatternId(1))));
         let stack = Record { stack_trace: Some("at Cart.pay".into()), ..record(1, Level::INFO, "x") };
-        assert!(filter(&["cart.pay"]).matches(&stack, PatternId(1)));
+        assert!(filter(&["cart.pay"]).matches(&Subject::of(&stack, PatternId(1))));
     }
 
     type Line = (i64, u8, u8);
@@ -288,7 +339,7 @@ mod tests {
         for (seq, lines) in rows.iter().enumerate() {
             for (index, &(at, level, word)) in lines.iter().enumerate() {
                 let record = record(at, Level::from_number(level).unwrap(), &format!("word{word}"));
-                if filter.matches(&record, PatternId(word.into())) {
+                if filter.matches(&Subject::of(&record, PatternId(word.into()))) {
                     all.push(Position { timestamp: Timestamp(at), seq: seq as u64 + 1, index: index as u16 });
                 }
             }

@@ -3,9 +3,9 @@
 //! Records are buffered and sent after their commit, one call at a time: while one is on its way the next gather. What
 //! does not fit is left out, and the exact number goes along with the next call, also when a call failed.
 
-use super::{Inner, now};
+use super::Inner;
 use crate::processors::calls::{TailCall, TailRecord};
-use sapwood_engine::machine::stream::{DomainView, Event, TailItem};
+use sapwood_engine::machine::stream::TailItem;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -73,27 +73,13 @@ impl Inner {
             let call = TailCall { component: identity.component, skipped: self.tail.skipped.take(), records };
             match self.stubs(&config).tail(&identity.domain, &call).await {
                 Ok(true) => {}
-                Ok(false) => return self.stop_watching(),
+                // Nobody watches any more; the domain object is about to say so with its next view.
+                Ok(false) => return self.tail.waiting.borrow_mut().clear(),
                 Err(error) => {
                     self.tail.skipped.set(self.tail.skipped.get() + call.skipped + count);
                     crate::monitoring::report("TailCallFailed", &[("error", &error)]);
                     return;
                 }
-            }
-        }
-    }
-
-    /// Nobody watches any more; the domain object will say so too, with its next view.
-    fn stop_watching(&self) {
-        self.tail.waiting.borrow_mut().clear();
-        let view = self.with_live(|live| Ok(live.machine.view().clone()));
-        let Ok(view) = view else { return };
-        if view.is_watched {
-            let silent = DomainView { is_watched: false, version: view.version + 1, ..view };
-            // The version stays the domain's: a view that is not newer than this would be ignored.
-            let silent = DomainView { version: silent.version - 1, ..silent };
-            if let Err(fault) = self.transition(Event::Registered(silent), now()) {
-                crate::monitoring::report("TailNotStopped", &[("fault", &fault)]);
             }
         }
     }

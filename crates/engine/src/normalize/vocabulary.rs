@@ -498,6 +498,17 @@ mod tests {
     }
 
     #[test]
+    fn the_tables_are_the_same_whoever_builds_them() {
+        let built = build();
+        for (slot, other) in built.slots.iter().zip(&TABLES.slots) {
+            assert_eq!((slot.key, slot.meaning, slot.phrase), (other.key, other.meaning, other.phrase));
+        }
+        for (phrase, other) in built.phrases.iter().zip(&TABLES.phrases) {
+            assert_eq!((phrase.words(), phrase.meaning), (other.words(), other.meaning));
+        }
+    }
+
+    #[test]
     fn the_table_stays_sparse() {
         let used = TABLES.slots.iter().filter(|slot| slot.key != 0).count();
         assert!(used * 2 < SLOTS, "{used} of {SLOTS}");

@@ -222,7 +222,7 @@ mod tests {
                 ("l".into(), Value::List(vec![Value::Int(1), Value::Map(vec![("k".into(), Value::Bool(false))])])),
             ],
             message_template: Some("payment failed for order {id}".into()),
-            triage: Triage { level: TriageLevel::High, actions: vec!["api_health_check".into()] },
+            triage: Triage { level: TriageLevel::High, actions: vec!["api_health_check"] },
             categorization_confidence: 80,
             defects: vec![Defect::ZoneAssumed, Defect::DuplicateField],
             redactions: vec![Redaction { kind: RedactionKind::Card, count: 2 }],

@@ -1,0 +1,190 @@
+//! D1: copies of what the objects know, for questions across components and history.
+//!
+//! Few, large statements: the rows of one flush go in as one JSON text each, through `json_each`. Every statement can be
+//! run again without harm: records are inserted once, everything else carries the journal sequence up to which it is
+//! true and never replaces something newer.
+
+use super::fault::Fault;
+use serde::Serialize;
+use worker::D1Database;
+use worker::wasm_bindgen::JsValue;
+
+/// What one object sends in one flush.
+#[derive(Debug, Default, Serialize)]
+pub struct Flush {
+    /// Records by policy.
+    pub records: Vec<RecordRow>,
+    /// Changed patterns.
+    pub patterns: Vec<PatternRow>,
+    /// Series of changed hours.
+    pub rollups: Vec<RollupRow>,
+    /// Incidents.
+    pub incidents: Vec<IncidentRow>,
+}
+
+/// A record.
+#[derive(Debug, Serialize)]
+pub struct RecordRow {
+    /// Its id as shown.
+    pub id: String,
+    /// Event time, ms.
+    pub timestamp: i64,
+    /// Severity number.
+    pub level: u8,
+    /// Pattern.
+    pub pattern_id: String,
+    /// Message.
+    pub message: String,
+    /// The record as shown.
+    pub body: Box<serde_json::value::RawValue>,
+}
+
+/// A pattern.
+#[derive(Debug, Serialize)]
+pub struct PatternRow {
+    /// Its id.
+    pub id: String,
+    /// Its template.
+    pub template: String,
+    /// Records.
+    pub count: u64,
+    /// Event time, ms.
+    pub first_seen: i64,
+    /// Event time, ms.
+    pub last_seen: i64,
+    /// Worst level.
+    pub level: String,
+    /// The pattern as shown.
+    pub body: crate::processors::calls::PatternView,
+}
+
+/// An hour of one series.
+#[derive(Debug, Serialize)]
+pub struct RollupRow {
+    /// Start, ms.
+    pub hour: i64,
+    /// Kind of series.
+    pub kind: String,
+    /// Which.
+    pub key: String,
+    /// Records of the hour.
+    pub count: u64,
+    /// Minute of the hour: records.
+    pub minutes: std::collections::BTreeMap<u8, u64>,
+}
+
+/// An incident.
+#[derive(Debug, Serialize)]
+pub struct IncidentRow {
+    /// Its id.
+    pub id: String,
+    /// Kind.
+    pub kind: String,
+    /// Pattern.
+    pub pattern_id: String,
+    /// Level.
+    pub level: String,
+    /// Records.
+    pub count: u64,
+    /// Receive time, ms.
+    pub opened_at: i64,
+    /// Event time, ms.
+    pub first_seen: i64,
+    /// Event time, ms.
+    pub last_seen: i64,
+}
+
+const RECORDS: &str = "INSERT INTO record (domain, component, id, timestamp, level, pattern_id, message, body) \
+    SELECT ?1, ?2, value->>'$.id', value->>'$.timestamp', value->>'$.level', value->>'$.pattern_id', \
+    value->>'$.message', value->'$.body' FROM json_each(?3) WHERE true ON CONFLICT DO NOTHING";
+
+const PATTERNS: &str = "INSERT INTO pattern \
+    (domain, component, shard, id, template, count, first_seen, last_seen, level, body, seq) \
+    SELECT ?1, ?2, ?3, value->>'$.id', value->>'$.template', value->>'$.count', value->>'$.first_seen', \
+    value->>'$.last_seen', value->>'$.level', value->'$.body', ?4 FROM json_each(?5) WHERE true \
+    ON CONFLICT DO UPDATE SET template = excluded.template, count = excluded.count, first_seen = excluded.first_seen, \
+    last_seen = excluded.last_seen, level = excluded.level, body = excluded.body, seq = excluded.seq \
+    WHERE excluded.seq >= seq";
+
+const ROLLUPS: &str = "INSERT INTO rollup (domain, component, shard, hour, kind, key, count, minutes, seq) \
+    SELECT ?1, ?2, ?3, value->>'$.hour', value->>'$.kind', value->>'$.key', value->>'$.count', value->'$.minutes', ?4 \
+    FROM json_each(?5) WHERE true \
+    ON CONFLICT DO UPDATE SET count = excluded.count, minutes = excluded.minutes, seq = excluded.seq \
+    WHERE excluded.seq >= seq AND excluded.count <> count";
+
+const INCIDENTS: &str = "INSERT INTO incident \
+    (domain, component, id, kind, pattern_id, level, count, opened_at, first_seen, last_seen, seq) \
+    SELECT ?1, ?2, value->>'$.id', value->>'$.kind', value->>'$.pattern_id', value->>'$.level', value->>'$.count', \
+    value->>'$.opened_at', value->>'$.first_seen', value->>'$.last_seen', ?3 FROM json_each(?4) WHERE true \
+    ON CONFLICT DO UPDATE SET level = excluded.level, count = excluded.count, last_seen = excluded.last_seen, \
+    seq = excluded.seq WHERE excluded.seq >= seq AND (excluded.count <> count OR excluded.last_seen <> last_seen)";
+
+const FLUSHED: &str = "INSERT INTO flush (domain, component, shard, seq, at) VALUES (?1, ?2, ?3, ?4, ?5) \
+    ON CONFLICT DO UPDATE SET seq = excluded.seq, at = excluded.at WHERE excluded.seq >= seq";
+
+/// Which object flushes, and up to which row of its journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// Domain.
+    pub domain: &'a str,
+    /// Component.
+    pub component: &'a str,
+    /// Shard.
+    pub shard: u16,
+    /// Journal sequence.
+    pub seq: u64,
+    /// Now, ms.
+    pub at: i64,
+}
+
+/// The epoch of the database, made if there is none: it changes when the database was dropped.
+pub async fn epoch(database: &D1Database) -> Result<String, Fault> {
+    let fault = |error: worker::Error| Fault::new("read the epoch of D1", error);
+    let fresh = format!("{:016x}", (worker::js_sys::Math::random() * 9_007_199_254_740_992.0) as u64);
+    let read = "SELECT value FROM epoch WHERE id = 1";
+    if let Some(value) = database.prepare(read).first::<String>(Some("value")).await.map_err(fault)? {
+        return Ok(value);
+    }
+    let insert = database.prepare("INSERT INTO epoch (id, value) VALUES (1, ?) ON CONFLICT DO NOTHING");
+    let insert = insert.bind(&[JsValue::from_str(&fresh)]).map_err(fault)?;
+    insert.run().await.map_err(fault)?;
+    let value = database.prepare(read).first::<String>(Some("value")).await.map_err(fault)?;
+    value.ok_or_else(|| Fault::new("read the epoch of D1", "no epoch after it was written"))
+}
+
+/// Writes a flush, all or nothing.
+pub async fn write(database: &D1Database, origin: Origin<'_>, flush: &Flush) -> Result<(), Fault> {
+    let fault = |error: worker::Error| Fault::new("write to D1", error);
+    let json = |rows: serde_json::Result<String>| {
+        rows.map(|rows| JsValue::from_str(&rows)).map_err(|error| Fault::new("write to D1", error))
+    };
+    let (domain, component) = (JsValue::from_str(origin.domain), JsValue::from_str(origin.component));
+    let (shard, seq) = (JsValue::from_f64(origin.shard.into()), JsValue::from_f64(origin.seq as f64));
+    let mut statements = Vec::new();
+    if !flush.records.is_empty() {
+        let rows = json(serde_json::to_string(&flush.records))?;
+        statements.push(database.prepare(RECORDS).bind(&[domain.clone(), component.clone(), rows]).map_err(fault)?);
+    }
+    for (statement, is_empty, rows) in [
+        (PATTERNS, flush.patterns.is_empty(), serde_json::to_string(&flush.patterns)),
+        (ROLLUPS, flush.rollups.is_empty(), serde_json::to_string(&flush.rollups)),
+    ] {
+        if !is_empty {
+            let values = [domain.clone(), component.clone(), shard.clone(), seq.clone(), json(rows)?];
+            statements.push(database.prepare(statement).bind(&values).map_err(fault)?);
+        }
+    }
+    if !flush.incidents.is_empty() {
+        let rows = json(serde_json::to_string(&flush.incidents))?;
+        let values = [domain.clone(), component.clone(), seq.clone(), rows];
+        statements.push(database.prepare(INCIDENTS).bind(&values).map_err(fault)?);
+    }
+    let values = [domain, component, shard, seq, JsValue::from_f64(origin.at as f64)];
+    statements.push(database.prepare(FLUSHED).bind(&values).map_err(fault)?);
+    for result in database.batch(statements).await.map_err(fault)? {
+        if !result.success() {
+            return Err(Fault::new("write to D1", result.error().unwrap_or_default()));
+        }
+    }
+    Ok(())
+}
