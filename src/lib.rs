@@ -1,1 +1,6 @@
 //! The shell.
+pub mod config;
+pub mod edge;
+pub mod monitoring;
+pub mod processors;
+pub mod storage;
