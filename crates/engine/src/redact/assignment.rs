@@ -103,7 +103,10 @@ pub(super) fn at_flag(view: &View<'_>, names: &Names, start: usize) -> Option<Fo
         return None;
     }
     let is_secret = end - start <= NAME_BYTES_MAX
-        && matches!(names.class(view.slice(start, end)), Some(NameClass::Secret | NameClass::Authorization));
+        && matches!(
+            names.class(view.slice(start, end)),
+            Some(NameClass::Secret | NameClass::Authorization | NameClass::Cookie)
+        );
     let depth = view.depth(end);
     let setting = Setting { after: next, is_colon: false, depth, is_quoted_name: false, is_template: false };
     if is_secret { value::secret(view, setting) } else { None }

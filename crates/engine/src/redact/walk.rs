@@ -8,7 +8,7 @@
 //! Left out: numbers outside of attributes, words of closed sets, and what our own rules wrote (`triage`, `defects`).
 
 use super::names::NameClass;
-use super::{RedactionCounts, Redactor, replaced, value};
+use super::{RedactionCounts, Redactor, value};
 use crate::record::RedactionKind::{Ip, NamedField};
 use crate::record::{Frame, Record, RedactionKind};
 use crate::value::{Fields, Value};
@@ -123,8 +123,7 @@ impl Walk<'_> {
 
     fn template(&mut self, text: &mut Option<String>) {
         let Some(text) = text else { return };
-        let found = self.redactor.search(true).find(text.as_bytes()).0;
-        if let Cow::Owned(redacted) = replaced(text, &found, &mut self.counts) {
+        if let Cow::Owned(redacted) = self.redactor.settled(text, true, &mut self.counts) {
             *text = redacted;
         }
     }
