@@ -323,7 +323,7 @@ fn check_gone(record: &mut Record, secret: &str, context: &str) {
 #[test]
 fn planted_secrets_are_gone_from_every_field_in_every_form() {
     for (index, (field, put)) in FIELDS.iter().enumerate() {
-        for round in 0..6_000 {
+        for round in 0..400 {
             let mut seed = Seed((index * 1_000_003 + round) as u64);
             let (text, secret) = planted(&mut seed);
             // Sixteen digits in the place of a span id are a span id.
@@ -438,7 +438,7 @@ fn clean(seed: &mut Seed) -> String {
 fn ten_thousand_clean_texts_lose_nothing() {
     let redactor = Redactor::default();
     let mut seed = Seed(42);
-    for _ in 0..100_000 {
+    for _ in 0..10_000 {
         let text = clean(&mut seed);
         assert!(matches!(redactor.redact_text(&text), Cow::Borrowed(same) if same == text), "{text}");
         let sentence = format!("request {text} done");
@@ -476,7 +476,6 @@ fn odds_for_random_numbers_are_as_documented() {
                 redactor.redact_text(&number) != number
             })
             .count();
-        println!("{lost} of 10000 numbers of {length} digits");
         assert!(lost <= lost_at_most, "{lost} of 10000 numbers of {length} digits");
     }
 }

@@ -170,8 +170,11 @@ fn ident_start(view: &View<'_>, end: usize, with_blanks: bool) -> usize {
     let mut start = end;
     while start > from {
         let byte = view.before(start);
-        let is_name = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') || byte >= 0x80;
-        if !is_name && !(with_blanks && byte == b' ') {
+        let is_name = (with_blanks && byte == b' ')
+            || byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'-' | b'.')
+            || byte >= 0x80;
+        if !is_name {
             break;
         }
         start -= 1;

@@ -1,8 +1,8 @@
 //! Removes what must not be kept: before a record is stored, shown or sent, every text in it has passed through here.
 //!
-//! A secret is known by the name beside it ([`names`], [`assignment`], [`value`]), or by its own shape
-//! ([`credential`], [`key_shape`], [`private_key`], [`card`], [`address`]). Text is read as it stands and as a reader
-//! would decode it ([`view`], [`base64`]), in one pass per reading ([`scan`]). What is found is replaced by
+//! A secret is known by the name beside it (`names`, `assignment`, `value`), or by its own shape
+//! (`credential`, `key_shape`, `private_key`, `card`, `address`). Text is read as it stands and as a reader
+//! would decode it (`view`, `base64`), in one pass per reading (`scan`). What is found is replaced by
 //! `[redacted:<kind>]`; everything around it stays byte for byte.
 //!
 //! Invariants: total and deterministic; work grows with the text and not faster, whatever the text; redacting twice is

@@ -137,13 +137,10 @@ impl Walk<'_> {
     }
 
     fn fields(&mut self, fields: &mut Fields) {
-        let described = described_value(fields).filter(|(name, _)| {
-            let class = self.redactor.names.class(name.as_bytes());
-            class.is_some_and(removes_whole)
-        });
+        let described = described_value(fields).filter(|(name, _)| self.class(name).is_some_and(removes_whole));
         let described = described.map(|(_, index)| index);
         for (index, (key, value)) in fields.iter_mut().enumerate() {
-            let class = self.redactor.names.class(key.as_bytes());
+            let class = self.class(key);
             let is_secret = described == Some(index) || class.is_some_and(removes_whole);
             let is_connection = class == Some(NameClass::Connection)
                 && value.as_text().is_some_and(|text| value::holds_password(text.as_bytes()));
@@ -154,6 +151,17 @@ impl Walk<'_> {
             }
             self.text(key);
         }
+    }
+
+    /// What a key says about its value. A replacement in the key says nothing: `[redacted:api_key]` is no `api_key`.
+    fn class(&self, key: &str) -> Option<NameClass> {
+        let names = &self.redactor.names;
+        if !key.contains("[redacted:") {
+            return names.class(key.as_bytes());
+        }
+        let neutral =
+            RedactionKind::ALL.into_iter().fold(key.to_owned(), |key, kind| key.replace(&marker(kind), " x "));
+        names.class(neutral.as_bytes())
     }
 
     fn value(&mut self, value: &mut Value) {
