@@ -1,0 +1,478 @@
+//! Which names say that their value is secret, however they are spelled.
+//!
+//! `apiKey`, `API_KEY`, `x-api-key`, `Api Key` and `service.apikey` are one name: everything but letters and digits is
+//! dropped, case is folded, and the *end* of the name is compared, because the end is the noun (`user_password` is a
+//! password, `password_policy` is a policy). Words that only qualify the noun are looked through
+//! (`password_confirmation`, `tokenHash`, `cvv2`). Words too short to be looked for inside others (`pwd`, `otp`) must
+//! begin where a word begins, and `pin` must be the whole name.
+//!
+//! Left out: meaning. `token` is secret wherever it is the noun, unless the word before it says that it is counted
+//! (`max_token`) or parsed (`unexpected token`).
+
+/// Bytes of a name that are looked at, counted from its end; the noun of a longer name is still there.
+pub(super) const NAME_BYTES_MAX: usize = 96;
+
+/// What a name says about its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NameClass {
+    /// The value is secret.
+    Secret,
+    /// The value is a header of credentials: a scheme and what follows it.
+    Authorization,
+    /// The value is a list of cookies.
+    Cookie,
+    /// Secret as a parameter of a URL, harmless elsewhere (`signature`).
+    UrlParameter,
+    /// Secret if it holds `user:password@`.
+    Connection,
+    /// A secret noun that its qualifier makes harmless (`max_token`).
+    Harmless,
+}
+
+/// Where in the name a pattern may begin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Anywhere: long enough not to be the end of another word.
+    Anywhere,
+    /// At the start of a word.
+    Word,
+    /// At the start of the name.
+    Whole,
+}
+
+use NameClass::{Authorization, Connection, Cookie, Secret, UrlParameter};
+use Place::{Anywhere, Whole, Word};
+
+/// Endings of secret names, letters and digits only, lower case.
+const ENDINGS: &[(&str, Place, NameClass)] = &[
+    ("password", Anywhere, Secret),
+    ("passwords", Anywhere, Secret),
+    ("passwd", Anywhere, Secret),
+    ("passphrase", Anywhere, Secret),
+    ("passcode", Anywhere, Secret),
+    ("pwd", Word, Secret),
+    ("pw", Word, Secret),
+    ("dbpass", Word, Secret),
+    ("userpass", Word, Secret),
+    ("adminpass", Word, Secret),
+    ("rootpass", Word, Secret),
+    ("smtppass", Word, Secret),
+    ("mailpass", Word, Secret),
+    ("mysqlpass", Word, Secret),
+    ("pgpass", Word, Secret),
+    ("redispass", Word, Secret),
+    ("ftppass", Word, Secret),
+    ("proxypass", Word, Secret),
+    ("authpass", Word, Secret),
+    ("loginpass", Word, Secret),
+    ("secret", Anywhere, Secret),
+    ("secrets", Anywhere, Secret),
+    ("token", Anywhere, Secret),
+    ("accesstokens", Anywhere, Secret),
+    ("refreshtokens", Anywhere, Secret),
+    ("authtokens", Anywhere, Secret),
+    ("apitokens", Anywhere, Secret),
+    ("sessiontokens", Anywhere, Secret),
+    ("bearertokens", Anywhere, Secret),
+    ("idtokens", Word, Secret),
+    ("apikey", Anywhere, Secret),
+    ("apikeys", Anywhere, Secret),
+    ("servicekey", Anywhere, Secret),
+    ("privatekey", Anywhere, Secret),
+    ("secretkey", Anywhere, Secret),
+    ("accesskey", Anywhere, Secret),
+    ("signingkey", Anywhere, Secret),
+    ("encryptionkey", Anywhere, Secret),
+    ("decryptionkey", Anywhere, Secret),
+    ("masterkey", Anywhere, Secret),
+    ("accountkey", Anywhere, Secret),
+    ("sharedkey", Anywhere, Secret),
+    ("subscriptionkey", Anywhere, Secret),
+    ("authkey", Word, Secret),
+    ("hmackey", Word, Secret),
+    ("sshkey", Word, Secret),
+    ("deploykey", Word, Secret),
+    ("authorization", Anywhere, Authorization),
+    ("authorisation", Anywhere, Authorization),
+    ("cookie", Word, Cookie),
+    ("cookies", Word, Cookie),
+    ("setcookie", Word, Cookie),
+    ("credential", Anywhere, Secret),
+    ("credentials", Anywhere, Secret),
+    ("creds", Word, Secret),
+    ("ssn", Word, Secret),
+    ("socialsecuritynumber", Anywhere, Secret),
+    ("cvv", Word, Secret),
+    ("cvc", Word, Secret),
+    ("cardnumber", Anywhere, Secret),
+    ("creditcard", Anywhere, Secret),
+    ("ccnumber", Word, Secret),
+    ("cardpan", Word, Secret),
+    ("pin", Whole, Secret),
+    ("pincode", Word, Secret),
+    ("pinnumber", Word, Secret),
+    ("cardpin", Word, Secret),
+    ("userpin", Word, Secret),
+    ("otp", Word, Secret),
+    ("totp", Word, Secret),
+    ("otpcode", Word, Secret),
+    ("mfacode", Word, Secret),
+    ("onetimecode", Word, Secret),
+    ("verificationcode", Anywhere, Secret),
+    ("authorizationcode", Anywhere, Secret),
+    ("recoverycode", Anywhere, Secret),
+    ("recoverycodes", Anywhere, Secret),
+    ("backupcodes", Anywhere, Secret),
+    ("seedphrase", Anywhere, Secret),
+    ("mnemonic", Word, Secret),
+    ("codeverifier", Word, Secret),
+    ("csrf", Word, Secret),
+    ("xsrf", Word, Secret),
+    ("bearer", Word, Secret),
+    ("jwt", Word, Secret),
+    ("connectionstring", Anywhere, Connection),
+    ("dsn", Word, Connection),
+    ("signature", Word, UrlParameter),
+    ("sig", Word, UrlParameter),
+];
+
+/// Last words that qualify the noun before them and are looked through.
+const LOOKED_THROUGH: &[&str] = &[
+    "hash",
+    "hashed",
+    "confirmation",
+    "confirm",
+    "value",
+    "plain",
+    "plaintext",
+    "text",
+    "raw",
+    "header",
+    "encrypted",
+    "base64",
+    "new",
+    "old",
+    "current",
+    "again",
+    "repeat",
+];
+
+/// Words before `token` which say that tokens are counted or parsed there.
+const HARMLESS_BEFORE_TOKEN: &[&str] = &[
+    "max",
+    "min",
+    "num",
+    "total",
+    "per",
+    "prompt",
+    "completion",
+    "input",
+    "output",
+    "cached",
+    "reasoning",
+    "unexpected",
+];
+
+/// A name reduced to lower-case letters and digits, and where its words begin. Holds the last `NAME_BYTES_MAX` bytes.
+struct Folded {
+    /// The letters, in `bytes[..len]`.
+    bytes: [u8; NAME_BYTES_MAX],
+    len: usize,
+    /// Bit `i` is set where `bytes[i]` begins a word.
+    starts: u128,
+}
+
+const _: () = assert!(NAME_BYTES_MAX <= 128, "one bit per byte of a name");
+
+impl Folded {
+    /// Folds the end of `name`. Bytes above 127 count as letters, so that extra names may be of any script.
+    fn new(name: &[u8]) -> Self {
+        let tail = name.get(name.len().saturating_sub(NAME_BYTES_MAX)..).unwrap_or_default();
+        let mut folded = Self { bytes: [0; NAME_BYTES_MAX], len: 0, starts: 0 };
+        let mut before = 0u8;
+        for (index, &byte) in tail.iter().enumerate() {
+            if is_letter(byte) {
+                let after = tail.get(index + 1).copied().unwrap_or(0);
+                if begins_word(before, byte, after) {
+                    folded.starts |= 1u128 << folded.len;
+                }
+                if let Some(slot) = folded.bytes.get_mut(folded.len) {
+                    *slot = byte.to_ascii_lowercase();
+                    folded.len += 1;
+                }
+            }
+            before = byte;
+        }
+        folded
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// Whether the name ends with `ending`, and there at a place where it may begin.
+    fn ends_with(&self, ending: &[u8], place: Place) -> bool {
+        let Some(start) = self.len.checked_sub(ending.len()) else { return false };
+        self.as_bytes().ends_with(ending)
+            && match place {
+                Anywhere => true,
+                Word => self.is_start(start),
+                Whole => start == 0,
+            }
+    }
+
+    fn is_start(&self, index: usize) -> bool {
+        index < 128 && self.starts & (1u128 << index) != 0
+    }
+
+    /// Drops trailing digits (`password2`), or the last word if it only qualifies. Says whether anything was dropped.
+    fn look_through(&mut self) -> bool {
+        let digits = self.as_bytes().iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits > 0 && digits < self.len {
+            self.len -= digits;
+            return true;
+        }
+        let word = LOOKED_THROUGH.iter().find(|word| self.ends_with(word.as_bytes(), Word));
+        match word {
+            Some(word) if word.len() < self.len => {
+                self.len -= word.len();
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80
+}
+
+/// Whether `byte` begins a word: after a separator, a change of script, or at a hump of camelCase. Not after a digit:
+/// ids such as `01F406BK50PW6` are full of those.
+fn begins_word(before: u8, byte: u8, after: u8) -> bool {
+    !is_letter(before)
+        || (before >= 0x80) != (byte >= 0x80)
+        || (before.is_ascii_lowercase() && byte.is_ascii_uppercase())
+        || (before.is_ascii_uppercase() && byte.is_ascii_uppercase() && after.is_ascii_lowercase())
+}
+
+/// The names whose values are removed: the built-in ones and the operator's own.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    /// Folded spellings of the operator's own names; sorted, without the empty one.
+    extra: Vec<Vec<u8>>,
+}
+
+impl Names {
+    /// Adds `extra` to the built-in names. Names without a letter or digit are ignored.
+    pub(super) fn new(extra: &[String]) -> Self {
+        let mut folded: Vec<Vec<u8>> =
+            extra.iter().map(|name| Folded::new(name.as_bytes()).as_bytes().to_vec()).collect();
+        folded.retain(|name| !name.is_empty());
+        folded.sort();
+        folded.dedup();
+        Self { extra: folded }
+    }
+
+    /// What `name` says about its value, if it says anything.
+    pub(super) fn class(&self, name: &[u8]) -> Option<NameClass> {
+        let mut folded = Folded::new(name);
+        // Two words may follow the noun: `password_hash_2`.
+        for _ in 0..3 {
+            if let Some(class) = self.class_of_ending(&folded) {
+                return Some(class);
+            }
+            if !folded.look_through() {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn class_of_ending(&self, folded: &Folded) -> Option<NameClass> {
+        if self.extra.iter().any(|name| folded.ends_with(name, Word)) {
+            return Some(Secret);
+        }
+        let last = folded.as_bytes().last()?;
+        let (ending, _, class) = ENDINGS
+            .iter()
+            .filter(|(ending, _, _)| ending.as_bytes().last() == Some(last))
+            .find(|(ending, place, _)| folded.ends_with(ending.as_bytes(), *place))?;
+        if *ending == "token" && is_harmless_token(folded) {
+            return Some(NameClass::Harmless);
+        }
+        Some(*class)
+    }
+}
+
+fn is_harmless_token(folded: &Folded) -> bool {
+    let before = folded.len.saturating_sub("token".len());
+    let qualifiers = Folded { bytes: folded.bytes, len: before, starts: folded.starts };
+    folded.is_start(before) && HARMLESS_BEFORE_TOKEN.iter().any(|word| qualifiers.ends_with(word.as_bytes(), Word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, expected: bool) {
+        let class = Names::default().class(name.as_bytes());
+        let secret = class.is_some_and(|class| !matches!(class, NameClass::Harmless | UrlParameter | Connection));
+        assert_eq!(secret, expected, "{name}: {class:?}");
+    }
+
+    #[test]
+    fn secret_names_are_known_in_every_spelling() {
+        for name in [
+            "password",
+            "Password",
+            "PASSWORD",
+            "user_password",
+            "userPassword",
+            "user.password",
+            "user-password",
+            "userpassword",
+            "pass_word",
+            "DB_PASSWORD",
+            "passwd",
+            "pwd",
+            "userPwd",
+            "passphrase",
+            "secret",
+            "client_secret",
+            "clientSecret",
+            "CLIENT-SECRET",
+            "token",
+            "access_token",
+            "accessToken",
+            "idToken",
+            "refresh token",
+            "X-Auth-Token",
+            "csrfmiddlewaretoken",
+            "csrf_token",
+            "_csrf",
+            "XSRF-TOKEN",
+            "api_key",
+            "apiKey",
+            "APIKey",
+            "apikey",
+            "API key",
+            "x-api-key",
+            "X-Service-Key",
+            "authorization",
+            "Proxy-Authorization",
+            "http.request.header.authorization",
+            "cookie",
+            "Set-Cookie",
+            "setCookie",
+            "private_key",
+            "privateKey",
+            "credential",
+            "credentials",
+            "ssn",
+            "cvv",
+            "cvv2",
+            "CVC",
+            "card_number",
+            "cardNumber",
+            "pin",
+            "PIN",
+            "otp",
+            "session_token",
+            "bearer",
+            "jwt",
+            "password_confirmation",
+            "passwordHash",
+            "password2",
+            "new_password",
+            "password_new",
+            "aws_secret_access_key",
+            "db_pass",
+            "access_tokens",
+            "oauth2token",
+            "secret_value",
+            "totp",
+            "creds",
+        ] {
+            check(name, true);
+        }
+    }
+
+    #[test]
+    fn names_that_only_mention_a_secret_stay() {
+        for name in [
+            "tokens_used",
+            "token_count",
+            "max_tokens",
+            "tokenizer",
+            "tokens",
+            "prompt_tokens",
+            "max_token",
+            "total_token",
+            "unexpected token",
+            "token_type",
+            "password_policy",
+            "password_reset_at",
+            "secretary",
+            "pinned",
+            "spin",
+            "gpio_pin",
+            "key",
+            "primary_key",
+            "cache_key",
+            "public_key",
+            "api_key_id",
+            "keyboard",
+            "cookie_count",
+            "cookies_enabled",
+            "compass",
+            "bypass",
+            "pass",
+            "author",
+            "authorized",
+            "auth",
+            "session_id",
+            "user_id",
+            "01F406BK50GFQRCVFPPB920PW6",
+            "hotpot",
+            "laptop",
+            "cryptop",
+            "monkey",
+            "",
+            "_",
+            "...",
+            "123",
+            "hash",
+            "value",
+        ] {
+            check(name, false);
+        }
+    }
+
+    #[test]
+    fn operators_own_names_are_matched_in_every_spelling_and_in_any_script() {
+        let names = Names::new(&["Patient-Number".into(), "пароль".into(), "--".into(), String::new()]);
+        for name in ["patient_number", "patientNumber", "PATIENT NUMBER", "old.patientnumber", "user_пароль"] {
+            assert_eq!(names.class(name.as_bytes()), Some(Secret), "{name}");
+        }
+        for name in ["outpatientnumber", "patient_numbers", "number"] {
+            assert_eq!(names.class(name.as_bytes()), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn signatures_and_connection_strings_depend_on_where_they_stand() {
+        let names = Names::default();
+        assert_eq!(names.class(b"X-Amz-Signature"), Some(UrlParameter));
+        assert_eq!(names.class(b"sig"), Some(UrlParameter));
+        assert_eq!(names.class(b"SENTRY_DSN"), Some(Connection));
+        assert_eq!(names.class(b"ConnectionString"), Some(Connection));
+        assert_eq!(names.class(b"config"), None);
+    }
+
+    #[test]
+    fn the_noun_of_a_very_long_name_is_still_found() {
+        let name = format!("{}_password", "a".repeat(10_000));
+        assert_eq!(Names::default().class(name.as_bytes()), Some(Secret));
+    }
+}

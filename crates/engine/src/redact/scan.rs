@@ -1,0 +1,308 @@
+//! One pass over a reading of a text, which finds every secret in it.
+//!
+//! Most bytes of most logs cannot begin a secret. A table says of each byte whether it is part of a word, whether a
+//! word that begins with it may be a secret, and whether it is a sign beside which secrets stand (`=`, `:`, `@` ...);
+//! the loop asks the detectors there and nowhere else.
+//!
+//! Work is linear: a detector looks back a bounded way or over bytes that no other look back crosses, and a look ahead
+//! of any length either finds something, and the loop goes on behind it, or says how far it has read.
+
+use super::assignment::{self, Assignment};
+use super::names::Names;
+use super::view::{DEPTH_MAX, View, hex};
+use super::{Found, address, base64, card, credential, key_shape, marker_around, private_key};
+use crate::record::RedactionKind;
+
+/// Part of a word: a letter or digit.
+const WORD: u8 = 1;
+/// A word that begins with this byte may be a secret.
+const FIRST: u8 = 2;
+/// A sign beside which secrets stand.
+const SIGN: u8 = 4;
+
+/// What each byte may mean.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0u8; 256];
+    let mut byte = 0usize;
+    while byte < 256 {
+        let letter = byte as u8;
+        if letter.is_ascii_alphanumeric() {
+            // Any word may be base64, so that all words are looked at once; the others' beginnings are dispatched there.
+            classes[byte] = WORD | FIRST;
+        }
+        if matches!(letter, b'=' | b':' | b'@' | b'-' | b'>' | b'\\' | b'%' | b'&') {
+            classes[byte] = SIGN;
+        }
+        byte += 1;
+    }
+    classes
+};
+
+/// What to look for.
+#[derive(Clone, Copy)]
+pub(super) struct Search<'a> {
+    /// Names whose values are secret.
+    pub(super) names: &'a Names,
+    /// Remove e-mail addresses.
+    pub(super) email: bool,
+    /// Remove IP addresses.
+    pub(super) ip: bool,
+    /// The text is a template: `{name}` is no value.
+    pub(super) is_template: bool,
+}
+
+impl Search<'_> {
+    /// Everything secret in `text`, in order, without overlaps, at offsets of `text`; and the bytes looked at.
+    pub(super) fn find(&self, text: &[u8]) -> (Vec<Found>, u64) {
+        self.find_in(text, true)
+    }
+
+    fn find_in(&self, text: &[u8], with_blobs: bool) -> (Vec<Found>, u64) {
+        let mut found = Vec::new();
+        let mut view = View::plain(text);
+        let mut steps = 0;
+        for depth in 0..=DEPTH_MAX {
+            let from = found.len();
+            let mut scan =
+                Scan { view: &view, search: *self, with_blobs, found: &mut found, has_escapes: false, steps: 0 };
+            scan.run();
+            let has_escapes = scan.has_escapes;
+            steps += scan.steps + view.steps.get();
+            for item in found.iter_mut().skip(from) {
+                item.start = view.origin(item.start);
+                item.end = view.origin(item.end);
+            }
+            let decoded = if has_escapes && depth < DEPTH_MAX { view.decoded() } else { None };
+            match decoded {
+                Some(next) => view = next,
+                None => break,
+            }
+        }
+        let mut found = merged(found);
+        for item in &mut found {
+            whole_markers(text, item);
+        }
+        (merged(found), steps)
+    }
+}
+
+/// Moves the ends of `item` out of replacements that stand in `text`: one is never half removed.
+fn whole_markers(text: &[u8], item: &mut Found) {
+    if let Some((_, end)) = marker_around(text, item.start) {
+        item.start = end;
+    }
+    if let Some((_, end)) = marker_around(text, item.end) {
+        item.end = end;
+    }
+}
+
+/// The same secrets without overlaps: of two that overlap one remains, as long as both and of the longer one's kind.
+fn merged(mut found: Vec<Found>) -> Vec<Found> {
+    found.retain(|item| item.start < item.end);
+    found.sort_by_key(|item| (item.start, std::cmp::Reverse(item.end), item.kind));
+    let mut merged: Vec<Found> = Vec::with_capacity(found.len());
+    for item in found {
+        match merged.last_mut() {
+            Some(last) if item.start < last.end => {
+                if item.end - item.start > last.end - last.start {
+                    last.kind = item.kind;
+                }
+                last.end = last.end.max(item.end);
+            }
+            _ => merged.push(item),
+        }
+    }
+    merged
+}
+
+/// One pass.
+struct Scan<'v, 's> {
+    view: &'v View<'v>,
+    search: Search<'s>,
+    with_blobs: bool,
+    found: &'v mut Vec<Found>,
+    has_escapes: bool,
+    /// Work done outside of the view: in decoded blobs.
+    steps: u64,
+}
+
+/// Up to where the pass has read for one question, so that it is not asked twice.
+#[derive(Default)]
+struct ReadTo {
+    blob: usize,
+    scheme: usize,
+    connection: usize,
+}
+
+impl Scan<'_, '_> {
+    fn run(&mut self) {
+        let bytes = self.view.bytes();
+        let mut read = ReadTo::default();
+        let mut index = 0;
+        let mut in_word = false;
+        while let Some(&byte) = bytes.get(index) {
+            let class = CLASSES[byte as usize];
+            if class & WORD != 0 {
+                if !in_word {
+                    in_word = true;
+                    if let Some(end) = self.at_word(index, byte, &mut read) {
+                        index = end.max(index + 1);
+                        in_word = false;
+                        continue;
+                    }
+                }
+                index += 1;
+                continue;
+            }
+            in_word = false;
+            let next = if class & SIGN != 0 { self.at_sign(index, byte, &mut read) } else { None };
+            index = next.unwrap_or(index + 1).max(index + 1);
+        }
+        if self.search.ip {
+            address::ips(self.view, self.found);
+        }
+        self.view.spend(bytes.len());
+    }
+
+    /// Notes what was found and says where to go on.
+    fn note(&mut self, found: Option<Found>) -> Option<usize> {
+        let found = found?;
+        self.found.push(found);
+        Some(found.end)
+    }
+
+    /// Looks at the word that begins at `index`.
+    fn at_word(&mut self, index: usize, byte: u8, read: &mut ReadTo) -> Option<usize> {
+        let view = self.view;
+        let found = match byte {
+            b'0'..=b'9' => {
+                // Cards begin with 2 to 6, and no number of fewer than 13 digits is looked at.
+                let may_be_card = matches!(byte, b'2'..=b'6') && is_digit_or_gap(view.at(index + 12));
+                if may_be_card { card::at(view, index) } else { None }
+            }
+            b'B' | b'b' if view.before(index) == b'-' || view.before(index.saturating_sub(1)) == b'-' => {
+                let key = private_key::around(view, index);
+                key.map(|(start, end)| Found { start, end, kind: RedactionKind::PrivateKey })
+                    .or_else(|| credential::at_scheme(view, index))
+            }
+            b'B' | b'b' | b'D' => credential::at_scheme(view, index),
+            b'd' => credential::at_scheme(view, index).or_else(|| key_shape::at(view, index)),
+            b'e' => credential::jwt(view, index),
+            _ => key_shape::at(view, index),
+        };
+        match found {
+            Some(found) => self.note(Some(found)),
+            None => self.blobs(index, read),
+        }
+    }
+
+    /// Notes the base64 that hides a secret in the run which begins at `index`; says where to go on if there was any.
+    fn blobs(&mut self, index: usize, read: &mut ReadTo) -> Option<usize> {
+        let view = self.view;
+        let first = view.slice(index, index + base64::BLOB_BYTES_MIN);
+        let is_blob = self.with_blobs
+            && index >= read.blob
+            && first.len() == base64::BLOB_BYTES_MIN
+            && first.iter().rev().all(|&byte| base64::is_digit(byte));
+        if !is_blob {
+            return None;
+        }
+        let end = view.run_end(index, base64::is_digit);
+        read.blob = end;
+        let run = view.slice(index, end);
+        let before = self.found.len();
+        if let Some(kind) = self.secret_in(run) {
+            self.found.push(Found { start: index, end: view.run_end(end, |byte| byte == b'='), kind });
+        } else if run.contains(&b'/') {
+            // In a path, the blob may be one segment.
+            let mut start = index;
+            for part in run.split(|&byte| byte == b'/') {
+                if let Some(kind) = self.secret_in(part) {
+                    let stop = start + part.len();
+                    let stop = if stop == end { view.run_end(end, |byte| byte == b'=') } else { stop };
+                    self.found.push(Found { start, end: stop, kind });
+                }
+                start += part.len() + 1;
+            }
+        }
+        // The words of the run are still looked at, for what is not encoded in it.
+        let last = self.found.get(before..).and_then(<[Found]>::last)?;
+        (before + 1 == self.found.len() && last.start == index).then_some(last.end)
+    }
+
+    /// The kind of the first secret in what `text` encodes.
+    fn secret_in(&mut self, text: &[u8]) -> Option<RedactionKind> {
+        let decoded = base64::decode_text(text)?;
+        let (found, steps) = self.search.find_in(&decoded, false);
+        self.steps += steps + text.len() as u64;
+        found.first().map(|found| found.kind)
+    }
+
+    /// Looks around the sign at `index`.
+    fn at_sign(&mut self, index: usize, byte: u8, read: &mut ReadTo) -> Option<usize> {
+        let view = self.view;
+        match byte {
+            b':' if view.is_at(index, b"://") => {
+                if index < read.scheme {
+                    return None;
+                }
+                let assignment = assignment::at_scheme(view, index);
+                // Behind the `@` too: what stands around it is no e-mail address.
+                self.take(assignment, &mut read.scheme).map(|end| end + 1)
+            }
+            b'=' | b':' => {
+                if byte == b':'
+                    && let Some(found) = key_shape::at_colon(view, index)
+                {
+                    return self.note(Some(found));
+                }
+                let judged_to = read.connection;
+                let assignment =
+                    assignment::at_separator(view, self.search.names, index, self.search.is_template, judged_to);
+                self.take(assignment, &mut read.connection)
+            }
+            b'@' if self.search.email => {
+                let found = address::email(view, index);
+                self.note(found)
+            }
+            b'>' => {
+                let found = assignment::at_tag_end(view, self.search.names, index);
+                self.note(found)
+            }
+            b'-' if view.at(index + 1).is_ascii_alphabetic() => {
+                let found = assignment::at_flag(view, self.search.names, index + 1);
+                self.note(found)
+            }
+            b'\\' => {
+                let next = view.at(index + 1);
+                self.has_escapes |= matches!(next, b'u' | b'x' | b'/');
+                // The letter of an escaped line end is not the beginning of the next word.
+                matches!(next, b'n' | b'r' | b't').then_some(index + 2)
+            }
+            b'%' => {
+                self.has_escapes |= hex(view.at(index + 1)).is_some() && hex(view.at(index + 2)).is_some();
+                None
+            }
+            b'&' => {
+                self.has_escapes |= view.at(index + 1) == b'#' || view.slice(index + 1, index + 9).contains(&b';');
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn take(&mut self, assignment: Assignment, read_to: &mut usize) -> Option<usize> {
+        match assignment {
+            Assignment::Secret(found) => self.note(Some(found)),
+            Assignment::ReadTo(end) => {
+                *read_to = end;
+                None
+            }
+            Assignment::Nothing => None,
+        }
+    }
+}
+
+fn is_digit_or_gap(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b' ' | b'-' | b'+') || byte >= 0x80
+}
