@@ -135,7 +135,21 @@ async function main() {
   if (previous && !isAlive(previous.pid)) rmSync(endpointFile, { force: true });
   let stopping = false;
   let comeBack = async () => {};
-  const runtime = await startRuntime({
+  let runtime;
+  const stop = async (code) => {
+    if (stopping) return;
+    stopping = true;
+    // Not ours any more if a second scripts/dev has written its own since.
+    if (readJson(endpointFile)?.pid === process.pid) rmSync(endpointFile, { force: true });
+    await runtime?.stop();
+    process.exit(code);
+  };
+  // Before miniflare is started: it has handlers of its own, which leave as soon as workerd is gone.
+  process.on("SIGINT", () => stop(130));
+  process.on("SIGTERM", () => stop(143));
+  process.on("SIGHUP", () => stop(129));
+
+  runtime = await startRuntime({
     build: values.build,
     state,
     port,
@@ -143,18 +157,6 @@ async function main() {
     onLog: (line, stream) => (stream === "stderr" ? console.error(line) : console.log(line)),
     onDeath: () => comeBack(),
   });
-
-  const stop = async (code) => {
-    if (stopping) return;
-    stopping = true;
-    // Not ours any more if a second scripts/dev has written its own since.
-    if (readJson(endpointFile)?.pid === process.pid) rmSync(endpointFile, { force: true });
-    await runtime.stop();
-    process.exit(code);
-  };
-  process.on("SIGINT", () => stop(130));
-  process.on("SIGTERM", () => stop(143));
-  process.on("SIGHUP", () => stop(129));
 
   try {
     const applied = await runtime.migrate();
