@@ -6,39 +6,17 @@
 // works today; keys are made through the service's own public API, with the operator's key, and checked
 // at each start (a state folder that was emptied knows none of them). Ends with everything it started.
 
-import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 
 import { CannotStart, isAlive, root, startRuntime } from "./runtime.mjs";
+import { makeKey, makeSecrets } from "./secrets.mjs";
 
 const domain = "dev.localhost";
 const scopes = ["ingest", "read", "admin"];
 const home = path.join(root, ".dev");
 const began = performance.now();
-
-/** The secrets of a development service; also what the end-to-end tests use. */
-export function makeSecrets() {
-  return {
-    KEY_SIGNING_SECRET: randomBytes(32).toString("base64url"),
-    AUTH_JWT_SECRET: randomBytes(32).toString("base64url"),
-    API_KEY: `sk_${randomBytes(32).toString("base64url")}`,
-    WEBHOOK_SECRET: `whsec_${randomBytes(32).toString("base64")}`,
-  };
-}
-
-/** Asks the running service for a key; gives `{key, id}`. */
-export async function makeKey(url, operatorKey, { name, scopes, domain, ...rest }) {
-  const response = await fetch(`${url}/api/keys`, {
-    method: "POST",
-    headers: { "X-API-Key": operatorKey, "X-Sapwood-Domain": domain, "Content-Type": "application/json" },
-    body: JSON.stringify({ name, scopes, ...rest }),
-  });
-  const body = await response.text();
-  if (response.status !== 201) throw new Error(`POST /api/keys answered ${response.status}: ${body.slice(0, 500)}`);
-  return JSON.parse(body);
-}
 
 function readJson(file) {
   try {
@@ -188,9 +166,7 @@ async function main() {
   }
 }
 
-if (import.meta.url === `file://${process.argv[1]}`) {
-  main().catch((error) => {
-    console.error(error instanceof CannotStart ? `dev: ${error.message}` : error);
-    process.exit(1);
-  });
-}
+main().catch((error) => {
+  console.error(error instanceof CannotStart ? `dev: ${error.message}` : error);
+  process.exit(1);
+});
