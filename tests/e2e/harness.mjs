@@ -264,3 +264,17 @@ export async function until(what, question, { within = 10_000, every = 25 } = {}
     await new Promise((resolve) => setTimeout(resolve, every));
   }
 }
+
+/** Path of a Chromium that can be started headless; fails with a way to get one. */
+export function chromium() {
+  const candidates = [process.env.CHROMIUM_BIN, "chromium", "chromium-browser", "google-chrome", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"];
+  for (const candidate of candidates.filter(Boolean)) {
+    try {
+      execFileSync(candidate, ["--version"], { stdio: "ignore" });
+      return candidate;
+    } catch {
+      // The next one.
+    }
+  }
+  throw new Error("no Chromium found: apt-get install chromium (Debian), or set CHROMIUM_BIN to one");
+}
