@@ -1,4 +1,4 @@
-//! The shell.
+//! Sapwood's Worker.
 pub mod config;
 pub mod edge;
 pub mod monitoring;

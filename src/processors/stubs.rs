@@ -5,8 +5,8 @@
 
 use super::calls::{
     AlertEntry, AppendAnswer, AppendCall, AuditView, CountsAnswer, CountsCall, CreateKeyCall, DirectoryAnswer,
-    DomainStatus, IncidentView, KeyView, PatternView, RecordCall, RegisterCall, SearchAnswer, SearchCall,
-    StatusAnswer, StreamAddress, TailCall,
+    DomainStatus, IncidentView, KeyView, PatternView, RecordCall, RegisterCall, SearchAnswer, SearchCall, StatusAnswer,
+    StreamAddress, TailCall,
 };
 use futures::future::{Either, select};
 use sapwood_engine::machine::stream::{DomainView, Lease, decode_domain_view, encode_domain_view};
@@ -171,9 +171,7 @@ impl<'a> Stubs<'a> {
     pub async fn register(&self, call: &RegisterCall) -> Result<Option<DomainView>, CallError> {
         let body = serde_json::to_vec(call).map_err(|error| CallError::Unreadable(error.to_string()))?;
         match self.bytes(DOMAIN, &call.domain, "/register", &body).await {
-            Ok(view) => {
-                decode_domain_view(&view).map(Some).map_err(|error| CallError::Unreadable(error.to_string()))
-            }
+            Ok(view) => decode_domain_view(&view).map(Some).map_err(|error| CallError::Unreadable(error.to_string())),
             Err(CallError::Refused(507, _)) => Ok(None),
             Err(error) => Err(error),
         }

@@ -95,8 +95,8 @@ fn frame(call: &TailCall, filter: &RecordFilter) -> Option<String> {
     }
     for record in &call.records {
         let json = record.get();
-        let is_wanted = serde_json::from_str::<ShownRecord<'_>>(json)
-            .is_ok_and(|shown| wanted.matches(&shown.subject()));
+        let is_wanted =
+            serde_json::from_str::<ShownRecord<'_>>(json).is_ok_and(|shown| wanted.matches(&shown.subject()));
         if !is_wanted {
             continue;
         }

@@ -6,8 +6,8 @@
 use super::Inner;
 use crate::processors::calls::TailCall;
 use sapwood_engine::machine::stream::TailItem;
-use std::cell::{Cell, RefCell};
 use serde_json::value::RawValue;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// Records that wait for the call under way.
