@@ -13,6 +13,7 @@ pub mod edge;
 pub mod handlers;
 pub mod monitoring;
 pub mod processors;
+pub mod storage;
 
 use worker::{Context, Env, Request, Response, event};
 

@@ -501,19 +501,8 @@ pub struct TailCall {
     pub component: String,
     /// Records that were left out before these because more came than could be sent.
     pub skipped: u64,
-    /// Records.
-    pub records: Vec<TailRecord>,
-}
-
-/// A record of the live tail: what filters need, and the record as it is shown.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct TailRecord {
-    /// Number of the level class, 0 (trace) to 5 (fatal).
-    pub level_class: u8,
-    /// Pattern id.
-    pub pattern_id: String,
-    /// JSON of the record.
-    pub record: Box<RawValue>,
+    /// Records, as they are shown.
+    pub records: Vec<Box<RawValue>>,
 }
 
 #[cfg(test)]

@@ -23,7 +23,9 @@ use sapwood_engine::time::{Millis, Timestamp};
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use worker::{DurableObject, Env, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage, durable_object};
+use worker::{
+    DurableObject, Env, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage, durable_object,
+};
 
 /// Entries of the audit log and of the list of alerts that are shown.
 const LISTED_MAX: u32 = 200;
@@ -332,9 +334,8 @@ impl Inner {
     /// Pushes the view to the streams that do not have it yet, at most five at once.
     async fn sync_streams(self: &Rc<Self>) -> std::result::Result<(), Fault> {
         let effects = self.transition(Event::Wake)?;
-        let (view, domain, config) = self.with_live(None, |live| {
-            Ok((live.machine.view().clone(), live.domain.clone(), Rc::clone(&live.config)))
-        })?;
+        let (view, domain, config) = self
+            .with_live(None, |live| Ok((live.machine.view().clone(), live.domain.clone(), Rc::clone(&live.config))))?;
         let stubs = Stubs::new(&self.env, config.object_timeout());
         for group in effects.sync.chunks(5) {
             let pushes = group.iter().map(|(component, shard)| {

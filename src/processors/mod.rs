@@ -5,4 +5,9 @@
 //! in [`stubs`], with a timeout and a typed error.
 
 pub mod calls;
+pub mod domain;
+pub mod outgoing;
+pub mod registry;
+pub mod settings;
+pub mod stream;
 pub mod stubs;

@@ -22,7 +22,7 @@ pub fn of_domain(config: &Rc<Config>, overrides: &[(String, String)]) -> Rc<Conf
     }
     let mut raw = RawConfig::new();
     for (name, value) in overrides {
-        raw.say(name, value, Provenance::Domain);
+        raw.say(name, value, Provenance::DomainOverride);
     }
     match config.with_overrides(&raw) {
         Ok(config) => Rc::new(config),

@@ -26,7 +26,9 @@ use sapwood_engine::time::Timestamp;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use tail::TailBuffer;
-use worker::{DurableObject, Env, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage, durable_object};
+use worker::{
+    DurableObject, Env, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage, durable_object,
+};
 
 /// One component's object.
 #[durable_object]

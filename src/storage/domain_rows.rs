@@ -36,14 +36,10 @@ impl DomainRows {
 
     /// Everything that restores a machine.
     pub fn stored(&self) -> Result<Stored, Fault> {
-        let components = self.sql.all(
-            "read components",
-            "SELECT name, shard, registered_at FROM component",
-            vec![],
-            |columns| {
+        let components =
+            self.sql.all("read components", "SELECT name, shard, registered_at FROM component", vec![], |columns| {
                 (columns.text(), columns.int() as u16, Component { registered_at: Timestamp(columns.int()) })
-            },
-        )?;
+            })?;
         let query = "SELECT id, name, scopes, component, created_at, revoked_at FROM api_key";
         let keys = self.sql.all("read keys", query, vec![], |columns| {
             let id = columns.text();
@@ -125,11 +121,8 @@ impl DomainRows {
 
     /// A message arrived, or never will (then with the reason).
     pub fn settle(&self, id: &str, delivered_at: Option<Timestamp>, error: Option<&str>) -> Result<(), Fault> {
-        let values = vec![
-            delivered_at.map_or(Value::Null, time),
-            error.map_or(Value::Null, |error| text(error)),
-            text(id),
-        ];
+        let values =
+            vec![delivered_at.map_or(Value::Null, time), error.map_or(Value::Null, |error| text(error)), text(id)];
         let statement = "UPDATE outbox SET due = NULL, delivered_at = ?, last_error = ? WHERE id = ?";
         self.sql.run("settle a message", statement, values)
     }

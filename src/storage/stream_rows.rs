@@ -171,16 +171,12 @@ impl StreamRows {
                 Err(_) => damaged += 1,
             }
         }
-        let outbox = self.sql.all(
-            "read the outbox",
-            "SELECT id, due, attempts, ord FROM outbox",
-            vec![],
-            |columns| {
+        let outbox =
+            self.sql.all("read the outbox", "SELECT id, due, attempts, ord FROM outbox", vec![], |columns| {
                 let id = columns.text();
                 let at = Timestamp(columns.int());
                 (id, Due { at, attempts: columns.int() as u32, order: columns.uint() })
-            },
-        )?;
+            })?;
         let stored = Stored {
             folded: self.sql.meta_number("folded")?.unwrap_or(0),
             state: self.sql.meta("state")?,
@@ -196,7 +192,8 @@ impl StreamRows {
 
     fn pages(&self, kind: i64) -> Result<Vec<Page>, Fault> {
         let query = "SELECT number, body FROM page WHERE kind = ? ORDER BY number";
-        self.sql.all("read pages", query, vec![int(kind)], |columns| Page { number: columns.uint(), body: columns.blob() })
+        self.sql
+            .all("read pages", query, vec![int(kind)], |columns| Page { number: columns.uint(), body: columns.blob() })
     }
 
     /// Writes the rows of the sinks.

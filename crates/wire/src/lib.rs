@@ -10,6 +10,10 @@
 
 #[cfg(feature = "engine")]
 pub mod convert;
+#[cfg(feature = "engine")]
+pub mod convert_alert;
+#[cfg(feature = "engine")]
+pub mod convert_query;
 pub mod cursor;
 #[cfg(feature = "engine")]
 pub mod data_service;

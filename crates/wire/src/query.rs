@@ -24,7 +24,6 @@ use crate::limits::{
 use crate::moment::parse_rfc3339;
 use crate::reply::FieldError;
 use sapwood_engine::level::{Level, LevelClass};
-use sapwood_engine::record::Record;
 use serde::{Deserialize, Serialize};
 
 /// A set of level classes.
@@ -83,36 +82,6 @@ pub struct RecordFilter {
     /// Exactly this category, lower case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
-}
-
-impl RecordFilter {
-    /// Whether a record is meant, `component` being its address and `pattern_id` its pattern. The cheap questions come
-    /// first; the text is looked through last.
-    pub fn matches(&self, record: &Record, component: &str, pattern_id: Option<&str>) -> bool {
-        let is_one_of = |allowed: &[String], value: &str| allowed.is_empty() || allowed.iter().any(|one| one == value);
-        let is = |wanted: &Option<String>, value: &Option<String>| wanted.is_none() || wanted == value;
-        self.levels.is_none_or(|levels| levels.contains(record.level.class()))
-            && self.level_number_min.is_none_or(|min| record.level.number() >= min)
-            && is_one_of(&self.components, component)
-            && is_one_of(&self.environments, &record.environment)
-            && (self.pattern_ids.is_empty() || pattern_id.is_some_and(|id| is_one_of(&self.pattern_ids, id)))
-            && is(&self.user_id, &record.user_id)
-            && is(&self.session_id, &record.session_id)
-            && is(&self.request_id, &record.request_id)
-            && is(&self.trace_id, &record.trace_id)
-            && is(&self.endpoint, &record.endpoint)
-            && self.category.as_ref().is_none_or(|category| *category == record.category)
-            && self.matches_text(&record.message)
-    }
-
-    /// Whether every term occurs in `message`, in any case.
-    pub fn matches_text(&self, message: &str) -> bool {
-        if self.terms.is_empty() {
-            return true;
-        }
-        let lower = message.to_lowercase();
-        self.terms.iter().all(|term| lower.contains(term.as_str()))
-    }
 }
 
 /// One search.

@@ -16,6 +16,7 @@ use sapwood_wire::problem::{PartialFailure, Problem, ProblemCode};
 use sapwood_wire::query::{SearchReply, parse_search};
 use sapwood_wire::record_view::{PatternRef, RecordView};
 use sapwood_wire::reply::{ComponentReply, IngestReply, LogSubmitted, PrototypeFailure, PrototypeSuccess};
+use serde::Deserializer;
 use std::path::PathBuf;
 
 /// 2026-11-20T10:00:00.000Z.
@@ -37,13 +38,61 @@ fn record_at(decoded: &Decoded, index: usize) -> &RawRecord {
     decoded.records[index].as_ref().expect("is accepted")
 }
 
+/// JSON with its keys in the order written, so that an example reads as what is sent.
+enum InOrder {
+    Scalar(serde_json::Value),
+    List(Vec<InOrder>),
+    Map(Vec<(String, InOrder)>),
+}
+
+impl<'de> serde::Deserialize<'de> for InOrder {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&serde_json::value::RawValue>::deserialize(deserializer)?.get();
+        let read = match raw.as_bytes().first() {
+            Some(b'[') => serde_json::from_str(raw).map(InOrder::List),
+            Some(b'{') => serde_json::Deserializer::from_str(raw).deserialize_map(MapInOrder).map(InOrder::Map),
+            _ => serde_json::from_str(raw).map(InOrder::Scalar),
+        };
+        read.map_err(serde::de::Error::custom)
+    }
+}
+
+struct MapInOrder;
+
+impl<'de> serde::de::Visitor<'de> for MapInOrder {
+    type Value = Vec<(String, InOrder)>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = entries.next_entry()? {
+            fields.push(field);
+        }
+        Ok(fields)
+    }
+}
+
+impl serde::Serialize for InOrder {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Scalar(value) => value.serialize(serializer),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Map(fields) => serializer.collect_map(fields.iter().map(|(key, value)| (key, value))),
+        }
+    }
+}
+
 /// Asserts that the example `name` is `written`, apart from white space.
 fn check(name: &str, written: &[u8]) {
-    let written: serde_json::Value = serde_json::from_slice(written).expect("what we write is JSON");
     if std::env::var_os("SAPWOOD_WRITE_EXAMPLES").is_some() {
-        let pretty = serde_json::to_string_pretty(&written).expect("JSON") + "\n";
+        let in_order: InOrder = serde_json::from_slice(written).expect("what we write is JSON");
+        let pretty = serde_json::to_string_pretty(&in_order).expect("JSON") + "\n";
         std::fs::write(path(name), pretty).expect("the examples can be written");
     }
+    let written: serde_json::Value = serde_json::from_slice(written).expect("what we write is JSON");
     let example: serde_json::Value =
         serde_json::from_slice(&request(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(example, written, "{name}");
@@ -217,7 +266,7 @@ fn a_record_is_shown_as_the_docs_show_it() {
     check("record.json", &written);
     let cursor = Cursor { order: Order::Desc, timestamp_ms: TEN, component: "checkout".to_owned(), seq: 12, index: 3 };
     let reply = SearchReply {
-        records: vec![serde_json::from_slice::<serde_json::Value>(&written).expect("JSON")],
+        records: vec![view],
         total: 37,
         total_is_exact: true,
         next_cursor: Some(cursor.to_string()),

@@ -157,10 +157,9 @@ fn outcome(kind: TargetKind, answer: Result<outgoing::Answer, String>) -> Outcom
     let why = format!("answered {}", answer.status);
     match interpret_delivery(kind, answer.status, answer.retry_after.as_deref(), now.0) {
         Delivery::Delivered => Outcome::Delivered,
-        Delivery::Retry { after_seconds } => Outcome::Retry {
-            why,
-            not_before: after_seconds.map(|seconds| now.plus(Millis::from_secs(seconds.into()))),
-        },
+        Delivery::Retry { after_seconds } => {
+            Outcome::Retry { why, not_before: after_seconds.map(|seconds| now.plus(Millis::from_secs(seconds.into()))) }
+        }
         Delivery::Gone => Outcome::Refused { why, disables_target: true },
         Delivery::Refused => Outcome::Refused { why, disables_target: false },
     }

@@ -8,9 +8,11 @@
 use super::Inner;
 use crate::monitoring::report;
 use crate::processors::calls::TailCall;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sapwood_engine::machine::domain::Event;
-use sapwood_engine::time::Timestamp;
-use sapwood_wire::query::{RecordFilter, TailSubject};
+use sapwood_wire::convert_query::ShownRecord;
+use sapwood_wire::query::RecordFilter;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 use worker::{Request, Response, Result, WebSocket, WebSocketPair, WebSocketRequestResponsePair};
@@ -30,6 +32,8 @@ impl Inner {
     pub(super) fn open_tail(self: &Rc<Self>, request: &Request) -> Result<Response> {
         let domain = request.headers().get("x-sapwood-domain")?.unwrap_or_default();
         let filter = request.headers().get("x-sapwood-filter")?.unwrap_or_default();
+        let filter =
+            URL_SAFE_NO_PAD.decode(filter).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
         if filter.len() > FILTER_BYTES_MAX || serde_json::from_str::<RecordFilter>(&filter).is_err() {
             return Response::error("the filter cannot be read", 400);
         }
@@ -89,12 +93,15 @@ fn frame(call: &TailCall, filter: &RecordFilter) -> Option<String> {
     let mut skipped = call.skipped;
     let mut frame = String::from("{\"records\":[");
     let mut count = 0;
+    let wanted = filter.to_filter();
     if !filter.wants_component(&call.component) {
         return None;
     }
     for record in &call.records {
-        let json = record.record.get();
-        if !filter.matches_shown(&TailSubject { component: &call.component, pattern_id: &record.pattern_id, json }) {
+        let json = record.get();
+        let is_wanted =
+            serde_json::from_str::<ShownRecord<'_>>(json).is_ok_and(|shown| wanted.matches(&shown.subject()));
+        if !is_wanted {
             continue;
         }
         if frame.len() + json.len() > FRAME_BYTES_MAX {
@@ -112,9 +119,4 @@ fn frame(call: &TailCall, filter: &RecordFilter) -> Option<String> {
     }
     frame.push_str(&format!("],\"skipped\":{skipped}}}"));
     Some(frame)
-}
-
-/// When a viewer came, for people who look at attachments.
-pub(crate) fn _opened_at(at: f64) -> Timestamp {
-    Timestamp(at as i64)
 }

@@ -74,11 +74,8 @@ impl Inner {
             return Ok(None);
         }
         let address = &call.address;
-        let register = RegisterCall {
-            domain: address.domain.clone(),
-            component: address.component.clone(),
-            shard: address.shard,
-        };
+        let register =
+            RegisterCall { domain: address.domain.clone(), component: address.component.clone(), shard: address.shard };
         let refusal = match self.stubs(&config).register(&register).await {
             Ok(Some(view)) => {
                 self.transition(Event::Registered(view), now())?;

@@ -82,10 +82,9 @@ impl Inner {
             let settings = machine.settings();
             let mut seq_max = machine.folded_seq();
             let patience = now().minus(settings.retention).minus(settings.retention);
-            for (is_on, cursor) in [
-                (settings.has_d1, machine.d1().cursor),
-                (settings.has_data_service, machine.data_service().cursor),
-            ] {
+            for (is_on, cursor) in
+                [(settings.has_d1, machine.d1().cursor), (settings.has_data_service, machine.data_service().cursor)]
+            {
                 if is_on {
                     seq_max = seq_max.min(cursor);
                 }
@@ -524,7 +523,8 @@ impl Progress {
                 return false;
             }
             DataServiceOutcome::Unauthorized => {
-                self.stopped_by = Some(Stop::Refused("the data service refuses our key: set DATA_SERVICE_API_KEY".to_owned()));
+                self.stopped_by =
+                    Some(Stop::Refused("the data service refuses our key: set DATA_SERVICE_API_KEY".to_owned()));
                 return false;
             }
             DataServiceOutcome::Retry(why) => {

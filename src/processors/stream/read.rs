@@ -199,8 +199,7 @@ impl Live {
 
     fn patterns(&self) -> Vec<PatternView> {
         let tag = self.machine.identity().tag();
-        let mut patterns: Vec<_> =
-            self.machine.miner().patterns().map(|pattern| pattern_view(pattern, tag)).collect();
+        let mut patterns: Vec<_> = self.machine.miner().patterns().map(|pattern| pattern_view(pattern, tag)).collect();
         patterns.sort_by(|left, right| right.count.cmp(&left.count).then_with(|| left.id.cmp(&right.id)));
         patterns
     }
@@ -294,13 +293,8 @@ fn for_each_minute(hour: Timestamp, rollup: &Rollup, add: &mut impl FnMut(Timest
 /// A pattern as it is shown; `tag` makes the ids of its exemplars.
 pub(super) fn pattern_view(pattern: &Pattern, tag: u32) -> PatternView {
     let exemplar = |exemplar: &Exemplar| ExemplarView {
-        id: RecordId {
-            received_at: exemplar.received_at,
-            object_tag: tag,
-            seq: exemplar.seq,
-            index: exemplar.index,
-        }
-        .to_string(),
+        id: RecordId { received_at: exemplar.received_at, object_tag: tag, seq: exemplar.seq, index: exemplar.index }
+            .to_string(),
         timestamp_ms: exemplar.timestamp.0,
         level: exemplar.level.class().word().to_owned(),
         message: exemplar.message.clone(),

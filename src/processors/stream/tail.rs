@@ -4,8 +4,9 @@
 //! does not fit is left out, and the exact number goes along with the next call, also when a call failed.
 
 use super::Inner;
-use crate::processors::calls::{TailCall, TailRecord};
+use crate::processors::calls::TailCall;
 use sapwood_engine::machine::stream::TailItem;
+use serde_json::value::RawValue;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -16,7 +17,7 @@ const CALL_RECORDS_MAX: usize = 500;
 
 #[derive(Default)]
 pub(super) struct TailBuffer {
-    waiting: RefCell<Vec<TailRecord>>,
+    waiting: RefCell<Vec<Box<RawValue>>>,
     skipped: Cell<u64>,
     is_sending: Cell<bool>,
 }
@@ -35,11 +36,7 @@ impl Inner {
                     live.show(&item.record, item.id.seq, item.id.index, item.id.received_at, item.pattern)
                 });
                 match shown {
-                    Ok(record) => waiting.push(TailRecord {
-                        level_class: item.record.level.class().index() as u8,
-                        pattern_id: item.pattern.to_string(),
-                        record,
-                    }),
+                    Ok(record) => waiting.push(record),
                     Err(fault) => {
                         left_out += 1;
                         crate::monitoring::report("RecordNotShown", &[("fault", &fault)]);

@@ -292,3 +292,32 @@ pub const KEYS: &[KeySpec] = &[
     used("TAIL_VIEWERS_MAX", Reading, count(1, 1_000, "sockets"), Same("32"), "The most live tails of one component."),
     refused("SEARCH_RATE_LIMIT_PER_MINUTE", Reading, "SEARCH_DEADLINE", "A search is bounded by its deadline and its fan-out, not by a count."),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_forms_say_what_their_names_say() {
+        let flag = used("A", Area::Reading, Kind::Flag, Same("true"), "a.");
+        assert!(matches!(flag.status, Status::Used { kind: Kind::Flag, default: Same("true"), per_domain: false }));
+        let own = per_domain("B", Area::Reading, count(1, 2, "x"), Absent, "b.");
+        let two = Kind::Count { min: 1, max: 2, unit: "x" };
+        assert!(
+            matches!(own.status, Status::Used { kind, per_domain: true, .. } if format!("{kind:?}") == format!("{two:?}"))
+        );
+        let foreign = mapped("C", Area::Reading, "A", "c.");
+        assert!(matches!(foreign.status, Status::Mapped { to: "A", bare: None }));
+        let gone = refused("D", Area::Reading, "A", "d.");
+        assert!(matches!(gone.status, Status::Refused { instead: "A" }));
+        let whole = span(5, Millis::from_secs(1));
+        assert!(matches!(whole, Kind::Duration { min: Millis(5), max: Millis(1_000) }));
+        assert_eq!((flag.name, own.area, foreign.doc), ("A", Area::Reading, "c."));
+    }
+
+    #[test]
+    fn names_are_found_exactly() {
+        assert_eq!(find("API_KEY").map(|spec| spec.name), Some("API_KEY"));
+        assert!(find("api_key").is_none() && find("").is_none());
+    }
+}

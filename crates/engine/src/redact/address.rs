@@ -76,7 +76,7 @@ fn behind_foreign_punctuation(view: &View<'_>, start: usize, end: usize) -> usiz
     let broken = text.iter().take_while(|&&byte| byte & 0xC0 == 0x80).count();
     let Ok(text) = std::str::from_utf8(text.get(broken..).unwrap_or_default()) else { return start + broken };
     let is_punctuation = |character: char| matches!(character, '\u{80}'..='\u{bf}' | '\u{2000}'..='\u{2bff}' | '\u{3000}'..='\u{303f}' | '\u{fe30}'..='\u{fe4f}' | '\u{ff00}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}' | '\u{fff0}'..='\u{ffff}');
-    let skipped = text.char_indices().filter(|(_, character)| is_punctuation(*character)).last();
+    let skipped = text.char_indices().rfind(|(_, character)| is_punctuation(*character));
     start + broken + skipped.map_or(0, |(index, character)| index + character.len_utf8())
 }
 

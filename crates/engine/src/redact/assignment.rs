@@ -103,7 +103,10 @@ pub(super) fn at_flag(view: &View<'_>, names: &Names, start: usize) -> Option<Fo
         return None;
     }
     let is_secret = end - start <= NAME_BYTES_MAX
-        && matches!(names.class(view.slice(start, end)), Some(NameClass::Secret | NameClass::Authorization));
+        && matches!(
+            names.class(view.slice(start, end)),
+            Some(NameClass::Secret | NameClass::Authorization | NameClass::Cookie)
+        );
     let depth = view.depth(end);
     let setting = Setting { after: next, is_colon: false, depth, is_quoted_name: false, is_template: false };
     if is_secret { value::secret(view, setting) } else { None }
@@ -167,8 +170,11 @@ fn ident_start(view: &View<'_>, end: usize, with_blanks: bool) -> usize {
     let mut start = end;
     while start > from {
         let byte = view.before(start);
-        let is_name = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') || byte >= 0x80;
-        if !is_name && !(with_blanks && byte == b' ') {
+        let is_name = (with_blanks && byte == b' ')
+            || byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'-' | b'.')
+            || byte >= 0x80;
+        if !is_name {
             break;
         }
         start -= 1;

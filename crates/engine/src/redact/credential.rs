@@ -16,10 +16,13 @@ const PLAIN_TOKEN_BYTES_MIN: usize = 24;
 /// Bytes of a credential that are looked at to decide whether it is one.
 const DECISION_BYTES_MAX: usize = 256;
 
+/// Where the credential that begins at an offset ends, if one does.
+type EndOf = fn(&View<'_>, usize) -> Option<usize>;
+
 /// The credential behind the scheme word that begins at `start`.
 pub(super) fn at_scheme(view: &View<'_>, start: usize) -> Option<Found> {
     let word = |name: &[u8]| view.slice(start, start + name.len()).eq_ignore_ascii_case(name);
-    let (length, is_credential): (usize, fn(&View<'_>, usize) -> Option<usize>) = if word(b"bearer") {
+    let (length, credential_end): (usize, EndOf) = if word(b"bearer") {
         (6, bearer_end)
     } else if word(b"basic") {
         (5, basic_end)
@@ -36,7 +39,7 @@ pub(super) fn at_scheme(view: &View<'_>, start: usize) -> Option<Found> {
     if is_marker_at(view, value) {
         return None;
     }
-    is_credential(view, value).map(|end| Found { start: value, end, kind: Bearer })
+    credential_end(view, value).map(|end| Found { start: value, end, kind: Bearer })
 }
 
 fn is_token(byte: u8) -> bool {

@@ -209,5 +209,5 @@ pub(super) fn at_colon(view: &View<'_>, colon: usize) -> Option<Found> {
     let digits =
         view.slice(colon.saturating_sub(11), colon).iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let end = view.run_end(colon + 1, |byte| Url.holds(byte));
-    ((8..=10).contains(&digits) && end - colon - 1 >= 35).then_some(Found { start: colon - digits, end, kind: ApiKey })
+    ((8..=10).contains(&digits) && end > colon + 35).then_some(Found { start: colon - digits, end, kind: ApiKey })
 }

@@ -1,8 +1,8 @@
 //! Removes what must not be kept: before a record is stored, shown or sent, every text in it has passed through here.
 //!
-//! A secret is known by the name beside it ([`names`], [`assignment`], [`value`]), or by its own shape
-//! ([`credential`], [`key_shape`], [`private_key`], [`card`], [`address`]). Text is read as it stands and as a reader
-//! would decode it ([`view`], [`base64`]), in one pass per reading ([`scan`]). What is found is replaced by
+//! A secret is known by the name beside it (`names`, `assignment`, `value`), or by its own shape
+//! (`credential`, `key_shape`, `private_key`, `card`, `address`). Text is read as it stands and as a reader
+//! would decode it (`view`, `base64`), in one pass per reading (`scan`). What is found is replaced by
 //! `[redacted:<kind>]`; everything around it stays byte for byte.
 //!
 //! Invariants: total and deterministic; work grows with the text and not faster, whatever the text; redacting twice is
@@ -31,6 +31,11 @@ use std::borrow::Cow;
 
 /// What every replacement begins with.
 const MARKER: &[u8] = b"[redacted:";
+/// Bytes of the longest replacement, `[redacted:private_key]`.
+const MARKER_BYTES_MAX: usize = 22;
+
+/// How often a text is read over at most. Each reading removes something, or is the last.
+const READINGS_MAX: usize = 4;
 
 /// What to remove besides what is always removed. Checked where configuration is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,8 +133,22 @@ impl Redactor {
 
     /// `text` without its secrets, each counted in `counts`.
     pub fn redact_counted<'t>(&self, text: &'t str, counts: &mut RedactionCounts) -> Cow<'t, str> {
-        let found = self.search(false).find(text.as_bytes()).0;
-        replaced(text, &found, counts)
+        self.settled(text, false, counts)
+    }
+
+    /// `text` redacted until there is nothing left to redact. A replacement can uncover a secret: what stands behind it
+    /// begins a word that did not begin before. One more reading settles that; a clean text is read once.
+    fn settled<'t>(&self, text: &'t str, is_template: bool, counts: &mut RedactionCounts) -> Cow<'t, str> {
+        let search = self.search(is_template);
+        let mut settled = Cow::Borrowed(text);
+        for _ in 0..READINGS_MAX {
+            let found = search.find(settled.as_bytes()).0;
+            if found.is_empty() {
+                break;
+            }
+            settled = Cow::Owned(replaced(&settled, &found, counts));
+        }
+        settled
     }
 
     fn search(&self, is_template: bool) -> Search<'_> {
@@ -138,10 +157,7 @@ impl Redactor {
 }
 
 /// `text` with everything in `found` replaced. Offsets inside a character are moved out to its ends.
-fn replaced<'t>(text: &'t str, found: &[Found], counts: &mut RedactionCounts) -> Cow<'t, str> {
-    if found.is_empty() {
-        return Cow::Borrowed(text);
-    }
+fn replaced(text: &str, found: &[Found], counts: &mut RedactionCounts) -> String {
     let mut output = String::with_capacity(text.len() + 8 * found.len());
     let mut kept_to = 0;
     for item in found {
@@ -158,16 +174,31 @@ fn replaced<'t>(text: &'t str, found: &[Found], counts: &mut RedactionCounts) ->
         kept_to = end.max(kept_to);
     }
     output.push_str(text.get(kept_to..).unwrap_or_default());
-    Cow::Owned(output)
+    output
+}
+
+/// Length of the replacement that begins at `index`, if one does.
+fn marker_len(text: &[u8], index: usize) -> Option<usize> {
+    let word = text.get(index..)?.strip_prefix(MARKER)?;
+    let is_kind = |kind: &RedactionKind| {
+        word.strip_prefix(kind.word().as_bytes()).is_some_and(|rest| rest.first() == Some(&b']'))
+    };
+    let kind = RedactionKind::ALL.into_iter().find(is_kind)?;
+    Some(MARKER.len() + kind.word().len() + 1)
 }
 
 /// Whether a replacement begins at `index`.
 fn is_marker_at(view: &view::View<'_>, index: usize) -> bool {
-    let is_kind = |kind: &RedactionKind| {
-        let word = index + MARKER.len();
-        view.is_at(word, kind.word().as_bytes()) && view.at(word + kind.word().len()) == b']'
-    };
-    view.is_at(index, MARKER) && RedactionKind::ALL.iter().any(is_kind)
+    marker_len(view.bytes(), index).is_some()
+}
+
+/// The replacement that `index` lies inside of, neither at its beginning nor behind its end.
+fn marker_around(text: &[u8], index: usize) -> Option<(usize, usize)> {
+    let starts = index.saturating_sub(MARKER_BYTES_MAX)..index;
+    starts.rev().find_map(|start| {
+        let end = start + marker_len(text, start)?;
+        (index < end).then_some((start, end))
+    })
 }
 
 #[cfg(test)]

@@ -247,11 +247,11 @@ fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte >= 0x80
 }
 
-/// Whether `byte` begins a word: after a separator, a change of script, a digit, or at a hump of camelCase.
+/// Whether `byte` begins a word: after a separator, a change of script, or at a hump of camelCase. Not after a digit:
+/// ids such as `01F406BK50PW6` are full of those.
 fn begins_word(before: u8, byte: u8, after: u8) -> bool {
     !is_letter(before)
         || (before >= 0x80) != (byte >= 0x80)
-        || (before.is_ascii_digit() && byte.is_ascii_alphabetic())
         || (before.is_ascii_lowercase() && byte.is_ascii_uppercase())
         || (before.is_ascii_uppercase() && byte.is_ascii_uppercase() && after.is_ascii_lowercase())
 }
@@ -433,6 +433,7 @@ mod tests {
             "auth",
             "session_id",
             "user_id",
+            "01F406BK50GFQRCVFPPB920PW6",
             "hotpot",
             "laptop",
             "cryptop",

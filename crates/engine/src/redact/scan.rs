@@ -10,7 +10,7 @@
 use super::assignment::{self, Assignment};
 use super::names::Names;
 use super::view::{DEPTH_MAX, View, hex};
-use super::{Found, address, base64, card, credential, key_shape, private_key};
+use super::{Found, address, base64, card, credential, key_shape, marker_around, private_key};
 use crate::record::RedactionKind;
 
 /// Part of a word: a letter or digit.
@@ -78,7 +78,21 @@ impl Search<'_> {
                 None => break,
             }
         }
+        let mut found = merged(found);
+        for item in &mut found {
+            whole_markers(text, item);
+        }
         (merged(found), steps)
+    }
+}
+
+/// Moves the ends of `item` out of replacements that stand in `text`: one is never half removed.
+fn whole_markers(text: &[u8], item: &mut Found) {
+    if let Some((_, end)) = marker_around(text, item.start) {
+        item.start = end;
+    }
+    if let Some((_, end)) = marker_around(text, item.end) {
+        item.end = end;
     }
 }
 

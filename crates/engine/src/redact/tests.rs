@@ -342,3 +342,13 @@ fn work_grows_with_the_text_and_not_faster() {
         assert!(large <= 12 * small + 10_000, "{unit}: {small} steps for a tenth, {large} for all");
     }
 }
+
+#[test]
+fn a_megabyte_of_the_worst_stays_within_a_fixed_number_of_steps_for_each_byte() {
+    let redactor = Redactor::default();
+    for unit in ["password=", "\"@", "sk-", "Basic+", "eyJ-", "%2525", "4111 ", "YWFhL2Fh/"] {
+        let text = unit.repeat(1_000_000 / unit.len());
+        let (_, steps) = redactor.search(false).find(text.as_bytes());
+        assert!(steps <= 400 * text.len() as u64, "{unit}: {steps} steps");
+    }
+}

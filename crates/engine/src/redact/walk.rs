@@ -8,7 +8,7 @@
 //! Left out: numbers outside of attributes, words of closed sets, and what our own rules wrote (`triage`, `defects`).
 
 use super::names::NameClass;
-use super::{RedactionCounts, Redactor, replaced, value};
+use super::{RedactionCounts, Redactor, value};
 use crate::record::RedactionKind::{Ip, NamedField};
 use crate::record::{Frame, Record, RedactionKind};
 use crate::value::{Fields, Value};
@@ -123,8 +123,7 @@ impl Walk<'_> {
 
     fn template(&mut self, text: &mut Option<String>) {
         let Some(text) = text else { return };
-        let found = self.redactor.search(true).find(text.as_bytes()).0;
-        if let Cow::Owned(redacted) = replaced(text, &found, &mut self.counts) {
+        if let Cow::Owned(redacted) = self.redactor.settled(text, true, &mut self.counts) {
             *text = redacted;
         }
     }
@@ -138,13 +137,10 @@ impl Walk<'_> {
     }
 
     fn fields(&mut self, fields: &mut Fields) {
-        let described = described_value(fields).filter(|(name, _)| {
-            let class = self.redactor.names.class(name.as_bytes());
-            class.is_some_and(removes_whole)
-        });
+        let described = described_value(fields).filter(|(name, _)| self.class(name).is_some_and(removes_whole));
         let described = described.map(|(_, index)| index);
         for (index, (key, value)) in fields.iter_mut().enumerate() {
-            let class = self.redactor.names.class(key.as_bytes());
+            let class = self.class(key);
             let is_secret = described == Some(index) || class.is_some_and(removes_whole);
             let is_connection = class == Some(NameClass::Connection)
                 && value.as_text().is_some_and(|text| value::holds_password(text.as_bytes()));
@@ -155,6 +151,17 @@ impl Walk<'_> {
             }
             self.text(key);
         }
+    }
+
+    /// What a key says about its value. A replacement in the key says nothing: `[redacted:api_key]` is no `api_key`.
+    fn class(&self, key: &str) -> Option<NameClass> {
+        let names = &self.redactor.names;
+        if !key.contains("[redacted:") {
+            return names.class(key.as_bytes());
+        }
+        let neutral =
+            RedactionKind::ALL.into_iter().fold(key.to_owned(), |key, kind| key.replace(&marker(kind), " x "));
+        names.class(neutral.as_bytes())
     }
 
     fn value(&mut self, value: &mut Value) {

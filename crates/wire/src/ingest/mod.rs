@@ -174,7 +174,7 @@ fn decode_array(source: &BodyText<'_>) -> Result<Decoded, DecodeError> {
     let mut budget = Budget::for_request();
     let decoded = |records| Decoded { records, framing: Framing::Array, batch_defaults: None };
     if !source.is_damaged() {
-        let mut batch = Batch::default();
+        let mut batch = Batch::with_room_for(text);
         let mut reader = serde_json::Deserializer::from_str(text);
         let read = BatchSeed { batch: &mut batch, budget: &mut budget }.deserialize(&mut reader);
         if batch.too_many {
@@ -193,6 +193,14 @@ fn decode_array(source: &BodyText<'_>) -> Result<Decoded, DecodeError> {
 struct Batch {
     records: Vec<Outcome>,
     too_many: bool,
+}
+
+impl Batch {
+    /// Room for about as many records as `text` may hold, so that few are moved while the list grows.
+    fn with_room_for(text: &str) -> Self {
+        const RECORD_BYTES_USUAL: usize = 400;
+        Self { records: Vec::with_capacity((text.len() / RECORD_BYTES_USUAL).min(RECORDS_MAX)), too_many: false }
+    }
 }
 
 /// Reads an array of records into a [`Batch`]; gives back anything that is no array.
@@ -232,12 +240,22 @@ impl<'de> Visitor<'de> for BatchSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Option<Value>, A::Error> {
-        while let Some(outcome) = items.next_element_seed(RecordSeed { budget: self.budget })? {
-            if self.batch.records.len() == RECORDS_MAX {
-                self.batch.too_many = true;
-                return Err(A::Error::custom("too many records"));
+        let Self { batch: Batch { records, too_many }, budget } = self;
+        while records.len() < RECORDS_MAX {
+            let last = records.push_mut(Ok(RawRecord::default()));
+            let Ok(slot) = last else { break };
+            match items.next_element_seed(RecordSeed { budget, slot })? {
+                Some(None) => {}
+                Some(Some(rejection)) => *last = Err(rejection),
+                None => {
+                    records.pop();
+                    return Ok(None);
+                }
             }
-            self.batch.records.push(outcome);
+        }
+        if items.next_element::<IgnoredAny>()?.is_some() {
+            *too_many = true;
+            return Err(A::Error::custom("too many records"));
         }
         Ok(None)
     }
@@ -278,7 +296,7 @@ fn is_object(line: &str) -> bool {
 fn decode_lines(source: &BodyText<'_>) -> Result<Decoded, DecodeError> {
     let mut budget = Budget::for_request();
     let mut damage = source.damage();
-    let mut records = Vec::new();
+    let mut records = Batch::with_room_for(&source.text).records;
     let mut start = 0;
     for line in source.text.split('\n') {
         let range = start..start + line.len();
@@ -291,7 +309,17 @@ fn decode_lines(source: &BodyText<'_>) -> Result<Decoded, DecodeError> {
             return Err(refuse_too_many(source));
         }
         let content_start = range.start + (line.len() - line.trim_start_matches(JSON_SPACE).len());
-        records.push(decode_piece(source, content, content_start, &mut budget, &mut damage));
+        let last = records.push_mut(Ok(RawRecord::default()));
+        if let Ok(slot) = last
+            && !source.is_damaged()
+            && let Ok(rejection) = read_into(content, &mut budget, slot)
+        {
+            if let Some(rejection) = rejection {
+                *last = Err(rejection);
+            }
+            continue;
+        }
+        *last = decode_piece(source, content, content_start, &mut budget, &mut damage);
     }
     Ok(Decoded { records, framing: Framing::Lines, batch_defaults: None })
 }
@@ -386,7 +414,8 @@ impl<'de> Visitor<'de> for DocumentSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         let Self { document, budget, reads_batch } = self;
-        let mut builder = RecordBuilder::new(budget);
+        let mut record = RawRecord::default();
+        let mut builder = RecordBuilder::new(budget, &mut record);
         while let Some(key) = entries.next_key_seed(KeySeed)? {
             let list = match &key {
                 Key::Other(name) if reads_batch => list_name(name),
@@ -411,7 +440,7 @@ impl<'de> Visitor<'de> for DocumentSeed<'_> {
             }
         }
         document.has_message = builder.has_message();
-        document.record = Some(builder.finish());
+        document.record = Some(builder.finish().map_or(Ok(record), Err));
         Ok(())
     }
 }
@@ -678,10 +707,17 @@ fn decode_piece(
 }
 
 fn read_record(json: &str, budget: &mut Budget) -> Result<Outcome, serde_json::Error> {
+    let mut record = RawRecord::default();
+    let rejection = read_into(json, budget, &mut record)?;
+    Ok(rejection.map_or(Ok(record), Err))
+}
+
+/// Reads the record that `json` is into `slot`, which is empty; after a failure it holds a part of it.
+fn read_into(json: &str, budget: &mut Budget, slot: &mut RawRecord) -> Result<Option<Rejection>, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(json);
-    let outcome = RecordSeed { budget }.deserialize(&mut reader)?;
+    let rejection = RecordSeed { budget, slot }.deserialize(&mut reader)?;
     reader.end()?;
-    Ok(outcome)
+    Ok(rejection)
 }
 
 #[cfg(test)]

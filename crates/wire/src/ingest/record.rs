@@ -15,57 +15,60 @@ use std::fmt;
 /// What became of one record.
 pub(super) type Outcome = Result<RawRecord, Rejection>;
 
-/// Reads one element of a batch, whatever its type. Fails only on broken JSON.
+/// Reads one element of a batch, whatever its type, into `slot`, or says why not. Fails only on broken JSON.
+///
+/// A record is nearly a kilobyte of mostly empty fields: filled in place, it is not copied on its way out.
 pub(super) struct RecordSeed<'b> {
     pub(super) budget: &'b mut Budget,
+    pub(super) slot: &'b mut RawRecord,
 }
 
 impl<'de> DeserializeSeed<'de> for RecordSeed<'_> {
-    type Value = Outcome;
+    type Value = Option<Rejection>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Outcome, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Rejection>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for RecordSeed<'_> {
-    type Value = Outcome;
+    type Value = Option<Rejection>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a record")
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Outcome, E> {
-        Ok(Err(not_an_object("true or false")))
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Option<Rejection>, E> {
+        Ok(Some(not_an_object("true or false")))
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Outcome, E> {
-        Ok(Err(not_an_object("a number")))
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Option<Rejection>, E> {
+        Ok(Some(not_an_object("a number")))
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Outcome, E> {
-        Ok(Err(not_an_object("a number")))
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Option<Rejection>, E> {
+        Ok(Some(not_an_object("a number")))
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Outcome, E> {
-        Ok(Err(not_an_object("a number")))
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Option<Rejection>, E> {
+        Ok(Some(not_an_object("a number")))
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<Outcome, E> {
-        Ok(Err(not_an_object("text")))
+    fn visit_str<E: Error>(self, _: &str) -> Result<Option<Rejection>, E> {
+        Ok(Some(not_an_object("text")))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Outcome, E> {
-        Ok(Err(not_an_object("null")))
+    fn visit_unit<E: Error>(self) -> Result<Option<Rejection>, E> {
+        Ok(Some(not_an_object("null")))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Outcome, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Option<Rejection>, A::Error> {
         skip_items(&mut items)?;
-        Ok(Err(not_an_object("an array")))
+        Ok(Some(not_an_object("an array")))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Outcome, A::Error> {
-        let mut builder = RecordBuilder::new(self.budget);
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Option<Rejection>, A::Error> {
+        let mut builder = RecordBuilder::new(self.budget, self.slot);
         while let Some(key) = entries.next_key_seed(KeySeed)? {
             builder.read_value(key, &mut entries)?;
         }
@@ -125,7 +128,7 @@ impl Visitor<'_> for KeySeed {
 /// A record while its fields come in.
 pub(super) struct RecordBuilder<'b> {
     budget: &'b mut Budget,
-    record: RawRecord,
+    record: &'b mut RawRecord,
     /// For each field, 1 + the rank of the word that set it; 0 while it is not set.
     set_by: [u8; Field::COUNT],
     /// `metadata`, `attributes` and `context` with their entries, merged into the attributes at the end.
@@ -134,9 +137,10 @@ pub(super) struct RecordBuilder<'b> {
 }
 
 impl<'b> RecordBuilder<'b> {
-    pub(super) fn new(budget: &'b mut Budget) -> Self {
+    /// Starts a record in `record`, which is empty.
+    pub(super) fn new(budget: &'b mut Budget, record: &'b mut RawRecord) -> Self {
         budget.start_record();
-        Self { budget, record: RawRecord::default(), set_by: [0; Field::COUNT], sections: Vec::new(), rejection: None }
+        Self { budget, record, set_by: [0; Field::COUNT], sections: Vec::new(), rejection: None }
     }
 
     /// Whether a message was sent, usable or not.
@@ -221,7 +225,7 @@ impl<'b> RecordBuilder<'b> {
 
     /// Stores `value`; gives back what stood there before, or the value itself if it is unusable.
     fn store(&mut self, field: Field, value: Value) -> Result<Option<Value>, Value> {
-        let record = &mut self.record;
+        let record = &mut *self.record;
         match field {
             Field::Timestamp => put_timestamp(&mut record.timestamp, value),
             Field::Priority => {
@@ -277,14 +281,14 @@ impl<'b> RecordBuilder<'b> {
         }
     }
 
-    /// The record, complete.
-    pub(super) fn finish(mut self) -> Outcome {
-        if let Some(rejection) = self.rejection {
-            return Err(rejection);
+    /// Completes the record, or says why it is refused.
+    pub(super) fn finish(self) -> Option<Rejection> {
+        let Self { budget, record, sections, rejection, .. } = self;
+        if rejection.is_some() {
+            return rejection;
         }
-        let record = &mut self.record;
-        let mut duplicate = self.budget.duplicate | keep_last_of_each(&mut record.attributes);
-        for (section, mut fields) in std::mem::take(&mut self.sections) {
+        let mut duplicate = budget.duplicate | keep_last_of_each(&mut record.attributes);
+        for (section, mut fields) in sections {
             lift(record, section, &mut fields);
             duplicate |= merge(&mut record.attributes, section, fields);
         }
@@ -294,10 +298,10 @@ impl<'b> RecordBuilder<'b> {
         if duplicate {
             note(&mut record.defects, Defect::DuplicateField);
         }
-        if self.budget.cut {
+        if budget.cut {
             note(&mut record.defects, Defect::AttributesCut);
         }
-        Ok(self.record)
+        None
     }
 }
 
