@@ -144,6 +144,15 @@ async fn serve(
         Route::Configure => handlers::configuration::replace(&call, request).await,
         Route::Audit => handlers::audit::audit(&call).await,
         Route::RebuildD1 => handlers::audit::rebuild_d1(&call).await,
-        _ => Err(Refusal::NoSuchPath),
+        Route::Summary => handlers::summary::summary(&call).await,
+        Route::Patterns => handlers::patterns::patterns(&call).await,
+        Route::Components => handlers::lists::components(&call).await,
+        Route::Incidents => handlers::lists::incidents(&call).await,
+        Route::Alerts => handlers::lists::alerts(&call).await,
+        Route::Metrics => handlers::metrics::metrics(&call).await,
+        // Answered above, before anybody was asked who they are.
+        Route::Health => handlers::health::health(env, &call.config, head, now).await,
+        #[cfg(feature = "fault-injection")]
+        Route::Fault { in_object } => handlers::fault::panic(&call, in_object).await,
     }
 }

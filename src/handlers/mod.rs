@@ -7,12 +7,18 @@ pub mod audit;
 pub mod configuration;
 pub mod fall_through;
 pub mod fan_out;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
 pub mod health;
 pub mod ingest;
 pub mod json_body;
 pub mod keys;
+pub mod lists;
+pub mod metrics;
+pub mod patterns;
 pub mod record;
 pub mod search;
+pub mod summary;
 pub mod tail;
 
 use crate::edge::auth::{AuthError, Principal, PrincipalKind};

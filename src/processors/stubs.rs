@@ -169,6 +169,12 @@ impl<'a> Stubs<'a> {
         self.json(STREAM, &to.name(), "/rebuild-d1", &()).await
     }
 
+    /// Has the object panic.
+    #[cfg(feature = "fault-injection")]
+    pub async fn panic(&self, to: &StreamAddress) -> Result<(), CallError> {
+        self.bytes(STREAM, &to.name(), "/panic", &[]).await.map(|_| ())
+    }
+
     /// Registers a stream; `None` if the domain has no room for it.
     pub async fn register(&self, call: &RegisterCall) -> Result<Option<DomainView>, CallError> {
         let body = serde_json::to_vec(call).map_err(|error| CallError::Unreadable(error.to_string()))?;

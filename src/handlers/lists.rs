@@ -1,0 +1,226 @@
+//! `GET /api/components`, `GET /api/incidents`, `GET /api/alerts`: what there is, across the objects of a domain.
+
+use super::fan_out::{Gathered, ask_objects};
+use super::{Answer, Call, Outcome, invalid_query, json, require_whole_domain};
+use crate::edge::domain_view;
+use crate::processors::calls::{AlertEntry, IncidentView, StatusAnswer};
+use sapwood_wire::reply::FieldError;
+use serde::Serialize;
+
+/// A component in the list: its directory entry and what its object knows about itself.
+#[derive(Serialize)]
+struct ComponentView {
+    #[serde(flatten)]
+    status: StatusAnswer,
+    /// Accepted and counted records together.
+    records: u64,
+    registered_at_ms: i64,
+}
+
+#[derive(Serialize)]
+struct ComponentList {
+    components: Vec<ComponentView>,
+    partial: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed_components: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ComponentIncident {
+    component: String,
+    #[serde(flatten)]
+    incident: IncidentView,
+}
+
+#[derive(Serialize)]
+struct IncidentList {
+    incidents: Vec<ComponentIncident>,
+    partial: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed_components: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct AlertList {
+    alerts: Vec<AlertEntry>,
+}
+
+/// Lists components.
+pub async fn components(call: &Call<'_>) -> Outcome {
+    require_all_rows(call)?;
+    let wanted = wanted(&call.head.query(), &[]).map_err(invalid_query)?;
+    let gathered =
+        ask_objects(call, &wanted.components, |stubs, address| async move { stubs.status(&address).await }).await?;
+    Ok(Answer::Json(json(&list_components(gathered))?))
+}
+
+fn list_components(gathered: Gathered<StatusAnswer>) -> ComponentList {
+    let view = |(entry, status): (crate::processors::calls::ComponentEntry, StatusAnswer)| ComponentView {
+        records: status.accepted.saturating_add(status.counted_only),
+        registered_at_ms: entry.registered_at_ms,
+        status: StatusAnswer { component: entry.component, shard: entry.shard, ..status },
+    };
+    ComponentList {
+        components: gathered.answers.into_iter().map(view).collect(),
+        partial: !gathered.failed.is_empty(),
+        failed_components: gathered.failed,
+    }
+}
+
+/// Lists incidents, newest first.
+pub async fn incidents(call: &Call<'_>) -> Outcome {
+    require_all_rows(call)?;
+    let wanted = wanted(&call.head.query(), &["open", "resolved"]).map_err(invalid_query)?;
+    let gathered =
+        ask_objects(call, &wanted.components, |stubs, address| async move { stubs.incidents(&address).await }).await?;
+    Ok(Answer::Json(json(&list_incidents(gathered, wanted.status.as_deref()))?))
+}
+
+fn list_incidents(gathered: Gathered<Vec<IncidentView>>, status: Option<&str>) -> IncidentList {
+    let mut incidents: Vec<ComponentIncident> = gathered
+        .answers
+        .into_iter()
+        .flat_map(|(entry, incidents)| {
+            incidents
+                .into_iter()
+                .map(move |incident| ComponentIncident { component: entry.component.clone(), incident })
+        })
+        .filter(|one| status.is_none_or(|status| one.incident.status == status))
+        .collect();
+    incidents.sort_by(|left, right| {
+        let newest = right.incident.opened_at_ms.cmp(&left.incident.opened_at_ms);
+        newest.then_with(|| left.component.cmp(&right.component)).then_with(|| left.incident.id.cmp(&right.incident.id))
+    });
+    IncidentList { incidents, partial: !gathered.failed.is_empty(), failed_components: gathered.failed }
+}
+
+/// Lists alerts that were sent or wait for their target, newest first.
+pub async fn alerts(call: &Call<'_>) -> Outcome {
+    require_whole_domain(&call.principal)?;
+    domain_view::directory(call).await?;
+    let alerts = call.stubs().alerts(call.domain()).await?;
+    Ok(Answer::Json(json(&AlertList { alerts })?))
+}
+
+/// Refuses users who may read only their own rows; a key that is bound to a component sees that one.
+pub fn require_all_rows(call: &Call<'_>) -> Result<(), super::Refusal> {
+    match &call.principal.only_user {
+        None => Ok(()),
+        Some(_) => require_whole_domain(&call.principal),
+    }
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Wanted {
+    components: Vec<String>,
+    status: Option<String>,
+}
+
+fn wanted(query: &[(String, String)], statuses: &[&str]) -> Result<Wanted, Vec<FieldError>> {
+    let (mut wanted, mut errors) = (Wanted::default(), Vec::new());
+    for (name, value) in query {
+        match name.as_str() {
+            "component" => {
+                wanted
+                    .components
+                    .extend(value.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned));
+            }
+            "status" if statuses.contains(&value.as_str()) => wanted.status = Some(value.clone()),
+            "status" if !statuses.is_empty() => {
+                errors.push(parameter_error(name, "invalid_value", format!("accepted are {}", statuses.join(", "))));
+            }
+            _ => {
+                let accepted = if statuses.is_empty() { "component" } else { "component, status" };
+                errors.push(parameter_error(name, "unknown_parameter", format!("accepted are {accepted}")));
+            }
+        }
+    }
+    if errors.is_empty() { Ok(wanted) } else { Err(errors) }
+}
+
+/// What is wrong with a parameter.
+pub fn parameter_error(name: &str, code: &str, detail: String) -> FieldError {
+    FieldError {
+        parameter: Some(name.chars().take(sapwood_wire::limits::ECHO_CHARS_MAX).collect()),
+        code: code.to_owned(),
+        detail,
+        ..FieldError::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::processors::calls::ComponentEntry;
+
+    fn entry(component: &str) -> ComponentEntry {
+        ComponentEntry { component: component.into(), shard: 0, registered_at_ms: 7 }
+    }
+
+    fn incident(id: &str, opened_at_ms: i64, status: &str) -> IncidentView {
+        IncidentView {
+            id: id.into(),
+            kind: "burst".into(),
+            status: status.into(),
+            pattern_id: "p".into(),
+            template: None,
+            level: "error".into(),
+            count: 1,
+            seen: 2,
+            expected: 0.5,
+            opened_at_ms,
+            first_seen_ms: 0,
+            last_seen_ms: 0,
+            was_told: true,
+        }
+    }
+
+    #[test]
+    fn a_component_is_listed_with_its_sums() {
+        let status = StatusAnswer { accepted: 5, counted_only: 2, patterns: 3, ..StatusAnswer::default() };
+        let gathered = Gathered { answers: vec![(entry("cart"), status)], failed: vec!["pay".into()] };
+        let json = serde_json::to_value(list_components(gathered)).unwrap();
+        let first = &json["components"][0];
+        assert_eq!(
+            (&first["component"], &first["records"], &first["patterns"]),
+            (&"cart".into(), &7.into(), &3.into())
+        );
+        assert_eq!((&first["registered_at_ms"], &json["partial"]), (&7.into(), &true.into()));
+        assert_eq!(json["failed_components"][0], "pay");
+    }
+
+    #[test]
+    fn incidents_of_all_components_come_newest_first() {
+        let gathered = || Gathered {
+            answers: vec![
+                (entry("a"), vec![incident("1", 5, "open"), incident("2", 9, "resolved")]),
+                (entry("b"), vec![incident("3", 9, "open")]),
+            ],
+            failed: vec![],
+        };
+        let ids = |status| {
+            let list = list_incidents(gathered(), status);
+            list.incidents.into_iter().map(|one| one.component + &one.incident.id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(None), ["a2", "b3", "a1"]);
+        assert_eq!(ids(Some("open")), ["b3", "a1"]);
+    }
+
+    #[test]
+    fn unknown_parameters_and_statuses_are_refused() {
+        let pairs =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect::<Vec<_>>();
+        let found =
+            wanted(&pairs(&[("component", "a, b"), ("component", "c"), ("status", "open")]), &["open"]).unwrap();
+        assert_eq!(
+            (found.components, found.status.as_deref()),
+            (vec!["a".into(), "b".into(), "c".into()], Some("open"))
+        );
+        let errors = wanted(&pairs(&[("status", "x"), ("y", "")]), &["open"]).unwrap_err();
+        assert_eq!(
+            errors.iter().map(|error| error.code.as_str()).collect::<Vec<_>>(),
+            ["invalid_value", "unknown_parameter"]
+        );
+        assert!(wanted(&pairs(&[("status", "open")]), &[]).is_err());
+    }
+}

@@ -1,0 +1,259 @@
+//! `GET /api/logs/analytics/summary`: how many records, of what, when.
+//!
+//! Counted by the objects as records come, by event time; nothing is searched. Totals are of the span asked for; the
+//! outcomes are since the beginning, because a refused record has no event time.
+
+mod span;
+
+use super::fan_out::{Gathered, ask_objects, ask_these};
+use super::lists::require_all_rows;
+use super::{Answer, Call, Outcome, invalid_query, json};
+use crate::processors::calls::{ComponentEntry, CountsAnswer, CountsCall, PatternView, StatusAnswer};
+use serde::Serialize;
+use span::Span;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Endpoints and patterns that are listed.
+const TOP: usize = 10;
+
+type Counts = BTreeMap<String, u64>;
+
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    from: i64,
+    to: i64,
+    interval_ms: i64,
+    total: u64,
+    by_level: Counts,
+    by_environment: Counts,
+    by_error_type: Counts,
+    top_endpoints: Vec<EndpointCount>,
+    top_patterns: Vec<PatternCount>,
+    timeline: Vec<Moment>,
+    components: Vec<ComponentSummary>,
+    outcomes: Outcomes,
+    partial: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed_components: Vec<String>,
+}
+
+#[derive(Debug, Serialize, PartialEq, Eq)]
+struct EndpointCount {
+    endpoint: String,
+    count: u64,
+}
+
+#[derive(Debug, Serialize, PartialEq, Eq)]
+struct PatternCount {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<String>,
+    count: u64,
+    components: Vec<String>,
+}
+
+#[derive(Debug, Serialize, PartialEq, Eq)]
+struct Moment {
+    time: i64,
+    total: u64,
+    by_level: Counts,
+}
+
+#[derive(Debug, Serialize, PartialEq, Eq)]
+struct ComponentSummary {
+    component: String,
+    total: u64,
+    by_level: Counts,
+}
+
+#[derive(Debug, Default, Serialize, PartialEq, Eq)]
+struct Outcomes {
+    accepted: u64,
+    duplicate: u64,
+    counted_only: u64,
+    rejected: u64,
+}
+
+/// Answers with a summary.
+pub async fn summary(call: &Call<'_>) -> Outcome {
+    require_all_rows(call)?;
+    let span = Span::read(&call.head.query(), call.now.0).map_err(invalid_query)?;
+    let asked = CountsCall { from_ms: span.from_ms, to_ms: span.to_ms, bucket_ms: span.interval_ms };
+    let gathered = ask_objects(call, &span.components, |stubs, address| {
+        let asked = asked.clone();
+        async move {
+            let (counts, status) = futures::join!(stubs.counts(&address, &asked), stubs.status(&address));
+            Ok((counts?, status?))
+        }
+    })
+    .await?;
+    let known: Vec<ComponentEntry> = gathered.answers.iter().map(|(entry, _)| entry.clone()).collect();
+    let mut summary = summarize(gathered, &span);
+    let holders: BTreeSet<&String> = summary.top_patterns.iter().flat_map(|pattern| &pattern.components).collect();
+    let holders = known.into_iter().filter(|entry| holders.contains(&entry.component)).collect();
+    let patterns = ask_these(call, holders, |stubs, address| async move { stubs.patterns(&address).await }).await;
+    name_patterns(&mut summary.top_patterns, patterns);
+    Ok(Answer::Json(json(&summary)?))
+}
+
+fn summarize(gathered: Gathered<(CountsAnswer, StatusAnswer)>, span: &Span) -> Summary {
+    let mut summary = Summary {
+        from: span.from_ms,
+        to: span.to_ms,
+        interval_ms: span.interval_ms,
+        partial: !gathered.failed.is_empty(),
+        failed_components: gathered.failed,
+        ..Summary::default()
+    };
+    let (mut endpoints, mut timeline) = (Counts::new(), BTreeMap::<i64, Counts>::new());
+    let mut patterns: BTreeMap<String, (u64, BTreeSet<String>)> = BTreeMap::new();
+    let mut components: BTreeMap<String, Counts> = BTreeMap::new();
+    for (entry, (counts, status)) in gathered.answers {
+        add_outcomes(&mut summary.outcomes, &status);
+        let mut totals = counts.totals;
+        let mut take = |kind: &str| totals.remove(kind).unwrap_or_default();
+        let levels = take("level");
+        add(&mut summary.by_environment, take("environment"));
+        add(&mut summary.by_error_type, take("error_type"));
+        add(&mut endpoints, take("endpoint"));
+        for (id, count) in take("pattern") {
+            let (sum, holders) = patterns.entry(id).or_default();
+            *sum = sum.saturating_add(count);
+            holders.insert(entry.component.clone());
+        }
+        for (time, levels) in counts.levels_over_time {
+            add(timeline.entry(time).or_default(), levels);
+        }
+        add(&mut summary.by_level, levels.clone());
+        add(components.entry(entry.component).or_default(), levels);
+    }
+    summary.total = summary.by_level.values().sum();
+    summary.timeline = moments(timeline, span);
+    summary.components = components
+        .into_iter()
+        .map(|(component, by_level)| ComponentSummary { component, total: by_level.values().sum(), by_level })
+        .collect();
+    summary.top_endpoints =
+        top(endpoints).into_iter().map(|(endpoint, count)| EndpointCount { endpoint, count }).collect();
+    let counts = patterns.iter().map(|(id, (count, _))| (id.clone(), *count)).collect();
+    summary.top_patterns = top(counts)
+        .into_iter()
+        .map(|(id, count)| {
+            let components = patterns.remove(&id).map(|(_, holders)| holders.into_iter().collect()).unwrap_or_default();
+            PatternCount { id, template: None, count, components }
+        })
+        .collect();
+    summary
+}
+
+fn add(sums: &mut Counts, more: Counts) {
+    for (key, count) in more {
+        let sum = sums.entry(key).or_insert(0);
+        *sum = sum.saturating_add(count);
+    }
+}
+
+fn add_outcomes(sums: &mut Outcomes, status: &StatusAnswer) {
+    sums.accepted = sums.accepted.saturating_add(status.accepted);
+    sums.duplicate = sums.duplicate.saturating_add(status.duplicate);
+    sums.counted_only = sums.counted_only.saturating_add(status.counted_only);
+    sums.rejected = sums.rejected.saturating_add(status.rejected);
+}
+
+/// The largest, by count and then by name.
+fn top(counts: Counts) -> Vec<(String, u64)> {
+    let mut all: Vec<_> = counts.into_iter().collect();
+    all.sort_by_key(|(_, count)| Reverse(*count));
+    all.truncate(TOP);
+    all
+}
+
+/// Every interval of the span, those without records too: a gap in a chart is a finding, not a missing row.
+fn moments(mut timeline: BTreeMap<i64, Counts>, span: &Span) -> Vec<Moment> {
+    span.intervals()
+        .map(|time| {
+            let by_level = timeline.remove(&time).unwrap_or_default();
+            Moment { time, total: by_level.values().sum(), by_level }
+        })
+        .collect()
+}
+
+fn name_patterns(top: &mut [PatternCount], known: Gathered<Vec<PatternView>>) {
+    let templates: BTreeMap<String, String> =
+        known.answers.into_iter().flat_map(|(_, views)| views).map(|view| (view.id, view.template)).collect();
+    for pattern in top {
+        pattern.template = templates.get(&pattern.id).cloned();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    fn counts(pairs: &[(&str, u64)]) -> Counts {
+        pairs.iter().map(|(key, count)| ((*key).to_owned(), *count)).collect()
+    }
+
+    fn answer(
+        component: &str,
+        totals: &[(&str, Counts)],
+        timeline: &[(i64, Counts)],
+    ) -> (ComponentEntry, (CountsAnswer, StatusAnswer)) {
+        let entry = ComponentEntry { component: component.into(), shard: 0, registered_at_ms: 0 };
+        let counts = CountsAnswer {
+            totals: totals.iter().map(|(kind, counts)| ((*kind).to_owned(), counts.clone())).collect(),
+            levels_over_time: timeline.iter().cloned().collect(),
+        };
+        (entry, (counts, StatusAnswer { accepted: 10, duplicate: 1, rejected: 2, ..StatusAnswer::default() }))
+    }
+
+    fn span() -> Span {
+        Span { from_ms: 0, to_ms: 3 * MINUTE, interval_ms: MINUTE, components: vec![] }
+    }
+
+    #[test]
+    fn components_add_up() {
+        let levels = |info, error| counts(&[("info", info), ("error", error)]);
+        let gathered = Gathered {
+            answers: vec![
+                answer(
+                    "a",
+                    &[("level", levels(4, 1)), ("endpoint", counts(&[("/x", 5)])), ("pattern", counts(&[("p1", 5)]))],
+                    &[(0, levels(4, 1))],
+                ),
+                answer(
+                    "b",
+                    &[
+                        ("level", levels(2, 2)),
+                        ("endpoint", counts(&[("/x", 1), ("/y", 3)])),
+                        ("pattern", counts(&[("p1", 1), ("p2", 3)])),
+                    ],
+                    &[(0, levels(1, 0)), (2 * MINUTE, levels(1, 2))],
+                ),
+            ],
+            failed: vec!["c".into()],
+        };
+        let mut summary = summarize(gathered, &span());
+        assert_eq!((summary.total, summary.by_level.clone(), summary.partial), (9, levels(6, 3), true));
+        assert_eq!(
+            summary.timeline.iter().map(|it| (it.time, it.total)).collect::<Vec<_>>(),
+            [(0, 6), (MINUTE, 0), (2 * MINUTE, 3)]
+        );
+        assert_eq!(summary.components.iter().map(|it| it.total).collect::<Vec<_>>(), [5, 4]);
+        assert_eq!(summary.top_endpoints[0], EndpointCount { endpoint: "/x".into(), count: 6 });
+        assert_eq!((summary.top_patterns[0].id.as_str(), summary.top_patterns[0].components.len()), ("p1", 2));
+        assert_eq!(summary.outcomes, Outcomes { accepted: 20, duplicate: 2, counted_only: 0, rejected: 4 });
+        name_patterns(&mut summary.top_patterns, Gathered { answers: vec![], failed: vec![] });
+        assert_eq!(summary.top_patterns[0].template, None, "unknown is left out");
+    }
+
+    #[test]
+    fn only_the_largest_are_listed() {
+        let many = (0..30).map(|number| (format!("/e{number:02}"), number)).collect();
+        let listed = top(many);
+        assert_eq!((listed.len(), listed[0].clone()), (TOP, ("/e29".to_owned(), 29)));
+    }
+}
