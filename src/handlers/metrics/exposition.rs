@@ -14,6 +14,9 @@ struct Metric {
     value: fn(&StatusAnswer) -> u64,
 }
 
+/// Name, kind, help and value of a number that each sink has.
+type SinkMetric = (&'static str, &'static str, &'static str, fn(&SinkView) -> u64);
+
 const fn counter(name: &'static str, help: &'static str, value: fn(&StatusAnswer) -> u64) -> Metric {
     Metric { name, kind: "counter", help, value }
 }
@@ -86,7 +89,7 @@ fn sinks(page: &mut Page, objects: &[StatusAnswer]) {
             }
         }
     }
-    let numbers: [(&str, &str, &str, fn(&SinkView) -> u64); 3] = [
+    let numbers: [SinkMetric; 3] = [
         ("sapwood_sink_rows_behind", "gauge", "Rows of the journal that a sink does not have yet.", |it| {
             it.rows_behind
         }),
