@@ -254,3 +254,16 @@ fn a_refused_request_says_where_and_repeats_no_secret() {
     let (shaped, _) = take_in(sent(r#"{"message":"a","level":"password=hunter2"}"#));
     assert!(!String::from_utf8_lossy(&shaped.body).contains("hunter2"));
 }
+
+#[test]
+fn the_page_of_problems_lists_every_code_as_it_is() {
+    let page = include_str!("../docs/api/problems.md");
+    let listed = page.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(listed, ProblemCode::ALL.len());
+    for code in ProblemCode::ALL {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{}` | {} |", code.code(), code.status())));
+        let row = row.unwrap_or_else(|| panic!("{} is missing", code.code()));
+        assert!(row.ends_with(&format!("| `{}` |", code.prototype_code())), "{row}");
+        assert_eq!(row.contains("| later |"), code.retry() == sapwood_wire::problem::Retry::Later, "{row}");
+    }
+}

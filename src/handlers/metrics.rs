@@ -59,14 +59,9 @@ pub async fn metrics(call: &Call<'_>) -> Outcome {
         Some(_) => None,
     };
     let objects: Vec<_> = gathered.answers.into_iter().map(|(_, (status, _))| status).collect();
-    let mut text = exposition(&objects, domain.as_ref(), gathered.failed.len());
-    Ok(match form {
-        Form::OpenMetrics => {
-            text.push_str("# EOF\n");
-            Answer::Text(OPEN_METRICS, text)
-        }
-        Form::Text | Form::Json => Answer::Text(TEXT, text),
-    })
+    let is_open_metrics = form == Form::OpenMetrics;
+    let text = exposition(&objects, domain.as_ref(), gathered.failed.len(), is_open_metrics);
+    Ok(Answer::Text(if is_open_metrics { OPEN_METRICS } else { TEXT }, text))
 }
 
 /// The first known type of an `Accept`; Prometheus text if none is.

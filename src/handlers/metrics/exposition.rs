@@ -1,4 +1,5 @@
-//! Prometheus text exposition (0.0.4, which OpenMetrics readers take too): one table of metrics, one line a series.
+//! Prometheus text exposition 0.0.4 and OpenMetrics 1.0: one table of metrics, one line a series. The two differ in
+//! how a counter's family is named, and in how the page ends.
 
 use crate::processors::calls::{DomainStatus, SinkView, StatusAnswer};
 use std::fmt::Write;
@@ -41,8 +42,13 @@ const METRICS: &[Metric] = &[
 ];
 
 /// The page. `failed` is how many objects did not answer.
-pub(super) fn exposition(objects: &[StatusAnswer], domain: Option<&DomainStatus>, failed: usize) -> String {
-    let mut page = Page { text: String::with_capacity(4096 + objects.len() * 2048) };
+pub(super) fn exposition(
+    objects: &[StatusAnswer],
+    domain: Option<&DomainStatus>,
+    failed: usize,
+    is_open_metrics: bool,
+) -> String {
+    let mut page = Page { text: String::with_capacity(4096 + objects.len() * 2048), is_open_metrics };
     page.head("sapwood_records_total", "counter", "Records by fate since the beginning.");
     for object in objects {
         let outcomes = [
@@ -72,6 +78,9 @@ pub(super) fn exposition(objects: &[StatusAnswer], domain: Option<&DomainStatus>
     page.bare("sapwood_objects_unanswered", failed as u64);
     if let Some(domain) = domain {
         deliveries(&mut page, domain);
+    }
+    if is_open_metrics {
+        page.text.push_str("# EOF\n");
     }
     page.text
 }
@@ -139,13 +148,15 @@ fn deliveries(page: &mut Page, domain: &DomainStatus) {
 
 struct Page {
     text: String,
+    is_open_metrics: bool,
 }
 
 impl Page {
-    /// OpenMetrics names a counter's family without `_total`; readers of the older text accept both.
+    /// OpenMetrics names a counter's family without the suffix that its series have.
     fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let family = if self.is_open_metrics { name.trim_end_matches("_total") } else { name };
         // Writing into a String cannot fail.
-        let _infallible = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        let _infallible = write!(self.text, "# HELP {family} {help}\n# TYPE {family} {kind}\n");
     }
 
     fn bare(&mut self, name: &str, value: u64) {
@@ -200,7 +211,7 @@ mod tests {
     #[test]
     fn a_page_reads_like_prometheus_text() {
         let domain = DomainStatus { outbox: 3, ..DomainStatus::default() };
-        let text = exposition(&[object("cart"), object("a\"b\\c")], Some(&domain), 1);
+        let text = exposition(&[object("cart"), object("a\"b\\c")], Some(&domain), 1, false);
         for line in [
             r#"sapwood_records_total{component="cart",shard="0",outcome="accepted"} 5"#,
             r#"sapwood_records_total{component="a\"b\\c",shard="0",outcome="rejected"} 2"#,
@@ -219,7 +230,7 @@ mod tests {
 
     #[test]
     fn every_series_is_described_once_and_said_once() {
-        let text = exposition(&[object("cart"), object("pay")], Some(&DomainStatus::default()), 0);
+        let text = exposition(&[object("cart"), object("pay")], Some(&DomainStatus::default()), 0, false);
         let described: Vec<_> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         assert_eq!(described.len(), described.iter().collect::<BTreeSet<_>>().len());
@@ -233,8 +244,16 @@ mod tests {
     }
 
     #[test]
+    fn open_metrics_names_families_without_their_suffix_and_ends_the_page() {
+        let text = exposition(&[object("cart")], None, 0, true);
+        assert!(text.ends_with("\n# EOF\n"));
+        assert!(text.contains("# TYPE sapwood_records counter\n") && text.contains("\nsapwood_records_total{"));
+        assert!(!text.lines().any(|line| line.starts_with("# TYPE") && line.contains("_total")), "{text}");
+    }
+
+    #[test]
     fn a_domain_without_objects_has_a_page_too() {
-        let text = exposition(&[], None, 0);
+        let text = exposition(&[], None, 0, false);
         assert!(text.contains("sapwood_objects_unanswered 0\n") && !text.contains("sapwood_outbox"));
     }
 }
