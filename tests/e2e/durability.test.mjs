@@ -132,12 +132,12 @@ for (const [what, vars] of [
       const lost = sentRecords(journal.acknowledged).filter((record) => !found.has(record.message));
       assert.deepEqual(lost.map((record) => record.message), [], `after kill ${kill}: lost`);
 
-      assert.ok(journal.open.length > 0, "the kill came in mid-stream");
       retried += journal.open.length;
       for (const batch of journal.open) await send(service, key, batch);
       assert.deepEqual(journal.open.map((batch) => batch.number), [], "every retry is taken");
       await audit(service, key, journal);
     }
+    assert.ok(retried > 0, "the kills came in mid-stream");
     // A quiet restart changes nothing that anybody can see.
     await service.kill9();
     await service.restart();
