@@ -8,6 +8,8 @@ use super::calls::{
     DomainStatus, IncidentView, KeyView, PatternView, RecordCall, RegisterCall, SearchAnswer, SearchCall, StatusAnswer,
     StreamAddress, TailCall,
 };
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future::{Either, select};
 use sapwood_engine::machine::stream::{DomainView, Lease, decode_domain_view, encode_domain_view};
 use sapwood_engine::time::Millis;
@@ -198,7 +200,8 @@ impl<'a> Stubs<'a> {
         let failed = |error: worker::Error| CallError::Failed(error.to_string());
         let headers = Headers::new();
         headers.set("upgrade", "websocket").map_err(failed)?;
-        headers.set("x-sapwood-filter", filter).map_err(failed)?;
+        // A header takes bytes of ASCII only; a filter may hold any text.
+        headers.set("x-sapwood-filter", &URL_SAFE_NO_PAD.encode(filter)).map_err(failed)?;
         headers.set("x-sapwood-domain", domain).map_err(failed)?;
         let mut init = RequestInit::new();
         init.with_method(Method::Get).with_headers(headers);

@@ -8,6 +8,8 @@
 use super::Inner;
 use crate::monitoring::report;
 use crate::processors::calls::TailCall;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sapwood_engine::machine::domain::Event;
 use sapwood_wire::convert_query::ShownRecord;
 use sapwood_wire::query::RecordFilter;
@@ -30,6 +32,8 @@ impl Inner {
     pub(super) fn open_tail(self: &Rc<Self>, request: &Request) -> Result<Response> {
         let domain = request.headers().get("x-sapwood-domain")?.unwrap_or_default();
         let filter = request.headers().get("x-sapwood-filter")?.unwrap_or_default();
+        let filter =
+            URL_SAFE_NO_PAD.decode(filter).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
         if filter.len() > FILTER_BYTES_MAX || serde_json::from_str::<RecordFilter>(&filter).is_err() {
             return Response::error("the filter cannot be read", 400);
         }
