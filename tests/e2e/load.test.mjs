@@ -18,7 +18,7 @@ before(async () => {
 
 test("1,000 single-record requests a second for 10 s: no error, nothing lost, nothing doubled", async (t) => {
   const seen = await load(service, { key, mode: "open", rate: 1000, seconds: 10, component: "single" });
-  t.diagnostic(`p50 ${seen.latency.p50} ms, p99 ${seen.latency.p99} ms, max ${seen.latency.max} ms, ${seen.cpuUsPerRecord} CPU us/log (${seen.seconds} s)`);
+  t.diagnostic(`p50 ${seen.latency.p50} ms, p99 ${seen.latency.p99} ms, max ${seen.latency.max} ms, ${seen.cpuUsPerRecord} CPU us/log, ${seen.retries} retries, ${seen.seconds} s`);
   assert.deepEqual([seen.requests, seen.errors, seen.accepted], [10_000, 0, 10_000], seen.firstErrors.join("; "));
   const found = await findAll(service, key, { component: "single" });
   assert.equal(found.length, 10_000);
