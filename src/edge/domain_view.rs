@@ -124,3 +124,12 @@ pub async fn within<T>(limit: Millis, work: impl Future<Output = T>) -> Option<T
         Either::Right(_) => None,
     }
 }
+
+/// Reads the domain's directory again after it was changed, and gives the edges a copy of it. The change itself is
+/// done; failing here costs the edges their own refresh.
+pub async fn publish_anew(call: &Call<'_>) {
+    match ask(call.env, &call.config, call.domain(), call.now).await {
+        Ok((directory, _)) => publish(call.env, call.domain(), &directory).await,
+        Err(error) => report("DomainNotPublished", &[("request", &call.head.request_id), ("error", &error)]),
+    }
+}

@@ -55,8 +55,12 @@ pub async fn answer(mut request: Request, env: Env, context: Context) -> worker:
         Ok(config) => config,
         Err(problems) => {
             body::drain(&mut request, DRAIN_WITHOUT_CONFIG).await;
-            let keys = problems.iter().map(|problem| problem.key.clone()).collect();
-            return reply::respond(Err(Refusal::Misconfigured(keys)), &shape);
+            let keys: Vec<String> = problems.iter().map(|problem| problem.key.clone()).collect();
+            let outcome = match router::find(&head.method, head.path()) {
+                Ok(Route::Health) => handlers::health::misconfigured(&keys, &head, now),
+                _ => Err(Refusal::Misconfigured(keys)),
+            };
+            return reply::respond(outcome, &shape);
         }
     };
     let decision = {
@@ -115,14 +119,31 @@ async fn serve(
         Miss::NoSuchPath => Refusal::NoSuchPath,
         Miss::OtherMethods(methods) => Refusal::OtherMethods(methods),
     })?;
-    let Some(scope) = route.scope() else { return Err(Refusal::NoSuchPath) };
-    let header = |name: &str| head.header(name);
+    let Some(scope) = route.scope() else {
+        return handlers::health::health(env, &config, head, now).await;
+    };
+    let offered = match route {
+        Route::Tail => head.header("Sec-WebSocket-Protocol"),
+        _ => None,
+    };
+    let offered = offered.as_deref().and_then(handlers::tail::offered_key);
+    let header = |name: &str| head.header(name).or_else(|| offered.filter(|_| name == "X-API-Key").map(str::to_owned));
     let principal = auth::authenticate(header, &head.host(), AuthSettings::of(&config), now)?;
     principal.require(scope)?;
     let call = Call { env, context, config, principal, head, now };
     match route {
         Route::Ingest => handlers::ingest::ingest(&call, request).await,
         Route::Submit => handlers::ingest::submit(&call, request).await,
+        Route::Search => handlers::search::search(&call).await,
+        Route::Record(id) => handlers::record::record(&call, &id).await,
+        Route::Tail => handlers::tail::tail(&call).await,
+        Route::CreateKey => handlers::keys::create(&call, request).await,
+        Route::Keys => handlers::keys::list(&call).await,
+        Route::RevokeKey(id) => handlers::keys::revoke(&call, &id).await,
+        Route::Configuration => handlers::configuration::show(&call).await,
+        Route::Configure => handlers::configuration::replace(&call, request).await,
+        Route::Audit => handlers::audit::audit(&call).await,
+        Route::RebuildD1 => handlers::audit::rebuild_d1(&call).await,
         _ => Err(Refusal::NoSuchPath),
     }
 }

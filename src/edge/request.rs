@@ -7,6 +7,9 @@ use worker::{Request, Url};
 /// Bytes of an `X-Request-ID` that is taken over from the caller.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
+/// Reads a header by its name, in any case.
+type HeaderLookup = Box<dyn Fn(&str) -> Option<String>>;
+
 /// Everything of a request but its body.
 pub struct RequestHead {
     /// `GET`, `POST` ...
@@ -15,7 +18,7 @@ pub struct RequestHead {
     pub url: Url,
     /// The caller's id for this request if it is usable, else one of ours; in every reply and in our telemetry.
     pub request_id: String,
-    headers: Box<dyn Fn(&str) -> Option<String>>,
+    headers: HeaderLookup,
 }
 
 impl RequestHead {
@@ -31,7 +34,7 @@ impl RequestHead {
     }
 
     /// A head made of parts.
-    pub fn new(method: String, url: Url, headers: Box<dyn Fn(&str) -> Option<String>>) -> Self {
+    pub fn new(method: String, url: Url, headers: HeaderLookup) -> Self {
         let given = headers("X-Request-ID").filter(|id| is_request_id(id));
         let request_id = given.unwrap_or_else(random::token);
         Self { method, url, request_id, headers }

@@ -3,7 +3,17 @@
 //! Handlers know no HTTP statuses: they return an [`Answer`] or a [`Refusal`], which `edge::reply` turns into a
 //! response. What can be decided without the platform is in pure functions beside each handler and tested there.
 
+pub mod audit;
+pub mod configuration;
+pub mod fall_through;
+pub mod fan_out;
+pub mod health;
 pub mod ingest;
+pub mod json_body;
+pub mod keys;
+pub mod record;
+pub mod search;
+pub mod tail;
 
 use crate::edge::auth::{AuthError, Principal, PrincipalKind};
 use crate::edge::key::Scopes;
