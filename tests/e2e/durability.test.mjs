@@ -106,13 +106,13 @@ async function audit(service, key, journal) {
   const metric = await metrics(service, key);
   assert.equal(metric("sapwood_records_total", { outcome: "accepted" }), sent.length, "accepted in /metrics");
   for (const name of COMPONENTS) assert.equal(metric("sapwood_records_total", { outcome: "accepted", component: name }), perComponent[name]);
-  const { total, levels } = summaryCounts(await summary(service, key, { from: "-1h" }));
-  assert.equal(total, sent.length, "total of the summary");
-  assert.deepEqual(levels, perLevel, "levels of the summary");
-}
-
-function summaryCounts(reply) {
-  return { total: reply.total, levels: Object.fromEntries(Object.entries(reply.levels).filter(([, count]) => count > 0)) };
+  const shown = await summary(service, key, { from: "-1h" });
+  assert.equal(shown.partial, false);
+  assert.equal(shown.total, sent.length, "total of the summary");
+  assert.deepEqual(shown.by_level, perLevel, "levels of the summary");
+  assert.deepEqual(Object.fromEntries(shown.components.map(({ component, total }) => [component, total])), perComponent);
+  assert.equal(shown.timeline.reduce((sum, moment) => sum + moment.total, 0), sent.length, "minutes of the summary");
+  assert.equal(shown.outcomes.accepted, sent.length, "outcomes of the summary");
 }
 
 for (const [what, vars] of [
