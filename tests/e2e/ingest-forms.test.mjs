@@ -109,7 +109,7 @@ test("both spellings of every field mean the same", async () => {
   );
   assert.deepEqual(first.frames.map(({ function: name, line }) => [name, line]), [["charge", 10]]);
   assert.deepEqual(first.context, { ip: "192.0.2.1", user_agent: "example/1.0" });
-  assert.equal(first.attributes, undefined, "no spelling is left over as an attribute");
+  assert.deepEqual(first.attributes, { "exception.type": "Error" }, "derived from the stack; no spelling is left over");
 });
 
 describe("the prototype's POST /logs", () => {
