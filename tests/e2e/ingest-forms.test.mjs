@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 
-import { findAll, search } from "./account.mjs";
+import { findAll, metrics, search } from "./account.mjs";
 import { startWorker } from "./harness.mjs";
 import { MESSAGE_BYTES_MAX } from "./ingest-table.mjs";
 
@@ -172,6 +172,8 @@ describe("large and odd, and right", () => {
     assert.equal(reply.json?.accepted, 68, reply.text.slice(0, 500));
     const found = await findAll(service, key, { component: "large" }, { limit: 20 });
     assert.deepEqual(new Set(found.map((record) => record.message)), new Set(sent.map((record) => record.message)));
+    const metric = await metrics(service, key);
+    assert.ok(metric("sapwood_object_rows", { component: "large" }) >= 4, "it took several rows of the journal");
   });
 
   test("60 components in one batch each get their part", async () => {
