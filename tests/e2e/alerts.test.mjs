@@ -87,7 +87,7 @@ test("a never-seen error arrives once at each target, signed, with its line, its
 
   // The exemplar's id opens the line itself.
   const record = await read(`/api/logs/${encodeURIComponent(data.exemplars[0].id)}`);
-  assert.equal((record.record ?? record).message, "ledger 4711 refused the posting of order 815");
+  assert.equal(record.message, "ledger 4711 refused the posting of order 815");
 
   assert.equal(message.path, "/services/T0/B0/x");
   const text = message.body.toString();

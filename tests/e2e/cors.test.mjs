@@ -156,7 +156,7 @@ test("Chromium on an origin that is not allowed is kept out, and nothing is stor
 
 test("Chromium opens a live tail with its key as a protocol, and sees a record arrive", async () => {
   const { said } = await inBrowser("localhost", `
-    const socket = new WebSocket(url.replace("http", "ws") + "/api/logs/tail", ["sapwood", "sapwood.key." + key]);
+    const socket = new WebSocket(url.replace("http", "ws") + "/api/logs/tail", ["sapwood", "key." + key]);
     await new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = () => reject(new Error("refused")); });
     const frame = new Promise((resolve) => { socket.onmessage = (event) => { const { records } = JSON.parse(event.data); if (records.length) resolve(records[0]); }; });
     let record;

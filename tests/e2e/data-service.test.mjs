@@ -24,6 +24,7 @@ async function startDataService({ batch = false } = {}) {
   };
   double.answer = async (request) => {
     const path = new URL(request.path, "http://x").pathname;
+    if (path === "/health") return reply(200, { status: "ok" });
     double.calls.push({ path, request });
     if (request.headers["x-service-key"] !== SERVICE_KEY) return reply(401, { success: false, error: "Invalid service key" });
     const trouble = await double.trouble?.(path, request);

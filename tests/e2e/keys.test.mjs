@@ -41,7 +41,7 @@ test("a key is made, listed without itself, and revoked: intake and reading refu
   assert.ok(!listed.text.includes(key) && !listed.text.includes(key.slice(3, 40)), "a key is shown once, when it is made");
 
   const revoked = await service.request("DELETE", `/api/keys/${id}`, { key: admin });
-  assert.ok([200, 204].includes(revoked.status), revoked.text);
+  assert.deepEqual([revoked.status, revoked.json], [200, { id, revoked: true }]);
   const refused = await ingest(key);
   assert.deepEqual([refused.status, refused.json?.code], [401, "key_revoked"], "at once, not when some cache has noticed");
   const unread = await read(key);
@@ -227,7 +227,7 @@ test("every call that administers leaves an entry in the audit log: who, what, o
   const audit = async () => {
     const reply = await service.request("GET", "/api/audit", { key: admin });
     assert.equal(reply.status, 200, reply.text);
-    return reply.json.entries ?? reply.json.audit;
+    return reply.json.entries;
   };
   const entries = await until("the four are there", async () => (await audit()).filter((entry) => entry.actor === actor).length >= 4 && (await audit()));
   const own = entries.filter((entry) => entry.actor === actor).reverse();

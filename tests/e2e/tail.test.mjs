@@ -160,11 +160,11 @@ test("no upgrade is 426, no key is 401, a key without the scope is 403, a wrong 
 
 test("a browser, which can set no headers, sends its key as a WebSocket protocol, and it is not echoed", async () => {
   const key = await keyFor("browser.example");
-  const viewer = await watch("", {}, ["sapwood", `sapwood.key.${key}`]);
+  const viewer = await watch("", {}, ["sapwood", `key.${key}`]);
   assert.equal(viewer.socket.protocol, "sapwood", "the protocol without the key is the one agreed on");
   await seen(key, [viewer], { component: "web" });
   assert.equal((await close(viewer)).code, 1000);
-  await assert.rejects(watch("", {}, ["sapwood", "sapwood.key.sw_nonsense"]), /401/);
+  await assert.rejects(watch("", {}, ["sapwood", "key.sw_nonsense"]), /401/);
   // A key in the query would end up in other people's logs, so it opens nothing.
   await assert.rejects(watch(`?token=${key}`, {}), /40[01]/);
 });
