@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { WebSocket } from "ws"; // Node 20 has none of its own
+
 const file = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", ".dev", "endpoint.json");
 let endpoint;
 try {

@@ -1,5 +1,7 @@
 //! Pages of other origins: who is let in, and what the replies say.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use sapwood::edge::cors::{CorsDecision, CorsPolicy, CorsRequest, Header, decide};
 use sapwood_engine::config::{Config, OriginPattern, Provenance, RawConfig};
 

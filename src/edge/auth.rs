@@ -85,6 +85,12 @@ pub struct Principal {
 pub struct UserId(String);
 
 impl UserId {
+    /// The user with this id; `None` for text that is no id.
+    pub fn parse(text: &str) -> Option<Self> {
+        let sized = !text.is_empty() && text.len() <= 256;
+        (sized && !text.chars().any(char::is_control)).then(|| Self(text.to_owned()))
+    }
+
     /// The id as the token spells it.
     pub fn as_str(&self) -> &str {
         &self.0

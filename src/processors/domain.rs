@@ -3,6 +3,9 @@
 //! Same rules as the stream's shell: the machine is taken out for a transition and put back only when its writes were
 //! issued. Deliveries and pushes run from the alarm, or right after the call that caused them, never before it answers.
 
+// The attribute macro of the runtime's binding makes public methods without documentation.
+#![allow(missing_docs)]
+
 mod deliver;
 mod tail;
 
@@ -22,6 +25,7 @@ use sapwood_engine::machine::stream::encode_domain_view;
 use sapwood_engine::time::{Millis, Timestamp};
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use worker::{
     DurableObject, Env, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage, durable_object,
@@ -46,13 +50,16 @@ pub(crate) struct Inner {
     armed_at: Cell<Option<Timestamp>>,
     delivered: Cell<u64>,
     last_error: RefCell<Option<String>>,
-    is_delivering: Cell<bool>,
+    /// Targets to which a delivery is under way.
+    delivering: RefCell<BTreeSet<String>>,
 }
 
 pub(crate) struct Live {
     domain: String,
     machine: DomainMachine,
     rows: DomainRows,
+    /// The service's configuration, and the same with the domain's own values.
+    base: Rc<Config>,
     config: Rc<Config>,
 }
 
@@ -70,7 +77,7 @@ impl DurableObject for DomainObject {
                 armed_at: Cell::new(None),
                 delivered: Cell::new(0),
                 last_error: RefCell::new(None),
-                is_delivering: Cell::new(false),
+                delivering: RefCell::new(BTreeSet::new()),
             }),
         }
     }
@@ -223,7 +230,7 @@ impl Inner {
                     .map_err(|error| Fault::new("load", error))?
             }
         };
-        let mut live = Live { domain, machine, rows, config };
+        let mut live = Live { domain, machine, rows, base: Rc::clone(&config), config };
         live.apply_overrides();
         Ok(live)
     }
@@ -388,7 +395,7 @@ impl Live {
     }
 
     fn apply_overrides(&mut self) {
-        let config = settings::of_domain(&self.config, &self.machine.view().overrides);
+        let config = settings::of_domain(&self.base, &self.machine.view().overrides);
         self.machine.set_settings(settings::domain(&config));
         self.config = config;
     }

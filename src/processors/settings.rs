@@ -61,6 +61,13 @@ pub fn stream(config: &Config) -> StreamSettings {
     }
 }
 
+/// A number that changes when the data service is configured anew: what it refused for good may be taken then.
+pub fn data_service_identity(config: &Config) -> u64 {
+    let key = config.data_service_key().map_or("", |key| key.expose());
+    let url = config.data_service_url().map_or("", |url| url.as_str());
+    xxhash_rust::xxh3::xxh3_64(format!("{url}\n{key}").as_bytes())
+}
+
 /// What a domain machine is given.
 pub fn domain(config: &Config) -> DomainSettings {
     let mut targets = Vec::new();

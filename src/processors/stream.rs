@@ -7,6 +7,9 @@
 //! Writes of one transition are issued in one synchronous run, so SQLite commits them as one, and the runtime holds
 //! every answer until they are on disk (the output gate).
 
+// The attribute macro of the runtime's binding makes public methods without documentation.
+#![allow(missing_docs)]
+
 mod append;
 mod flush;
 mod read;
@@ -56,6 +59,8 @@ pub(crate) struct Inner {
 pub(crate) struct Live {
     machine: StreamMachine,
     rows: StreamRows,
+    /// The service's configuration, and the same with the domain's own values.
+    base: Rc<Config>,
     config: Rc<Config>,
 }
 
@@ -122,6 +127,10 @@ impl Inner {
             "/configure" => {
                 let view = decode_domain_view(body).map_err(|error| Fault::new("read the domain's view", error))?;
                 self.transition(Event::Configure(view), now())?;
+                self.with_live(|live| {
+                    live.apply_overrides();
+                    Ok(())
+                })?;
                 empty()
             }
             "/rebuild-d1" => {
@@ -130,7 +139,7 @@ impl Inner {
                 json(&())
             }
             #[cfg(feature = "fault-injection")]
-            "/panic" => panic!("asked to"),
+            "/panic" => panic!("fault injected: an object was asked to panic"),
             _ => self.answer_read(path, body),
         }
     }
@@ -197,7 +206,7 @@ impl Inner {
             self.damaged_rows.set(self.damaged_rows.get() + damaged);
             report("RowsDamaged", &[("count", &damaged)]);
         }
-        let mut live = Live { machine, rows, config };
+        let mut live = Live { machine, rows, base: Rc::clone(&config), config };
         live.apply_overrides();
         Ok(live)
     }
@@ -264,8 +273,9 @@ impl Live {
 
     /// Brings the settings in line with what the domain says.
     fn apply_overrides(&mut self) {
-        let config = settings::of_domain(&self.config, &self.machine.view().overrides);
+        let config = settings::of_domain(&self.base, &self.machine.view().overrides);
         self.machine.set_settings(settings::stream(&config));
+        self.machine.data_service_configured(settings::data_service_identity(&config));
         self.config = config;
     }
 }

@@ -121,8 +121,7 @@ impl DomainRows {
 
     /// A message arrived, or never will (then with the reason).
     pub fn settle(&self, id: &str, delivered_at: Option<Timestamp>, error: Option<&str>) -> Result<(), Fault> {
-        let values =
-            vec![delivered_at.map_or(Value::Null, time), error.map_or(Value::Null, |error| text(error)), text(id)];
+        let values = vec![delivered_at.map_or(Value::Null, time), error.map_or(Value::Null, text), text(id)];
         let statement = "UPDATE outbox SET due = NULL, delivered_at = ?, last_error = ? WHERE id = ?";
         self.sql.run("settle a message", statement, values)
     }

@@ -1,5 +1,7 @@
 //! The command as a person calls it: what it prints and the status it leaves.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

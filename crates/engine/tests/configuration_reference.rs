@@ -1,5 +1,7 @@
 //! The published page about the configuration is the one that the table writes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use sapwood_engine::config::{keys::KEYS, reference_page};
 
 #[test]

@@ -1,5 +1,7 @@
 //! Every dimension of a record, given and derived, through the one door `normalize`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use sapwood_engine::level::Level;
 use sapwood_engine::normalize::{NormalizeContext, normalize};
 use sapwood_engine::record::{Defect, ErrorType, RawRecord, RawTimestamp, Record, RejectionCode, Source, TriageLevel};

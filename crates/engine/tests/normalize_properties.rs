@@ -1,5 +1,7 @@
 //! What holds for every record: normalizing is total, limits are kept, nothing can forge a line.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use proptest::prelude::*;
 use sapwood_engine::limits;
 use sapwood_engine::normalize::text::{Breaks, clean};

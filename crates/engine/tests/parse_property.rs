@@ -1,6 +1,8 @@
 //! What the header parser promises for any text: it returns, the message is never lost and is made of the line, and
 //! neither length nor shape makes it slow.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use proptest::prelude::*;
 use sapwood_engine::level::Level;
 use sapwood_engine::parse::parse_line;

@@ -1,6 +1,8 @@
 //! What holds for redaction whatever the text: it is total, deterministic, the same twice, bounded in what it adds, and
 //! touches nothing but what it removes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use proptest::prelude::*;
 use sapwood_engine::record::RedactionKind;
 use sapwood_engine::redact::{RedactConfig, RedactionCounts, Redactor};

@@ -3,6 +3,8 @@
 //!
 //! The generator is a fixed one (splitmix64), so that a seed that fails is a test that fails again.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use sapwood_engine::record::{Frame, Record};
 use sapwood_engine::redact::{RedactConfig, Redactor};
 use sapwood_engine::value::Value;

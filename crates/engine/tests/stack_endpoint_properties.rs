@@ -1,5 +1,7 @@
 //! What must hold for any text given as an endpoint or a message.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use proptest::prelude::*;
 use sapwood_engine::normalize::endpoint::{
     SEGMENTS_MAX, TEMPLATE_BYTES_MAX, from_message, method_from_message, template,

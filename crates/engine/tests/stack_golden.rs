@@ -3,6 +3,8 @@
 //! Each file of `golden/stack` holds cases of one language: the text after `=== case:`, and after `=== frames` what
 //! it means, written so that a person can check it without reading code.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use sapwood_engine::normalize::stack::{ParsedStack, parse_frames, split_message};
 use sapwood_engine::record::Frame;
 use std::fmt::Write;

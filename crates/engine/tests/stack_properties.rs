@@ -1,5 +1,7 @@
 //! What must hold for any text given as a stack trace.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use proptest::prelude::*;
 use sapwood_engine::limits::{FIELD_BYTES_MAX, FRAMES_MAX};
 use sapwood_engine::normalize::stack::{parse_frames, split_message};

@@ -1,6 +1,8 @@
 //! The stream machine over an obedient disk in memory: what is promised about durability, identity, quotas and alerts,
 //! and that a restart at any point cannot be noticed.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use proptest::prelude::*;
 use sapwood_engine::counter::{Rollup, SeriesKind};
 use sapwood_engine::level::Level;

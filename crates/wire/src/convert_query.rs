@@ -21,7 +21,7 @@ impl RecordFilter {
         let asks_level = self.levels.is_some() || level_min.is_some();
         let levels = LevelClass::ALL.into_iter().filter(|class| wants(*class)).map(Filter::level_bit);
         // A class begins at every fourth number; only a level inside a class needs more than the class.
-        let is_inside_class = |level: &Level| (level.number() - 1) % 4 != 0;
+        let is_inside_class = |level: &Level| !(level.number() - 1).is_multiple_of(4);
         let list = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
         Filter {
             from: None,

@@ -406,6 +406,9 @@ fn parse_span(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sapwood_engine::pattern::PatternId;
+    use sapwood_engine::query::Subject;
+    use sapwood_engine::record::Record;
 
     const NOW: i64 = 1_795_168_800_000;
 
@@ -508,19 +511,26 @@ mod tests {
         let levels = filter.levels.unwrap();
         let contained: Vec<_> = LevelClass::ALL.into_iter().filter(|class| levels.contains(*class)).collect();
         assert_eq!(contained, [LevelClass::Info, LevelClass::Warn, LevelClass::Fatal]);
-        let record = |level| Record { level, ..Record::default() };
-        assert!(filter.matches(&record(Level::WARN), "c", None));
-        assert!(!filter.matches(&record(Level::ERROR), "c", None));
+        let matches = |filter: &RecordFilter, level: Level| {
+            let record = Record { level, ..Record::default() };
+            filter.to_filter().matches(&Subject::of(&record, PatternId(1)))
+        };
+        assert!(matches(&filter, Level::WARN));
+        assert!(!matches(&filter, Level::ERROR));
         let above = search(&[("min_level", "18")]).filter;
-        assert!(above.matches(&record(Level::CRITICAL), "c", None) && !above.matches(&record(Level::ERROR), "c", None));
+        assert!(matches(&above, Level::CRITICAL) && !matches(&above, Level::ERROR));
     }
 
     #[test]
     fn all_words_and_phrases_must_occur_in_any_case() {
         let filter = search(&[("q", "Payment \"for Order\" "), ("text", "ÄRGER")]).filter;
         assert_eq!(filter.terms, ["payment", "for order", "ärger"]);
-        assert!(filter.matches_text("ärger: PAYMENT failed for order 7"));
-        assert!(!filter.matches_text("ärger: payment failed for the order 7"));
+        let matches = |message: &str| {
+            let record = Record { message: message.to_owned(), ..Record::default() };
+            filter.to_filter().matches(&Subject::of(&record, PatternId(1)))
+        };
+        assert!(matches("ärger: PAYMENT failed for order 7"));
+        assert!(!matches("ärger: payment failed for the order 7"));
         assert_eq!(search(&[("q", "\"open phrase")]).filter.terms, ["open phrase"]);
     }
 
@@ -533,11 +543,15 @@ mod tests {
             user_id: Some("u".to_owned()),
             ..Record::default()
         };
-        let matches = |pairs: &[(&str, &str)]| search(pairs).filter.matches(&record, "cart", Some("p1"));
+        let ours = PatternId(7).to_string();
+        let matches = |pairs: &[(&str, &str)]| {
+            let filter = search(pairs).filter;
+            filter.wants_component("cart") && filter.to_filter().matches(&Subject::of(&record, PatternId(7)))
+        };
         for (name, right, wrong) in [
             ("component", "a,cart", "a"),
             ("environment", "staging", "production"),
-            ("pattern", "p1", "p2"),
+            ("pattern", ours.as_str(), "p2"),
             ("user_id", "u", "v"),
             ("category", "AUTH", "data"),
             ("q", "M", "n"),
@@ -548,7 +562,6 @@ mod tests {
         for name in ["session_id", "request_id", "trace_id", "endpoint"] {
             assert!(!matches(&[(name, "x")]), "{name}");
         }
-        assert!(!search(&[("pattern", "p1")]).filter.matches(&record, "cart", None));
     }
 
     #[test]

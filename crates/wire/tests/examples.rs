@@ -1,6 +1,8 @@
 //! The examples of `docs/api` are true: every request decodes to what the docs say, every reply is what the service
 //! writes. `SAPWOOD_WRITE_EXAMPLES=1 cargo test` writes the replies anew; the difference is then reviewed like code.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use sapwood_engine::level::Level;
 use sapwood_engine::record::{
     Defect, ErrorType, Frame, RawRecord, RawTimestamp, Record, Redaction, RedactionKind, Source, Triage, TriageLevel,
@@ -236,10 +238,7 @@ fn full_record() -> Record {
             ("parts".to_owned(), Value::List(vec![Value::Null, Value::Text("a".to_owned())])),
         ],
         message_template: text("payment failed for order {order}"),
-        triage: Triage {
-            level: TriageLevel::High,
-            actions: vec!["alert_dba".to_owned(), "check_connections".to_owned()],
-        },
+        triage: Triage { level: TriageLevel::High, actions: vec!["alert_dba", "check_connections"] },
         categorization_confidence: 90,
         defects: vec![Defect::ZoneAssumed],
         redactions: vec![Redaction { kind: RedactionKind::Card, count: 1 }],

@@ -1,5 +1,7 @@
 //! What must hold for any body: it decodes without a panic, the same whatever the spelling and whichever path.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use proptest::prelude::*;
 use sapwood_engine::record::{RawRecord, RejectionCode};
 use sapwood_wire::ingest::{Decoded, Framing, decode};

@@ -1,8 +1,8 @@
 //! Delivering alerts: signed webhooks (Standard Webhooks) and Slack messages.
 //!
 //! A message is a row before it is sent and leaves the outbox only on the target's word, so it arrives at least once;
-//! its id is the same on every attempt, so a target can tell. At most five at once, each with its own time limit, so
-//! that one slow target holds nothing up but itself.
+//! its id is the same on every attempt, so a target can tell. Targets are served side by side, each in order and with
+//! its own time limit, so that a slow one holds nothing up but itself.
 
 use super::{Inner, now};
 use crate::monitoring::report;
@@ -19,6 +19,7 @@ use sapwood_wire::notify::{
     AlertView, Delivery, TargetKind, interpret_delivery, signing_input, slack_message, webhook_payload,
 };
 use sha2::Sha256;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use worker::Method;
 
@@ -34,9 +35,6 @@ enum Outcome {
 impl Inner {
     /// Starts delivering what is due, after the call under way is answered.
     pub(super) fn deliver_soon(self: &Rc<Self>) {
-        if self.is_delivering.get() {
-            return;
-        }
         let sender = Rc::clone(self);
         self.state.wait_until(async move {
             if let Err(fault) = sender.deliver_due().await {
@@ -45,23 +43,26 @@ impl Inner {
         });
     }
 
-    /// Delivers everything that is due, until nothing is.
+    /// Delivers everything that is due, to all targets at once and to each in order.
     pub(super) async fn deliver_due(self: &Rc<Self>) -> Result<(), Fault> {
-        if self.is_delivering.replace(true) {
+        let due = self.transition(Event::Wake)?.deliver;
+        let targets: BTreeSet<_> = due.iter().map(|id| split_message_id(id).1.to_owned()).collect();
+        let deliveries = targets.into_iter().map(|target| self.deliver_to(target));
+        futures::future::join_all(deliveries).await.into_iter().collect()
+    }
+
+    /// Delivers to one target until nothing is due for it; does nothing if that is under way already, so that a target
+    /// that hangs holds up only itself.
+    async fn deliver_to(self: &Rc<Self>, target: String) -> Result<(), Fault> {
+        if !self.delivering.borrow_mut().insert(target.clone()) {
             return Ok(());
         }
-        let _done = Done(self);
+        let _done = Done(self, target.clone());
         loop {
             let due = self.transition(Event::Wake)?.deliver;
-            if due.is_empty() {
-                return Ok(());
-            }
-            for group in due.chunks(5) {
-                let attempts = group.iter().map(|id| self.attempt(id));
-                for (id, outcome) in group.iter().zip(futures::future::join_all(attempts).await) {
-                    self.settle(id, outcome?)?;
-                }
-            }
+            let Some(id) = due.into_iter().find(|id| split_message_id(id).1 == target) else { return Ok(()) };
+            let outcome = self.attempt(&id).await?;
+            self.settle(&id, outcome)?;
         }
     }
 
@@ -109,11 +110,11 @@ impl Inner {
     }
 }
 
-struct Done<'a>(&'a Inner);
+struct Done<'a>(&'a Inner, String);
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {
-        self.0.is_delivering.set(false);
+        self.0.delivering.borrow_mut().remove(&self.1);
     }
 }
 

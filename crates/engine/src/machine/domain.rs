@@ -318,7 +318,7 @@ impl DomainMachine {
                 self.sync_at = now.plus(policy.wait(self.sync_failures, self.view.version));
             }
             Event::Wake => {
-                effects.deliver = self.outbox.due(now, 32);
+                effects.deliver = self.outbox.due(now, OUTBOX_MAX);
                 if now >= self.sync_at {
                     effects.sync = self.unsynced.iter().cloned().collect();
                 }
@@ -402,7 +402,7 @@ impl DomainMachine {
                 effects.messages.push((message, target.clone(), due));
             }
         }
-        effects.deliver = self.outbox.due(now, 32);
+        effects.deliver = self.outbox.due(now, OUTBOX_MAX);
     }
 
     /// The one alarm it wants.

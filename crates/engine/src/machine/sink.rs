@@ -50,6 +50,8 @@ pub struct Sink {
     pub undeliverable: u64,
     /// Until when the batch route is known to be absent.
     pub no_batch_until: Timestamp,
+    /// Identity of the configuration under which it was last used.
+    pub configured_as: u64,
 }
 
 /// A state that people and `/health` understand.
@@ -101,6 +103,17 @@ impl Sink {
         self.retry_at = now.plus(Millis::from_hours(1));
     }
 
+    /// The sink is used under this configuration; a new one deserves a new try, whatever the old one came to.
+    pub fn configured(&mut self, identity: u64) {
+        if self.configured_as != identity {
+            self.configured_as = identity;
+            self.stopped = None;
+            self.failures = 0;
+            self.retry_at = Timestamp(0);
+            self.no_batch_until = Timestamp(0);
+        }
+    }
+
     /// Its state at `now`.
     pub fn health(&self, now: Timestamp, policy: &SinkPolicy) -> SinkHealth {
         if self.stopped.is_some() {
@@ -127,6 +140,7 @@ impl Sink {
         out.uint(self.delivered);
         out.uint(self.undeliverable);
         out.int(self.no_batch_until.0);
+        out.u64_fixed(self.configured_as);
         out.into_bytes()
     }
 
@@ -149,6 +163,7 @@ impl Sink {
             delivered: input.uint()?,
             undeliverable: input.uint()?,
             no_batch_until: Timestamp(input.int()?),
+            configured_as: input.u64_fixed()?,
         })
     }
 }
@@ -186,6 +201,11 @@ mod tests {
         assert_eq!(sink.health(Timestamp(1), &SinkPolicy::default()), SinkHealth::Stopped);
         assert!(!sink.is_due(Timestamp(3_599_999)));
         assert!(sink.is_due(Timestamp(3_600_000)));
-        assert_eq!(Sink::decode(&sink.encode()), Ok(sink));
+        assert_eq!(Sink::decode(&sink.encode()).as_ref(), Ok(&sink));
+        sink.configured(7);
+        assert!(sink.is_due(Timestamp(2)), "a new configuration is tried at once");
+        sink.stopped(Timestamp(2), "401");
+        sink.configured(7);
+        assert!(!sink.is_due(Timestamp(3)), "the same one is not");
     }
 }

@@ -525,6 +525,11 @@ impl StreamMachine {
         self.settings = settings;
     }
 
+    /// The data service is used under this configuration; see [`Sink::configured`].
+    pub fn data_service_configured(&mut self, identity: u64) {
+        self.data_service.configured(identity);
+    }
+
     /// The settings in force.
     pub fn settings(&self) -> &StreamSettings {
         &self.settings

@@ -66,7 +66,7 @@ const BIT_ATTRIBUTES: u32 = 24;
 const BIT_ACTIONS: u32 = 25;
 const BIT_DEFECTS: u32 = 26;
 const BIT_REDACTIONS: u32 = 27;
-const KNOWN_BITS: u64 = (1 << 18) - 1 | 0xff << BIT_DURATION;
+const KNOWN_BITS: u64 = ((1 << 18) - 1) | (0xff << BIT_DURATION);
 
 /// Appends `record`; its time is stored as the distance from `previous`.
 pub(super) fn write(out: &mut Writer, record: &Record, previous: i64) {

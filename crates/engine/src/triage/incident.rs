@@ -261,7 +261,7 @@ impl Incidents {
 
     /// Holds a new incident; returns what is to be told now.
     fn open(&mut self, mut incident: Incident, now: Timestamp, policy: &AlertPolicy) -> Option<Vec<Incident>> {
-        let tells_now = policy.is_enabled && !self.grouped_until.is_some_and(|until| now < until);
+        let tells_now = policy.is_enabled && self.grouped_until.is_none_or(|until| now >= until);
         let waits = policy.is_enabled && !tells_now;
         incident.was_told = tells_now;
         if waits {

@@ -62,6 +62,11 @@ pub struct TailItem {
     pub record: Record,
 }
 
+/// Bytes of a row's heads that a record takes at most: its own id (13), its pattern (3), and a pattern of its own (8).
+const HEAD_BYTES_OF_RECORD: usize = 24;
+/// Bytes of a row's heads that a batch takes beside its fates and places.
+const HEAD_BYTES_OF_BATCH: usize = 64;
+
 /// A row being filled.
 struct Draft {
     seq: u64,
@@ -72,8 +77,17 @@ struct Draft {
 }
 
 impl Draft {
-    fn has_room(&self, bytes: usize, records: usize) -> bool {
-        self.body.len() + bytes + 8 <= limits::ROW_BYTES_MAX && self.records.len() + records <= limits::ROW_RECORDS_MAX
+    fn has_room(&self, bytes: usize, records: usize, fates: usize) -> bool {
+        let heads = self.heads_bytes() + HEAD_BYTES_OF_RECORD * records + HEAD_BYTES_OF_BATCH + fates;
+        self.body.len() + bytes + 8 + heads <= limits::ROW_BYTES_MAX
+            && self.records.len() + records <= limits::ROW_RECORDS_MAX
+    }
+
+    /// Upper bound of what the heads will take.
+    fn heads_bytes(&self) -> usize {
+        let of_batch =
+            |batch: &BatchHead| HEAD_BYTES_OF_BATCH + batch.receipt.fates.len() + 24 * batch.receipt.places.len();
+        HEAD_BYTES_OF_RECORD * self.records.len() + self.heads.batches.iter().map(of_batch).sum::<usize>()
     }
 
     fn push(&mut self, segment: &[u8], records: Vec<Record>) {
@@ -144,7 +158,7 @@ impl StreamMachine {
             let duplicate: usize = batch.segments.iter().filter_map(|segment| segment::count(segment).ok()).sum();
             let receipt = Receipt { at: now, duplicate: duplicate as u32, ..Receipt::default() };
             let head = BatchHead { key: batch.key, rejected: batch.rejected, is_replay: true, receipt };
-            self.draft(drafts, RowKind::Segments, 0, 0).heads.batches.push(head);
+            self.draft(drafts, RowKind::Segments, 0, 0, 0).heads.batches.push(head);
             return AppendReply::Replayed { seq: known.seq, hash: known.hash };
         }
         let mut decoded = Vec::with_capacity(batch.segments.len());
@@ -172,7 +186,8 @@ impl StreamMachine {
             receipt.fates = fates;
         }
         let head = BatchHead { key: batch.key, rejected: batch.rejected, is_replay: false, receipt: receipt.clone() };
-        let draft = self.draft(drafts, RowKind::Segments, 0, 0);
+        let head_bytes = receipt.fates.len() + 24 * receipt.places.len();
+        let draft = self.draft(drafts, RowKind::Segments, 0, 0, head_bytes);
         draft.heads.batches.push(head);
         let seq = draft.seq;
         if let Some(key) = batch.key {
@@ -212,7 +227,7 @@ impl StreamMachine {
 
     fn store(&mut self, drafts: &mut Vec<Draft>, segment: &[u8], records: Vec<Record>, receipt: &mut Receipt) {
         let count = records.len();
-        let draft = self.draft(drafts, RowKind::Segments, segment.len(), count);
+        let draft = self.draft(drafts, RowKind::Segments, segment.len(), count, 0);
         let place = Place { seq: draft.seq, first: draft.records.len() as u16, count: count as u16 };
         draft.push(segment, records);
         receipt.accepted += count as u32;
@@ -240,16 +255,24 @@ impl StreamMachine {
             let count = segment::count(&segment).unwrap_or(0);
             let rest = counted.split_off(count.min(counted.len()));
             let records = std::mem::replace(&mut counted, rest);
-            self.draft(drafts, RowKind::Counted, segment.len(), count).push(&segment, records);
+            self.draft(drafts, RowKind::Counted, segment.len(), count, 0).push(&segment, records);
         }
     }
 
     /// The newest row of this kind with room, or a new one.
-    fn draft<'a>(&mut self, drafts: &'a mut Vec<Draft>, kind: RowKind, bytes: usize, records: usize) -> &'a mut Draft {
+    fn draft<'a>(
+        &mut self,
+        drafts: &'a mut Vec<Draft>,
+        kind: RowKind,
+        bytes: usize,
+        records: usize,
+        head_bytes: usize,
+    ) -> &'a mut Draft {
+        let has_room = |draft: &Draft| draft.has_room(bytes, records, head_bytes);
         let found = drafts
             .iter()
             .rposition(|draft| draft.kind == kind)
-            .filter(|&position| drafts.get(position).is_some_and(|draft| draft.has_room(bytes, records)));
+            .filter(|&position| drafts.get(position).is_some_and(has_room));
         let position = found.unwrap_or_else(|| {
             self.last += 1;
             drafts.push(Draft {
@@ -261,6 +284,7 @@ impl StreamMachine {
             });
             drafts.len() - 1
         });
+        // `position` is that of an element: found just now, or the one just pushed.
         &mut drafts[position]
     }
 

@@ -1,0 +1,233 @@
+//! `POST /api/logs`, `/api/logs/store`, `/api/logs/batch`, and the prototype's `POST /logs`.
+//!
+//! The order is fixed, cheapest first, and nothing of the body is looked at before the caller is known: credential,
+//! flood limit, headers, declared size, bytes, inflated bytes, records. Then one call for each component, five at a
+//! time, each with an identity of its own under the caller's `Idempotency-Key`, so that a retry completes what is
+//! missing and repeats nothing.
+
+pub mod assemble;
+pub mod prepare;
+
+pub use prepare::Understanding;
+
+use super::{Answer, Call, Outcome, Refusal};
+use crate::edge::address::OTHER;
+use crate::edge::body::{self, Encoding};
+use crate::edge::known::{DomainKnowledge, with_memory};
+use crate::edge::{domain_view, flood};
+use crate::monitoring::report;
+use crate::processors::calls::{AppendCall, StreamAddress};
+use assemble::{Assembled, PartFate, assemble};
+use futures::{StreamExt, stream};
+use prepare::{Intake, Part, Prepared, prepare};
+use sapwood_engine::machine::row::BatchKey;
+use sapwood_engine::machine::stream::Batch;
+use sapwood_wire::idempotency::{IdempotencyKey, parse_idempotency_key};
+use sapwood_wire::ingest::Framing;
+use sapwood_wire::problem::{Problem, ProblemCode};
+use worker::Request;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+/// Calls at once for one request. The platform lets six connections wait for an answer; one is left for everything
+/// else.
+const CALLS_AT_ONCE: usize = 5;
+
+/// Takes records in any framing.
+pub async fn ingest(call: &Call<'_>, request: &mut Request) -> Outcome {
+    let received = receive(call, request).await?;
+    let has_representation = received.wants_ids;
+    match store(call, received).await? {
+        (Assembled::Done { reply, is_replay }, _) => Ok(Answer::Ingested { reply, is_replay, has_representation }),
+        (Assembled::Partial(failure), _) => Ok(Answer::Partial(Box::new(failure))),
+        (Assembled::Refused(problem), _) => Err(problem.into()),
+    }
+}
+
+/// Takes one record of the prototype's API.
+pub async fn submit(call: &Call<'_>, request: &mut Request) -> Outcome {
+    let received = receive(call, request).await?;
+    let prepared = &received.prepared;
+    if prepared.framing != Framing::Object || prepared.total != 1 {
+        let detail = "this route takes one record, as a JSON object; send batches to /api/logs/batch";
+        return Err(Problem::new(ProblemCode::WrongTopLevel, detail).into());
+    }
+    match store(call, received).await? {
+        (Assembled::Done { reply, is_replay }, Some(understanding)) => {
+            let id = reply.ids.into_iter().flatten().flatten().next().unwrap_or_default();
+            Ok(Answer::Submitted { id, understanding, is_replay })
+        }
+        (Assembled::Done { .. }, None) => Err(Problem::new(ProblemCode::Internal, "").into()),
+        (Assembled::Partial(failure), _) => Ok(Answer::Partial(Box::new(failure))),
+        (Assembled::Refused(problem), _) => Err(problem.into()),
+    }
+}
+
+/// A request whose body is understood and of which nothing is stored yet.
+struct Received {
+    prepared: Prepared,
+    batch: Option<(IdempotencyKey, u64)>,
+    wants_ids: bool,
+}
+
+async fn receive(call: &Call<'_>, request: &mut Request) -> Result<Received, Refusal> {
+    let Checked { knowledge, encoding, key, declared } = check_head(call).await?;
+    let cap = call.config.body_bytes_max();
+    let bytes = body::inflate(body::read(request, declared, cap).await?, encoding, cap)?;
+    let wants_ids = prefers_representation(call.head.header("Prefer").as_deref());
+    let batch = key.map(|key| {
+        let fingerprint = xxh3_64(&bytes);
+        (key, fingerprint)
+    });
+    let prepared = prepare(
+        &bytes,
+        Intake {
+            now: call.now,
+            default_environment: call.config.environment().word(),
+            key_component: call.principal.component.as_ref().map(|component| component.as_str()),
+            redactor: &knowledge.redactor,
+            records_max: call.config.request_records_max(),
+            wants_ids,
+        },
+    )?;
+    Ok(Received { prepared, batch, wants_ids })
+}
+
+/// What the headers say, before the body.
+struct Checked {
+    knowledge: std::rc::Rc<DomainKnowledge>,
+    encoding: Encoding,
+    key: Option<IdempotencyKey>,
+    declared: Option<usize>,
+}
+
+async fn check_head(call: &Call<'_>) -> Result<Checked, Refusal> {
+    flood::check(call.env, &flood::subject(&call.principal)).await?;
+    let header = |name: &str| call.head.header(name);
+    body::check_content_type(header("Content-Type").as_deref())?;
+    let encoding = Encoding::of(header("Content-Encoding").as_deref())?;
+    let key = header("Idempotency-Key").map(|text| read_key(&text)).transpose()?;
+    let declared = body::check_declared(header("Content-Length").as_deref(), call.config.body_bytes_max())?;
+    let knowledge = domain_view::for_intake(call).await?;
+    call.check_revocation(&knowledge)?;
+    Ok(Checked { knowledge, encoding, key, declared })
+}
+
+fn read_key(text: &str) -> Result<IdempotencyKey, Problem> {
+    parse_idempotency_key(text).map_err(|error| Problem::new(ProblemCode::InvalidIdempotencyKey, error.to_string()))
+}
+
+/// Whether the caller asks for what was made of the records (RFC 7240).
+fn prefers_representation(prefer: Option<&str>) -> bool {
+    let mut preferences = prefer.unwrap_or_default().split([',', ';']).map(str::trim);
+    preferences.any(|one| {
+        let (name, value) = one.split_once('=').unwrap_or((one, ""));
+        name.trim().eq_ignore_ascii_case("return") && value.trim().trim_matches('"') == "representation"
+    })
+}
+
+async fn store(call: &Call<'_>, received: Received) -> Result<(Assembled, Option<Understanding>), Refusal> {
+    let Received { mut prepared, batch, .. } = received;
+    let understanding = prepared.single.take();
+    let rejected = u32::try_from(prepared.refused.rejected).unwrap_or(u32::MAX);
+    let mut parts: Vec<Part> = std::mem::take(&mut prepared.parts);
+    let appends: Vec<_> = parts
+        .iter_mut()
+        .enumerate()
+        .map(|(at, part)| {
+            let rejected = if at == 0 { rejected } else { 0 };
+            let segments = std::mem::take(&mut part.segments);
+            append_call(call, part.component.clone(), batch.as_ref(), segments, rejected)
+        })
+        .collect();
+    let sends = appends.into_iter().enumerate().map(|(at, append)| async move { (at, send(call, append).await) });
+    let mut fates: Vec<(usize, PartFate)> = stream::iter(sends).buffer_unordered(CALLS_AT_ONCE).collect().await;
+    fates.sort_by_key(|(at, _)| *at);
+    prepared.parts = parts;
+    let fates = fates.into_iter().map(|(_, fate)| fate).collect();
+    Ok((assemble(prepared, fates), understanding))
+}
+
+fn append_call(
+    call: &Call<'_>,
+    component: String,
+    batch: Option<&(IdempotencyKey, u64)>,
+    segments: Vec<Vec<u8>>,
+    rejected: u32,
+) -> AppendCall {
+    let key = batch.map(|(key, fingerprint)| BatchKey {
+        hash: key_hash(call.domain(), key.as_str(), &component),
+        fingerprint: *fingerprint,
+    });
+    AppendCall {
+        address: StreamAddress { domain: call.domain().to_owned(), component, shard: 0 },
+        batch: Batch { key, key_id: call.principal.key_id.map(|id| id.to_string()), segments, rejected },
+    }
+}
+
+/// The identity of one component's part of a batch. The component is in it because two parts may end in the same
+/// object, `other`, where the second must not be taken for a repetition of the first.
+fn key_hash(domain: &str, key: &str, component: &str) -> u64 {
+    let mut hash = Xxh3::new();
+    for text in [domain, key, component] {
+        hash.update(text.as_bytes());
+        hash.update(&[0]);
+    }
+    hash.digest()
+}
+
+/// Sends one part to its object, or to `other` if the domain has no room for its component.
+async fn send(call: &Call<'_>, mut append: AppendCall) -> PartFate {
+    let wanted = append.address.component.clone();
+    let is_moved = with_memory(|memory| memory.is_moved(call.domain(), &wanted, call.now));
+    if is_moved {
+        append.address.component = OTHER.to_owned();
+    }
+    let answer = call.stubs().append(&append).await;
+    if let Err(error) = &answer {
+        report("AppendFailed", &[("request", &call.head.request_id), ("error", error)]);
+    }
+    if let Some(fate) = PartFate::of(answer, &append.address.component) {
+        return fate;
+    }
+    with_memory(|memory| memory.move_to_other(call.domain(), &wanted, call.now));
+    append.address.component = OTHER.to_owned();
+    let answer = call.stubs().append(&append).await;
+    if let Err(error) = &answer {
+        report("AppendFailed", &[("request", &call.head.request_id), ("error", error)]);
+    }
+    // `other` always has room; if it says otherwise, the records are not stored.
+    PartFate::of(answer, OTHER).unwrap_or(PartFate::Failed(assemble::PartFailure::Unavailable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_representation_is_preferred_in_any_spelling_of_the_header() {
+        for yes in ["return=representation", "respond-async, Return=representation", "return=\"representation\";x"] {
+            assert!(prefers_representation(Some(yes)), "{yes}");
+        }
+        for no in ["return=minimal", "representation", "", "return"] {
+            assert!(!prefers_representation(Some(no)), "{no}");
+        }
+        assert!(!prefers_representation(None));
+    }
+
+    #[test]
+    fn each_part_of_a_batch_has_an_identity_of_its_own() {
+        let hash = key_hash("a.com", "key", "cart");
+        assert_eq!(hash, key_hash("a.com", "key", "cart"));
+        for (domain, key, component) in
+            [("b.com", "key", "cart"), ("a.com", "key2", "cart"), ("a.com", "key", "pay"), ("a.com", "keyc", "art")]
+        {
+            assert_ne!(hash, key_hash(domain, key, component));
+        }
+    }
+
+    #[test]
+    fn a_malformed_batch_key_is_refused() {
+        assert_eq!(read_key("\"open").unwrap_err().code, "invalid_idempotency_key");
+        assert_eq!(read_key("\"a\"").unwrap().as_str(), "a");
+    }
+}
