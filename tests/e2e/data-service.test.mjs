@@ -191,6 +191,7 @@ for (const [what, fail] of [
     const domain = `${what.split(" ")[0]}.example`;
     const word = what.split(" ")[0];
     const key = await keyFor(modern, domain);
+    await withBatch.receiver.behave(withBatch.answer);
     await send(modern, key, lines(word, 0, 3));
     await until("it works before", () => withBatch.messages(domain).length === 3);
     await fail(withBatch);

@@ -48,9 +48,9 @@ function attempts() {
     ["GET", "/metrics"],
     ["GET", `/metrics?domain=${mine}`],
     ["POST", "/logs", { severity: "info", message: "x", component: "shop" }],
-    ["POST", "/api/logs", [{ level: "info", message: "x", component: "shop", domain: mine }]],
-    ["POST", "/api/logs/store", { level: "info", message: "x", domain: mine }],
-    ["POST", "/api/logs/batch", { logs: [{ level: "info", message: "x", domain: mine }] }],
+    ["POST", "/api/logs", [{ level: "info", message: "x", component: "shop" }]],
+    ["POST", "/api/logs/store", { level: "info", message: "x" }],
+    ["POST", "/api/logs/batch", { logs: [{ level: "info", message: "x" }] }],
     ["GET", `/api/logs/search?${range}`],
     ["GET", `/api/logs/search?q=${MARK}`],
     ["GET", `/api/logs/search?component=${mark}-api`],
@@ -121,6 +121,17 @@ test("naming the first domain in a header does not open it", async () => {
     assert.equal(reply.status, 403, `${method} ${route}: ${reply.status}`);
     assert.ok(!reply.text.includes(MARK));
   }
+});
+
+test("a record that names the first domain lands in its sender's own", async () => {
+  const record = { level: "error", component: "shop", message: "smuggled", domain: mine, tenant: mine, metadata: { domain: mine } };
+  const reply = await service.request("POST", "/api/logs", { key: keys.theirs.key, json: record });
+  assert.equal(reply.json.accepted, 1, reply.text);
+  const found = async (key) => (await service.request("GET", "/api/logs/search?q=smuggled", { key })).json.records.map((one) => one.domain);
+  assert.deepEqual(await found(keys.theirs.key), [theirs]);
+  assert.deepEqual(await found(keys.mine.key), []);
+  const told = await until("it is told", () => webhook.requests.find((request) => request.body.toString().includes("smuggled")));
+  assert.equal(told.json.data.domain, theirs);
 });
 
 test("a cursor of the first domain shows the neighbour only their own records", async () => {

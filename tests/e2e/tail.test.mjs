@@ -151,7 +151,7 @@ test("after the object slept its viewer still gets new records, and a ping is an
 test("no upgrade is 426, no key is 401, a key without the scope is 403, a wrong filter is 400", async () => {
   const key = await keyFor("refused.example");
   const plain = await service.request("GET", "/api/logs/tail", { key });
-  assert.deepEqual([plain.status, plain.json?.code, plain.headers.get("upgrade")], [426, "upgrade_required", "websocket"]);
+  assert.deepEqual([plain.status, plain.json?.code], [426, "upgrade_required"]);
   await assert.rejects(watch("", {}), /401/);
   await assert.rejects(watch("", { "X-API-Key": `${key.slice(0, -2)}AA` }), /401/);
   await assert.rejects(watch("", { "X-API-Key": await keyFor("refused.example", ["ingest"]) }), /403/);
