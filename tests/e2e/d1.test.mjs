@@ -49,7 +49,7 @@ async function settled(domain, count, messages) {
 async function rowsBehind(key) {
   const { status, text } = await service.request("GET", "/metrics", { key });
   assert.equal(status, 200, text);
-  const samples = [...text.matchAll(/^\w*behind\w*\{[^}]*"d1"[^}]*\} (\d+)/gm)];
+  const samples = [...text.matchAll(/^sapwood_sink_rows_behind\{[^}]*sink="d1"\} (\d+)/gm)];
   assert.ok(samples.length > 0, `/metrics does not say how far D1 is behind:\n${text}`);
   return samples.reduce((sum, sample) => sum + Number(sample[1]), 0);
 }

@@ -198,10 +198,7 @@ for (const [what, fail] of [
     const tried = withBatch.receiver.requests.length;
     for (let batch = 0; batch < 5; batch += 1) await send(modern, key, lines(word, 3 + batch * 10, 13 + batch * 10));
     if (what !== "absent") await until("it is tried", () => withBatch.receiver.requests.length > tried);
-    await until("the trouble can be seen", async () => {
-      const metrics = await modern.request("GET", "/metrics", { key });
-      return /data_service/.test(metrics.text) && (await behind(modern, key)) > 0;
-    });
+    await until("the trouble can be seen", async () => (await behind(modern, key)) > 0);
     const found = await modern.request("GET", `/api/logs/search?q=${word}`, { key });
     assert.equal(found.json.total, 53, "reading does not depend on it");
     await withBatch.receiver.behave(withBatch.answer);
@@ -210,10 +207,11 @@ for (const [what, fail] of [
   });
 }
 
-/** Rows that the data service does not have yet, as /metrics says in JSON or in text. */
+/** Rows that the data service does not have yet, as /metrics says. */
 async function behind(service, key) {
-  const text = (await service.request("GET", "/metrics", { key })).text;
-  const samples = [...text.matchAll(/^\w*behind\w*\{[^}]*data_service[^}]*\} (\d+)/gm)];
+  const { text } = await service.request("GET", "/metrics", { key });
+  const samples = [...text.matchAll(/^sapwood_sink_rows_behind\{[^}]*sink="data_service"\} (\d+)/gm)];
+  assert.ok(samples.length > 0, `/metrics does not say how far the data service is behind:\n${text}`);
   return samples.reduce((sum, sample) => sum + Number(sample[1]), 0);
 }
 
@@ -226,7 +224,7 @@ test("a key that is refused stops the sending and is said aloud; intake goes on;
   await until("it was refused", () => double.calls.length > 0);
   await until("the operator is told in /metrics", async () => {
     const metrics = await wrong.request("GET", "/metrics", { key });
-    return /stopped/.test(metrics.text);
+    return /sapwood_sink_state\{[^}]*sink="data_service",state="stopped"\} 1/.test(metrics.text);
   });
   const calls = double.calls.length;
   for (let batch = 0; batch < 5; batch += 1) await send(wrong, key, lines("refused", 4 + batch, 5 + batch));

@@ -94,11 +94,8 @@ test("metrics need a key that reads, are Prometheus text, and count what was sen
   assert.equal((await service.request("GET", "/metrics", { key: writer })).status, 403);
   const before = await metrics();
   await send(...Array.from({ length: 7 }, (_, index) => ({ level: "info", component: "counted", message: `a ${index}` })));
-  const batch = Array.from({ length: 3 }, (_, index) => ({ level: "warn", component: "counted", message: `b ${index}` }));
-  for (let twice = 0; twice < 2; twice += 1) {
-    const reply = await service.request("POST", "/api/logs", { key, json: batch, headers: { "Idempotency-Key": '"metrics"' } });
-    assert.equal(reply.status, 202);
-  }
+  const batch = Array.from({ length: 3 }, (_, index) => ({ id: `counted-${index}`, level: "warn", component: "counted", message: `b ${index}` }));
+  for (let twice = 0; twice < 2; twice += 1) await send(...batch);
   await service.request("POST", "/api/logs", { key, json: [{ level: "nonsense", message: "x" }, { level: "info", component: "counted", message: "c" }] });
   const reply = await service.request("GET", "/metrics", { key });
   assert.match(reply.headers.get("content-type"), /^text\/plain; ?version=0\.0\.4|^application\/openmetrics-text/);
@@ -114,7 +111,9 @@ test("JSON by Accept has the prototype's shape", async () => {
   for (const name of ["service", "requests", "errors", "logProcessing", "health"]) assert.ok(name in reply.json, `${name}: ${Object.keys(reply.json)}`);
   assert.equal(reply.json.service.name, "sapwood-under-test");
   const preferring = await service.request("GET", "/metrics", { key, headers: { Accept: "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1" } });
-  assert.doesNotMatch(preferring.headers.get("content-type"), /json/, "what Prometheus sends gets text");
+  assert.match(preferring.headers.get("content-type"), /^application\/openmetrics-text/, "what Prometheus sends");
+  assert.ok(preferring.text.endsWith("\n# EOF\n"));
+  for (const [, name] of preferring.text.matchAll(/^# TYPE (\S+) counter$/gm)) assert.doesNotMatch(name, /_total$/, "OpenMetrics names the family of a counter without its suffix");
 });
 
 test("a name that would break the format is escaped", async () => {
