@@ -132,6 +132,12 @@ async function main() {
     state,
     port,
     secrets,
+    // SAPWOOD_VAR_NAME=value in the environment sets the Worker's NAME, for a trial or for scripts/demo.
+    vars: Object.fromEntries(
+      Object.entries(process.env)
+        .filter(([name]) => name.startsWith("SAPWOOD_VAR_"))
+        .map(([name, value]) => [name.slice("SAPWOOD_VAR_".length), value]),
+    ),
     onLog: (line, stream) => (stream === "stderr" ? console.error(line) : console.log(line)),
     onDeath: () => comeBack(),
   });

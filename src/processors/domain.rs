@@ -236,6 +236,8 @@ impl Inner {
     }
 
     fn set_alarm(&self, at: Timestamp) {
+        // What is due already is due now: the runtime refuses an alarm at the epoch.
+        let at = at.max(now());
         let date = worker::js_sys::Date::new(&worker::wasm_bindgen::JsValue::from_f64(at.0.max(0) as f64));
         match self.state.storage().as_raw().set_alarm(date, worker::wasm_bindgen::JsValue::NULL.into()) {
             Ok(_promise) => self.armed_at.set(Some(at)),

@@ -53,6 +53,8 @@ pub(crate) struct Inner {
     armed_at: Cell<Option<Timestamp>>,
     damaged_rows: Cell<u64>,
     published_at: Cell<Timestamp>,
+    is_awake: Cell<bool>,
+    is_handing_over: Cell<bool>,
 }
 
 /// A machine in memory, with its rows and the configuration it runs under.
@@ -81,6 +83,8 @@ impl DurableObject for StreamObject {
                 armed_at: Cell::new(None),
                 damaged_rows: Cell::new(0),
                 published_at: Cell::new(Timestamp(0)),
+                is_awake: Cell::new(false),
+                is_handing_over: Cell::new(false),
             }),
         }
     }
@@ -212,8 +216,12 @@ impl Inner {
     }
 
     /// Sets the alarm if the machine wants an earlier one than is set.
+    ///
+    /// Not while an alarm is being worked off: it arms the next one when it is done, and if it is broken off the runtime
+    /// runs it again.
     fn arm(&self, wake_at: Option<Timestamp>) {
         if let Some(at) = wake_at
+            && !self.is_awake.get()
             && self.armed_at.get().is_none_or(|armed| at < armed)
         {
             self.set_alarm(at);
@@ -221,6 +229,8 @@ impl Inner {
     }
 
     fn set_alarm(&self, at: Timestamp) {
+        // What is due already is due now: the runtime refuses an alarm at the epoch.
+        let at = at.max(now());
         let date = worker::js_sys::Date::new(&worker::wasm_bindgen::JsValue::from_f64(at.0.max(0) as f64));
         // Not awaited: it is part of the transition's commit, and the output gate holds the answer for it.
         match self.state.storage().as_raw().set_alarm(date, worker::wasm_bindgen::JsValue::NULL.into()) {
@@ -231,9 +241,10 @@ impl Inner {
 
     async fn wake(self: Rc<Self>) -> std::result::Result<(), Fault> {
         self.armed_at.set(None);
+        let awake = Awake::begin(&self.is_awake);
         let effects = self.transition(Event::Wake, now())?;
-        self.arm_after_alarm()?;
         Rc::clone(&self).perform_outside(effects).await?;
+        drop(awake);
         self.arm_after_alarm()
     }
 
@@ -245,6 +256,22 @@ impl Inner {
 
     fn stubs(&self, config: &Config) -> crate::processors::stubs::Stubs<'_> {
         crate::processors::stubs::Stubs::new(&self.env, config.object_timeout())
+    }
+}
+
+/// Says that an alarm is being worked off, until it is dropped.
+struct Awake<'a>(&'a Cell<bool>);
+
+impl<'a> Awake<'a> {
+    fn begin(flag: &'a Cell<bool>) -> Self {
+        flag.set(true);
+        Self(flag)
+    }
+}
+
+impl Drop for Awake<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
     }
 }
 

@@ -4,8 +4,25 @@
 //! Exit statuses: 0, all is well; 1, the command worked and found something wrong; 2, it could not work.
 
 mod check_config;
+mod client;
+mod components;
+mod demo;
+mod endpoint;
+mod fault;
+mod mine;
+mod parse;
+mod patterns;
+mod play;
+mod render;
+mod replies;
+mod search;
+mod summary;
+mod tail;
+#[cfg(test)]
+mod testing;
 
 use clap::{Parser, Subcommand};
+use fault::Fault;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -19,6 +36,24 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Show what the header parser sees in each line of a file.
+    Parse(parse::Parse),
+    /// Play log files into a service, through its public door, as if they were written now.
+    Play(play::Play),
+    /// Find records.
+    Search(search::Search),
+    /// Follow records as they arrive.
+    Tail(tail::Tail),
+    /// The shapes that lines have, with how often each was seen.
+    Patterns(patterns::Patterns),
+    /// The components of the domain.
+    Components(components::Components),
+    /// Levels, minute by minute.
+    Summary(summary::Summary),
+    /// Give every line of a file its pattern.
+    Mine(mine::Mine),
+    /// Play files and show what the service makes of them, from the first line to the account.
+    Demo(demo::Demo),
     /// Show the configuration that would hold, where each value comes from, and everything wrong with it.
     CheckConfig(check_config::CheckConfig),
 }
@@ -33,15 +68,37 @@ enum Verdict {
 fn main() -> ExitCode {
     let mut out = std::io::stdout().lock();
     let outcome = match Cli::parse().command {
-        Command::CheckConfig(command) => command.run(&mut out).map_err(|fault| fault.to_string()),
+        Command::Parse(command) => command.run(&mut out),
+        Command::Play(command) => command.run(&mut out),
+        Command::Search(command) => command.run(&mut out),
+        Command::Tail(command) => command.run(&mut out),
+        Command::Patterns(command) => command.run(&mut out),
+        Command::Components(command) => command.run(&mut out),
+        Command::Summary(command) => command.run(&mut out),
+        Command::Mine(command) => command.run(&mut out),
+        Command::Demo(command) => command.run(&mut out),
+        Command::CheckConfig(command) => command.run(&mut out).map_err(|fault| Fault::Request(fault.to_string())),
     };
     match outcome {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
         Ok(Verdict::Bad) => ExitCode::from(1),
+        // `sapwood patterns | head`: whoever read has enough.
+        Err(Fault::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(fault) => {
             // If standard error is gone too, the status still says it.
             let _ = writeln!(std::io::stderr(), "sapwood: {fault}");
             ExitCode::from(2)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
     }
 }

@@ -52,7 +52,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "sapwood-bench",
-        ours: &["sapwood-engine", "sapwood-wire", "sapwood-client"],
+        ours: &["sapwood-engine", "sapwood-wire", "sapwood-client", "sapwood-sim"],
         never: &["worker"],
         direct_only: None,
     },

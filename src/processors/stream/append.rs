@@ -146,11 +146,15 @@ impl Inner {
         let answers = match self.transition(Event::Append(batches), now()) {
             Err(fault) => Err(fault),
             Ok(effects) => {
+                let tells = !effects.alerts.is_empty();
                 let answers = effects.replies.into_iter().map(|reply| self.answer_to(reply)).collect::<Vec<_>>();
                 // The answers would be held by the output gate anyway; waiting here lets the next group gather.
                 match self.state.storage().sync().await {
                     Ok(()) => {
                         self.show(effects.tail);
+                        if tells {
+                            self.hand_over_soon();
+                        }
                         Ok(answers)
                     }
                     Err(error) => {

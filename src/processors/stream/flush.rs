@@ -52,6 +52,26 @@ impl Inner {
         Ok(())
     }
 
+    /// Hands alerts to the domain object without waiting for the alarm, which may be busy with a slow data service. The
+    /// alarm stays for what fails here.
+    pub(super) fn hand_over_soon(self: &Rc<Self>) {
+        if self.is_handing_over.replace(true) {
+            return;
+        }
+        let sender = Rc::clone(self);
+        self.state.wait_until(async move {
+            let due = sender.with_live(|live| Ok(live.machine.outbox().due(now(), 16)));
+            let handed_over = match due {
+                Ok(ids) => sender.hand_over_alerts(&ids).await,
+                Err(fault) => Err(fault),
+            };
+            sender.is_handing_over.set(false);
+            if let Err(fault) = handed_over {
+                crate::monitoring::report("AlertsNotHandedOver", &[("fault", &fault)]);
+            }
+        });
+    }
+
     async fn hand_over_alerts(&self, ids: &[String]) -> Result<(), Fault> {
         for id in ids {
             let (body, domain, config) = self.with_live(|live| {

@@ -1,0 +1,16 @@
+//! Seeded worlds: log lines of services that do not exist, in realistic layouts, frequencies and rhythm.
+//!
+//! In scope: [`workload::Workload`], an endless stream of [`workload::Line`]s of six services, each with a layout of
+//! its own and more than thirty statements of very different frequency, a daily rhythm, warnings, errors and stack
+//! traces; every line knows the statement it came from, so that a miner can be scored on it.
+//! Out of scope: clocks, sockets, unseeded randomness. Files are written by the small binary only.
+//!
+//! Invariant: the same seed and options give the same bytes on every platform. All arithmetic is on integers.
+
+pub mod fill;
+pub mod layout;
+pub mod random;
+pub mod services;
+pub mod workload;
+
+pub use workload::{Line, Options, Workload};
