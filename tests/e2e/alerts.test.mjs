@@ -110,13 +110,13 @@ test("a never-seen error arrives once at each target, signed, with its line, its
 
 test("the same error again is no second alert, also after kill -9 and a restart", async () => {
   const { send, webhooks, slacks, read } = await inDomain("again");
-  await send(error("gate 12 lost its connection to host alpha"));
+  await send(error("gate 12 lost its connection"));
   await until("the first alert arrives", () => webhooks().length === 1 && slacks().length === 1);
-  await send(error("gate 13 lost its connection to host beta"), error("gate 14 lost its connection to host gamma"));
+  await send(error("gate 13 lost its connection"), error("gate 14 lost its connection"));
   await until("its delivery is booked", async () => (await read("/api/alerts")).alerts.every((alert) => alert.delivered_at_ms > 0));
   await service.kill9();
   await service.restart();
-  await send(error("gate 15 lost its connection to host delta"));
+  await send(error("gate 15 lost its connection"));
   // Whatever the repetitions would have caused is decided before this one, and delivered in order.
   await send(error("voucher printer is on fire"));
   await until("the other error's alert arrives", () => webhooks().length >= 2 && slacks().length >= 2);
