@@ -2,6 +2,8 @@
 //! played through the pure stages of intake, in the order in which the Worker runs them, and the page and this file
 //! must name the same rows. Reading a body from a socket and storing it are left to the end-to-end tests.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sapwood::edge::auth::{AuthError, AuthSettings, authenticate};
