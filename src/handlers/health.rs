@@ -100,10 +100,10 @@ async fn try_d1(env: &Env, config: &Config) -> Check {
     }
     tried(async {
         let d1 = env.d1(D1).map_err(|_| "the binding is missing".to_owned())?;
-        // A table of ours: a database that answers and was never migrated takes no row either.
-        let probe = d1.prepare("SELECT count(*) AS n FROM epoch");
-        let failed = |_| "a query of our tables fails; is it migrated?".to_owned();
-        probe.first::<f64>(Some("n")).await.map_err(failed)?;
+        // A table of ours, since a database that was never migrated answers any other question.
+        let query = d1.prepare("SELECT count(*) AS epochs FROM epoch");
+        let answer = query.first::<f64>(Some("epochs")).await;
+        answer.map_err(|_| "a query fails; were its migrations applied?".to_owned())?;
         Ok("a query is answered".to_owned())
     })
     .await

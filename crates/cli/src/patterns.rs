@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::endpoint::{EndpointArgs, Scope};
 use crate::fault::Fault;
 use crate::render::{Style, Table, bar, cut, grouped, printable, time_of_day};
-use crate::replies::{PatternReply, PatternsReply};
+use crate::replies::{PatternComponent, PatternReply, PatternsReply};
 use std::io::{self, Write};
 
 /// Arguments of `patterns`.
@@ -68,11 +68,17 @@ pub(crate) fn write_table(patterns: &[PatternReply], style: Style, out: &mut dyn
             format!("{:<12}", bar(pattern.count, max, 12)),
             printable(&pattern.level),
             time_of_day(&pattern.last_seen),
-            cut(&printable(&pattern.components.join(",")), 18),
+            cut(&printable(&places(&pattern.components)), 18),
             printable(&pattern.template),
         ]);
     }
     table.write(out, style)
+}
+
+/// The components, the most frequent first, as the service sends them.
+fn places(components: &[PatternComponent]) -> String {
+    let names: Vec<_> = components.iter().map(|place| place.component.as_str()).collect();
+    names.join(",")
 }
 
 #[cfg(test)]
@@ -81,8 +87,8 @@ mod tests {
     use crate::testing::{Answer, Server};
 
     const REPLY: &str = r#"{"patterns":[
-        {"id":"1","template":"rare <*>","count":3,"level":"error","last_seen":0,"components":["cart"]},
-        {"id":"2","template":"often <*>","count":1200,"level":"info","components":["web","cart"]}],"total":9}"#;
+        {"id":"1","template":"rare <*>","count":3,"level":"error","last_seen":0,"components":[{"component":"cart","count":3}]},
+        {"id":"2","template":"often <*>","count":1200,"level":"info","components":[{"component":"web","count":1100},{"component":"cart","count":100}]}],"total":9}"#;
 
     #[test]
     fn the_most_frequent_stands_first() {

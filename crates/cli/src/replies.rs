@@ -107,7 +107,15 @@ pub(crate) struct PatternReply {
     pub level: String,
     pub first_seen: Moment,
     pub last_seen: Moment,
-    pub components: Vec<String>,
+    pub components: Vec<PatternComponent>,
+}
+
+/// Where a pattern was seen.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct PatternComponent {
+    pub component: String,
+    pub count: u64,
 }
 
 /// The components of a domain.
@@ -126,6 +134,7 @@ pub(crate) struct ComponentReply {
     pub records: u64,
     pub levels: BTreeMap<String, u64>,
     pub patterns: u64,
+    #[serde(alias = "last_seen_ms")]
     pub last_seen: Moment,
     pub incidents_open: u64,
 }

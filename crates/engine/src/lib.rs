@@ -1,8 +1,8 @@
 //! The pure core of Sapwood.
 //!
 //! In scope: what a line means ([`parse`], [`normalize`]), what must not be kept of it ([`redact`]),
-//! what shape it has ([`pattern`]), how often that happens ([`counter`], [`baseline`]), whether somebody
-//! should be told ([`triage`]), how it is stored ([`segment`], [`snapshot`]) and the two state machines that
+//! what shape it has ([`pattern`]), how often that happens ([`counter`]), whether somebody
+//! should be told ([`triage`]), how it is stored ([`segment`]) and the two state machines that
 //! tie these together ([`machine`]).
 //!
 //! Out of scope, by construction: clocks, randomness, files, sockets, environment variables, JSON. Time and

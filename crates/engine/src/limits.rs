@@ -70,8 +70,6 @@ pub const PENDING_CELLS_MAX: usize = 100_000;
 pub const BATCH_KEYS_MAX: usize = 65_536;
 /// Record ids remembered for exactly-once, with the same window. At 24 bytes 1.6 MB.
 pub const RECORD_IDS_MAX: usize = 65_536;
-/// Recent records kept in memory for exemplars and context.
-pub const RECENT_MAX: usize = 256;
 /// Incidents remembered; the oldest closed one leaves first.
 pub const INCIDENTS_MAX: usize = 256;
 /// Patterns named in one grouped alert.

@@ -233,12 +233,12 @@ pub const KEYS: &[KeySpec] = &[
     refused("AUTH_SERVICE_API_KEY", Access, "AUTH_JWT_SECRET", "The auth service is not called."),
     // Intake.
     used("MAX_LOG_SIZE", Intake, count(1_024, 33_554_432, "bytes"), Same("10485760"), "The largest request body, as sent and again after decompression. The isolate has 128 MB for everything."),
-    used("MAX_RECORDS", Intake, count(1, 50_000, "records"), Same("10000"), "The most records in one request."),
+    used("MAX_RECORDS", Intake, count(1, 10_000, "records"), Same("10000"), "The most records in one request."),
     per_domain("RECORDS_PER_DAY", Intake, count(1, 1_000_000_000_000, "records"), Absent, "A domain's quota. Beyond it records are counted, not kept (`counted_only`). Absent: no quota."),
-    per_domain("COMPONENTS_MAX", Intake, count(1, 10_000, "components"), Same("200"), "The most components of a domain; records of further ones go to `other`, counted."),
+    per_domain("COMPONENTS_MAX", Intake, count(1, 1_000, "components"), Same("200"), "The most components of a domain; records of further ones go to `other`, counted."),
     per_domain("LATENESS", Intake, span(0, Millis::from_hours(24)), Same("5m"), "How late a record may be and still enter the window that its timestamp names for alerting."),
     used("IDEMPOTENCY_WINDOW", Intake, span(1_000, Millis::from_hours(168)), Same("24h"), "How long a repeated `Idempotency-Key` or record id is recognized."),
-    used("OBJECT_TIMEOUT", Intake, span(50, Millis::from_mins(5)), Same("10s"), "How long the edge waits for a stream object before it answers 503."),
+    used("OBJECT_TIMEOUT", Intake, span(50, Millis::from_mins(5)), Same("10s"), "How long a call to an object may take before it counts as failed."),
     mapped("TIMEOUT_MS", Intake, "OBJECT_TIMEOUT", "The prototype's request timeout."),
     refused("COMPRESSION_ENABLED", Intake, "leave it out", "Segments are always compressed, and gzip bodies always accepted."),
     refused("RATE_LIMIT_PER_MINUTE", Intake, "RECORDS_PER_DAY", "It counted requests of a client; limits here count records of a domain."),
@@ -282,14 +282,14 @@ pub const KEYS: &[KeySpec] = &[
     per_domain("BURST_FACTOR", Alerts, count(2, 1_000, "times the usual rate"), Same("3"), "How far above what is usual a burst begins."),
     used("WEBHOOK_RETRY_BASE", Alerts, span(50, Millis::from_mins(10)), Same("5s"), "The wait before the second attempt of a delivery; it doubles from there."),
     used("WEBHOOK_RETRY_MAX", Alerts, span(50, Millis::from_hours(24)), Same("1h"), "The longest wait between two attempts."),
-    used("BREAKER_FAILURES", Alerts, count(1, 1_000, "failures in a row"), Same("5"), "After how many failures a target is left alone."),
+    used("BREAKER_FAILURES", Alerts, count(1, 1_000, "failures in a row"), Same("5"), "After how many failures D1 or the data service is left alone."),
     used("BREAKER_OPEN", Alerts, span(50, Millis::from_hours(1)), Same("1m"), "For how long."),
     refused("WARNING_THRESHOLD", Alerts, "CRITICAL_THRESHOLD and BURST_FACTOR", "A burst is judged against what is usual; there is no second fixed threshold."),
     refused("ANOMALY_DETECTION_ENABLED", Alerts, "ALERTS_ENABLED", "Detection costs nothing extra; what can be switched off is the sending."),
     refused("EMAIL_ALERTS", Alerts, "WEBHOOK_URL or SLACK_WEBHOOK_URL", "Mail is not a target yet."),
     // Reading.
     used("SEARCH_DEADLINE", Reading, span(50, Millis::from_mins(1)), Same("5s"), "After how long a search answers with what it has, marked `partial`."),
-    used("TAIL_VIEWERS_MAX", Reading, count(1, 1_000, "sockets"), Same("32"), "The most live tails of one component."),
+    used("TAIL_VIEWERS_MAX", Reading, count(1, 1_000, "sockets"), Same("32"), "The most live tails of one domain."),
     refused("SEARCH_RATE_LIMIT_PER_MINUTE", Reading, "SEARCH_DEADLINE", "A search is bounded by its deadline and its fan-out, not by a count."),
 ];
 

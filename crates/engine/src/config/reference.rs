@@ -14,7 +14,7 @@ This page is generated from the table in `crates/engine/src/config/keys.rs`; a t
     cargo run -p sapwood-cli -- check-config --reference > docs/operating/configuration.md
 
 Plain values stand in `wrangler.toml` under `[vars]` and `[env.<name>.vars]`; secrets are set with `wrangler secret put`,
-and on a developer's machine stand in `.dev.vars`. `sapwood check-config` shows what holds and where it comes from, and
+and on a developer's machine stand in `.dev/secrets.json`. `sapwood check-config` shows what holds and where it comes from, and
 all problems at once; the running service makes the same check and does no work until they are solved.
 
 - Names that are not on this page are problems, and so are empty values.

@@ -1,0 +1,81 @@
+// What a batch costs, in the units of the bill: rows written and requests to objects, from the service's own
+// counters. Alarms are kept out by a long flush interval; what they write is counted elsewhere.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { before, test } from "node:test";
+
+import { metrics } from "./account.mjs";
+import { startWorker } from "./harness.mjs";
+
+let service;
+let key;
+
+before(async () => {
+  service = await startWorker({ vars: { FLUSH_INTERVAL: "1h" } });
+  key = await service.key(["ingest", "read"]);
+});
+
+const batch = (number, components) =>
+  Array.from({ length: 100 }, (_, of) => ({ message: `batch ${number} line ${of}`, level: "info", component: components[of % components.length] }));
+
+async function send(number, components) {
+  const reply = await service.request("POST", "/api/logs", { key, json: batch(number, components), headers: { "Idempotency-Key": randomUUID() } });
+  assert.equal(reply.json?.accepted, 100, reply.text);
+}
+
+/** What some work adds to the counters of the named components. */
+async function costOf(components, work) {
+  const read = async () => {
+    const metric = await metrics(service, key);
+    const sum = (name) => components.reduce((total, component) => total + metric(name, { component }), 0);
+    return { rows: sum("sapwood_object_rows_written_total"), calls: sum("sapwood_object_append_calls_total"), commits: sum("sapwood_object_commits_total") };
+  };
+  const before = await read();
+  await work();
+  const after = await read();
+  return Object.fromEntries(Object.keys(after).map((name) => [name, after[name] - before[name]]));
+}
+
+for (const [what, components] of [["one component", ["alone"]], ["four components", ["north", "east", "south", "west"]]]) {
+  test(`100 batches of 100 records for ${what}, with batch keys: one row and one request a component each`, async (t) => {
+    // The first batch registers its components and makes their tables.
+    await send(0, components);
+    const cost = await costOf(components, async () => {
+      for (let number = 1; number <= 100; number += 1) await send(number, components);
+    });
+    t.diagnostic(JSON.stringify(cost));
+    const parts = 100 * components.length;
+    assert.equal(cost.calls, parts, "requests to objects");
+    assert.ok(cost.rows >= parts && cost.rows <= 1.05 * parts, `${cost.rows} rows for ${parts} parts`);
+    assert.equal(cost.commits, parts, "one after the other, each is a commit of its own");
+  });
+}
+
+test("32 callers at once share commits, and rows with them", async (t) => {
+  await send(0, ["shared"]);
+  const cost = await costOf(["shared"], async () => {
+    let next = 0;
+    const caller = async () => {
+      while (next < 640) await send((next += 1), ["shared"]);
+    };
+    await Promise.all(Array.from({ length: 32 }, caller));
+  });
+  t.diagnostic(JSON.stringify(cost));
+  assert.ok(cost.calls >= 640);
+  assert.ok(cost.commits < 0.8 * cost.calls, `${cost.commits} commits for ${cost.calls} batches`);
+  assert.ok(cost.rows <= 1.05 * cost.commits + 1, `${cost.rows} rows for ${cost.commits} commits`);
+});
+
+test("a repeated batch costs one row and no record, a refused request nothing", async () => {
+  const json = batch(0, ["again"]);
+  const headers = { "Idempotency-Key": randomUUID() };
+  assert.equal((await service.request("POST", "/api/logs", { key, json, headers })).status, 202);
+  const repeated = await costOf(["again"], () => service.request("POST", "/api/logs", { key, json, headers }));
+  assert.ok(repeated.rows <= 1 && repeated.calls === 1, JSON.stringify(repeated));
+  const refused = await costOf(["again"], async () => {
+    for (const body of ["{", "", '{"component":"again"}']) await service.request("POST", "/api/logs", { key, body });
+    await service.request("POST", "/api/logs", { json });
+  });
+  assert.deepEqual(refused, { rows: 0, calls: 0, commits: 0 });
+});
