@@ -13,6 +13,7 @@
 
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import net from "node:net";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -21,6 +22,21 @@ import { fileURLToPath } from "node:url";
 import { Miniflare } from "miniflare";
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
+
+// miniflare calls bindings (D1, KV, R2) synchronously through a thread: it waits to be woken, then takes the answer. The
+// thread says "done" and wakes in two steps, and on a busy machine the second comes late and wakes the *next* call, which
+// finds no answer yet; from then on every call fails. Taking an answer therefore waits for one.
+const threads = createRequire(import.meta.url)("node:worker_threads");
+const takeNow = threads.receiveMessageOnPort;
+threads.receiveMessageOnPort = (port) => {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let waited = 0; waited < 10_000; waited += 1) {
+    const taken = takeNow(port);
+    if (taken !== undefined) return taken;
+    Atomics.wait(pause, 0, 0, 1);
+  }
+  return undefined;
+};
 
 /** A start that cannot succeed for a reason the user can act on; the message says what to do. */
 export class CannotStart extends Error {}
