@@ -180,14 +180,20 @@ impl Inner {
         let (effects, wake_at) = self.with_live(domain, |live| {
             let effects = live.machine.handle(event, now());
             live.write(&effects)?;
-            Ok((effects, live.machine.wake_at()))
+            Ok((effects, live.machine.wake_at_beside(&self.delivering.borrow())))
         })?;
+        self.arm(wake_at);
+        Ok(effects)
+    }
+
+    /// Sets the alarm if an earlier one is wanted than is set, or if what was set should have gone off.
+    fn arm(&self, wake_at: Option<Timestamp>) {
+        let now = now();
         if let Some(at) = wake_at
-            && self.armed_at.get().is_none_or(|armed| at < armed)
+            && self.armed_at.get().is_none_or(|armed| at < armed || armed < now)
         {
             self.set_alarm(at);
         }
-        Ok(effects)
     }
 
     fn with_live<T>(
@@ -236,8 +242,9 @@ impl Inner {
     }
 
     fn set_alarm(&self, at: Timestamp) {
-        // What is due already is due now: the runtime refuses an alarm at the epoch.
-        let at = at.max(now());
+        // What is due already is due in a moment: the runtime refuses an alarm at the epoch, and takes one at the instant
+        // of the alarm that is running for that one, which is deleted when it ends.
+        let at = at.max(now().plus(Millis(1)));
         let date = worker::js_sys::Date::new(&worker::wasm_bindgen::JsValue::from_f64(at.0.max(0) as f64));
         match self.state.storage().as_raw().set_alarm(date, worker::wasm_bindgen::JsValue::NULL.into()) {
             Ok(_promise) => self.armed_at.set(Some(at)),
@@ -333,10 +340,8 @@ impl Inner {
         self.transition(Event::Wake)?;
         self.deliver_due().await?;
         self.sync_streams().await?;
-        let wake_at = self.with_live(None, |live| Ok(live.machine.wake_at()))?;
-        if let Some(at) = wake_at {
-            self.set_alarm(at);
-        }
+        let wake_at = self.with_live(None, |live| Ok(live.machine.wake_at_beside(&self.delivering.borrow())))?;
+        self.arm(wake_at);
         Ok(())
     }
 

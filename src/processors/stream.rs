@@ -25,7 +25,7 @@ use crate::storage::stream_rows::StreamRows;
 use append::Intake;
 use sapwood_engine::config::Config;
 use sapwood_engine::machine::stream::{Effects, Event, Identity, StreamMachine, decode_domain_view};
-use sapwood_engine::time::Timestamp;
+use sapwood_engine::time::{Millis, Timestamp};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use tail::TailBuffer;
@@ -107,7 +107,7 @@ impl DurableObject for StreamObject {
         // outbox with its own time to try again.
         if let Err(fault) = Rc::clone(&self.inner).wake().await {
             report("AlarmFailed", &[("fault", &fault)]);
-            self.inner.set_alarm(now().plus(sapwood_engine::time::Millis::from_secs(10)));
+            self.inner.set_alarm(now().plus(Millis::from_secs(10)));
         }
         Response::empty()
     }
@@ -222,15 +222,16 @@ impl Inner {
     fn arm(&self, wake_at: Option<Timestamp>) {
         if let Some(at) = wake_at
             && !self.is_awake.get()
-            && self.armed_at.get().is_none_or(|armed| at < armed)
+            && self.armed_at.get().is_none_or(|armed| at < armed || armed < now())
         {
             self.set_alarm(at);
         }
     }
 
     fn set_alarm(&self, at: Timestamp) {
-        // What is due already is due now: the runtime refuses an alarm at the epoch.
-        let at = at.max(now());
+        // What is due already is due in a moment: the runtime refuses an alarm at the epoch, and takes one at the instant
+        // of the alarm that is running for that one, which is deleted when it ends.
+        let at = at.max(now().plus(Millis(1)));
         let date = worker::js_sys::Date::new(&worker::wasm_bindgen::JsValue::from_f64(at.0.max(0) as f64));
         // Not awaited: it is part of the transition's commit, and the output gate holds the answer for it.
         match self.state.storage().as_raw().set_alarm(date, worker::wasm_bindgen::JsValue::NULL.into()) {

@@ -407,8 +407,14 @@ impl DomainMachine {
 
     /// The one alarm it wants.
     pub fn wake_at(&self) -> Option<Timestamp> {
+        self.wake_at_beside(&BTreeSet::new())
+    }
+
+    /// The one alarm it wants while deliveries to these targets are under way: what is due for them is seen to anyway.
+    pub fn wake_at_beside(&self, busy: &BTreeSet<String>) -> Option<Timestamp> {
         let sync = (!self.unsynced.is_empty()).then_some(self.sync_at);
-        [self.outbox.wake_at(), sync].into_iter().flatten().min()
+        let message = self.outbox.wake_at_for(|id| !busy.contains(split_message_id(id).1));
+        [message, sync].into_iter().flatten().min()
     }
 
     /// New settings, after a change of configuration.
@@ -581,6 +587,8 @@ mod tests {
         assert!(due.at > Timestamp(3));
         assert!(machine.handle(Event::Wake, Timestamp(3)).deliver.is_empty());
         assert_eq!(machine.handle(Event::Wake, due.at).deliver, ["a1#webhook"]);
+        assert_eq!(machine.wake_at(), Some(due.at));
+        assert_eq!(machine.wake_at_beside(&BTreeSet::from(["webhook".to_owned()])), None, "it is being seen to");
     }
 
     #[test]

@@ -108,6 +108,11 @@ impl Outbox {
         self.due.values().map(|due| due.at).min()
     }
 
+    /// When the next message is due, of those that `is_meant` picks by their id.
+    pub fn wake_at_for(&self, is_meant: impl Fn(&str) -> bool) -> Option<Timestamp> {
+        self.due.iter().filter(|(id, _)| is_meant(id)).map(|(_, due)| due.at).min()
+    }
+
     /// Messages waiting.
     pub fn len(&self) -> usize {
         self.due.len()
