@@ -432,7 +432,7 @@ fn d1_gets_what_changed_and_after_a_loss_everything() {
     let cursor = object.machine.folded_seq();
     assert_eq!((object.machine.d1_dirty().0.len(), object.machine.d1_dirty().1.len()), (2, 1));
     object.append(&[info("a")], NOW + 30_001);
-    object.handle(Event::D1Advanced { cursor, delivered: 2 }, NOW + 30_002);
+    object.handle(Event::D1Advanced { cursor, delivered: 2, generation: 0 }, NOW + 30_002);
     assert_eq!(object.machine.d1_dirty().0.len(), 1, "what changed meanwhile is still dirty");
     object.machine = object.restored();
     assert_eq!(object.machine.d1_dirty().0.len(), 1);
@@ -440,6 +440,12 @@ fn d1_gets_what_changed_and_after_a_loss_everything() {
     let hours: Vec<_> = object.disk.hours.keys().copied().collect();
     object.handle(Event::D1Lost(hours), NOW + 40_000);
     assert_eq!((object.machine.d1().cursor, object.machine.d1_dirty().0.len()), (0, 2));
+    let generation = object.machine.d1_generation();
+    let begun_before = generation.wrapping_sub(1);
+    object.handle(Event::D1Advanced { cursor, delivered: 2, generation: begun_before }, NOW + 40_001);
+    assert_eq!(object.machine.d1().cursor, 0, "what was sent to the lost one does not count");
+    object.handle(Event::D1Advanced { cursor, delivered: 2, generation }, NOW + 40_002);
+    assert_eq!(object.machine.d1().cursor, cursor);
 }
 
 #[test]

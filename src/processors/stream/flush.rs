@@ -124,9 +124,10 @@ impl Inner {
 
     async fn flush_d1(&self) -> Result<(), Fault> {
         for _ in 0..ROUNDS_MAX {
+            let generation = self.with_live(|live| Ok(live.machine.d1_generation()))?;
             match self.flush_d1_once().await {
                 Ok(Some((cursor, delivered, is_done))) => {
-                    self.transition(Event::D1Advanced { cursor, delivered }, now())?;
+                    self.transition(Event::D1Advanced { cursor, delivered, generation }, now())?;
                     if is_done {
                         return Ok(());
                     }

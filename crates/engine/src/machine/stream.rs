@@ -147,6 +147,8 @@ pub enum Event {
         cursor: u64,
         /// Records sent.
         delivered: u64,
+        /// [`StreamMachine::d1_generation`] when it was begun: if D1 was lost meanwhile, what was sent went with it.
+        generation: u32,
     },
     /// D1 refused or was away.
     D1Failed(String),
@@ -228,6 +230,8 @@ pub struct StreamMachine {
     /// What changed since D1 got it, and with which row.
     d1_patterns: BTreeMap<PatternId, u64>,
     d1_hours: BTreeMap<Timestamp, u64>,
+    /// How often D1 was lost since this instance started.
+    d1_generation: u32,
     flush_at: Option<Timestamp>,
     retain_at: Option<Timestamp>,
 }
@@ -259,6 +263,7 @@ impl StreamMachine {
             data_service: Sink::default(),
             d1_patterns: BTreeMap::new(),
             d1_hours: BTreeMap::new(),
+            d1_generation: 0,
             flush_at: None,
             retain_at: None,
         }
@@ -293,7 +298,8 @@ impl StreamMachine {
                 let policy = self.settings.retry;
                 self.outbox.failed(&id, now, &policy, None);
             }
-            Event::D1Advanced { cursor, delivered } => {
+            Event::D1Advanced { generation, .. } if generation != self.d1_generation => {}
+            Event::D1Advanced { cursor, delivered, .. } => {
                 self.d1.advanced(cursor, 0, delivered, 0);
                 self.d1_patterns.retain(|_, &mut dirtied| dirtied > cursor);
                 self.d1_hours.retain(|_, &mut dirtied| dirtied > cursor);
@@ -427,6 +433,7 @@ impl StreamMachine {
 
     fn d1_lost(&mut self, hours: Vec<Timestamp>, now: Timestamp, effects: &mut Effects) {
         self.d1.cursor = 0;
+        self.d1_generation = self.d1_generation.wrapping_add(1);
         self.d1_hours.extend(hours.into_iter().map(|hour| (hour, self.last)));
         for pattern in self.miner.patterns() {
             self.d1_patterns.insert(pattern.id, self.last);
@@ -581,6 +588,10 @@ impl StreamMachine {
     /// Alerts on their way to the domain object.
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+    /// Changes when D1 is lost.
+    pub fn d1_generation(&self) -> u32 {
+        self.d1_generation
     }
     /// Patterns and hours that D1 does not have yet.
     pub fn d1_dirty(&self) -> (Vec<PatternId>, Vec<Timestamp>) {
