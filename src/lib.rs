@@ -4,7 +4,7 @@
 //! in the crates it uses: what a line means and what follows from it (`sapwood_engine`), and the shapes of requests and
 //! replies (`sapwood_wire`).
 //!
-//! A request enters at [`fetch`], is understood by [`edge`] (which route, who, from where), answered by one file of
+//! A request enters at `fetch`, is understood by [`edge`] (which route, who, from where), answered by one file of
 //! [`handlers`], which calls the objects of [`processors`] by typed stubs, and leaves through `edge::reply`, the only
 //! place that knows HTTP statuses. [`config`] alone reads variables and secrets; [`monitoring`] is our own telemetry.
 

@@ -92,6 +92,7 @@ test("filters by component, level and text hold at the server", async () => {
   const of = (viewer) => viewer.messages().filter((message) => message !== "disk mark");
   // Components are separate objects, so only what comes from one of them is in order.
   assert.deepEqual(of(viewers.component), ["vacuum done", "disk last"]);
+  await until("the other component's error is seen", () => of(viewers.level).length === 2);
   assert.deepEqual(of(viewers.level).sort(), ["disk last", "handler failed"]);
   await until("the other component's line is seen", () => of(viewers.text).length === 2);
   assert.deepEqual(of(viewers.text).sort(), ["disk last", "the disk is fine"]);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Options that every command with a service behind it takes.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct EndpointArgs {
-    /// The service, such as https://logger.example.com. Else SAPWOOD_URL, else .dev/endpoint.json.
+    /// The service, such as `https://logger.example.com`. Else SAPWOOD_URL, else .dev/endpoint.json.
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// An API key with the scope the command needs. Else SAPWOOD_KEY, else .dev/endpoint.json.

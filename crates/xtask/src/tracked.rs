@@ -162,9 +162,9 @@ mod tests {
     #[test]
     fn the_folder_of_this_working_copy_is_a_machine_path() {
         assert_eq!(machine_paths("/home/me/src/sapwood"), ["/home/me/src/sapwood", "/home/me/"]);
-        assert_eq!(machine_paths("/work/main"), ["/work/main"]);
-        let found = machine_findings(&file("a.sh", "ok\ncd /work/main/x\n"), &machine_paths("/work/main"));
-        assert_eq!(found, ["a.sh:2: /work/main"]);
+        assert_eq!(machine_paths("/srv/checkout"), ["/srv/checkout"]);
+        let found = machine_findings(&file("a.sh", "ok\ncd /srv/checkout/x\n"), &machine_paths("/srv/checkout"));
+        assert_eq!(found, ["a.sh:2: /srv/checkout"]);
     }
 
     #[test]

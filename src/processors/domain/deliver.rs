@@ -57,7 +57,16 @@ impl Inner {
         if !self.delivering.borrow_mut().insert(target.clone()) {
             return Ok(());
         }
-        let _done = Done(self, target.clone());
+        let done = Done(self, target.clone());
+        let result = self.deliver_in_order(&target).await;
+        // Only now: while a delivery is under way, what is due for its target asks for no alarm.
+        drop(done);
+        let wake_at = self.with_live(None, |live| Ok(live.machine.wake_at_beside(&self.delivering.borrow())))?;
+        self.arm(wake_at);
+        result
+    }
+
+    async fn deliver_in_order(self: &Rc<Self>, target: &str) -> Result<(), Fault> {
         loop {
             let due = self.transition(Event::Wake)?.deliver;
             let Some(id) = due.into_iter().find(|id| split_message_id(id).1 == target) else { return Ok(()) };
