@@ -18,7 +18,11 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use std::pin::pin;
 use std::time::Duration;
-use worker::{Env, Headers, Method, Request, RequestInit, Response};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use worker::js_sys::{Promise, Uint8Array};
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::{Env, Headers, Method, Request, RequestInit, Response, Stub, web_sys};
 
 /// Binding of the stream objects.
 const STREAM: &str = "STREAM";
@@ -67,27 +71,24 @@ impl<'a> Stubs<'a> {
         Self { env, timeout }
     }
 
-    async fn send(&self, binding: &str, name: &str, request: Request) -> Result<Response, CallError> {
+    /// A stub of an object; after an exception it is broken, so it serves one call.
+    fn stub(&self, binding: &str, name: &str) -> Result<Stub, CallError> {
         let failed = |error: worker::Error| classify(&error.to_string());
-        let namespace = self.env.durable_object(binding).map_err(failed)?;
-        let stub = namespace.get_by_name(name).map_err(failed)?;
-        let call = pin!(stub.fetch_with_request(request));
+        self.env.durable_object(binding).map_err(failed)?.get_by_name(name).map_err(failed)
+    }
+
+    /// Waits for a call, but not for longer than the timeout.
+    async fn in_time<T>(&self, call: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
         let timer = pin!(worker::Delay::from(Duration::from_millis(self.timeout.0.max(1) as u64)));
-        match select(call, timer).await {
-            Either::Left((answer, _)) => answer.map_err(failed),
+        match select(pin!(call), timer).await {
+            Either::Left((answer, _)) => answer,
             Either::Right(_) => Err(CallError::Timeout),
         }
     }
 
     async fn bytes(&self, binding: &str, name: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, CallError> {
-        let mut response = self.send(binding, name, post(path, body, None)?).await?;
-        let status = response.status_code();
-        let body = response.bytes().await.map_err(|error| classify(&error.to_string()))?;
-        if (200..300).contains(&status) {
-            Ok(body)
-        } else {
-            Err(CallError::Refused(status, String::from_utf8_lossy(&body).into_owned()))
-        }
+        let stub = self.stub(binding, name)?;
+        self.in_time(exchange(stub, path, body, None)).await
     }
 
     async fn json<I: Serialize, O: DeserializeOwned>(
@@ -110,12 +111,8 @@ impl<'a> Stubs<'a> {
         input: &I,
     ) -> Result<O, CallError> {
         let body = serde_json::to_vec(input).map_err(|error| CallError::Unreadable(error.to_string()))?;
-        let mut response = self.send(DOMAIN, domain, post(path, &body, Some(actor))?).await?;
-        let status = response.status_code();
-        let body = response.bytes().await.map_err(|error| classify(&error.to_string()))?;
-        if !(200..300).contains(&status) {
-            return Err(CallError::Refused(status, String::from_utf8_lossy(&body).into_owned()));
-        }
+        let stub = self.stub(DOMAIN, domain)?;
+        let body = self.in_time(exchange(stub, path, &body, Some(actor))).await?;
         serde_json::from_slice(&body).map_err(|error| CallError::Unreadable(error.to_string()))
     }
 
@@ -212,7 +209,8 @@ impl<'a> Stubs<'a> {
         let mut init = RequestInit::new();
         init.with_method(Method::Get).with_headers(headers);
         let request = Request::new_with_init("https://object/tail", &init).map_err(failed)?;
-        self.send(DOMAIN, domain, request).await
+        let stub = self.stub(DOMAIN, domain)?;
+        self.in_time(async { stub.fetch_with_request(request).await.map_err(failed) }).await
     }
 
     /// The domain's components, revoked keys and configuration.
@@ -266,17 +264,35 @@ impl<'a> Stubs<'a> {
     }
 }
 
-fn post(path: &str, body: &[u8], actor: Option<&str>) -> Result<Request, CallError> {
-    let failed = |error: worker::Error| CallError::Failed(error.to_string());
-    let mut init = RequestInit::new();
-    let array = worker::js_sys::Uint8Array::from(body);
-    init.with_method(Method::Post).with_body(Some(array.into()));
+#[wasm_bindgen]
+extern "C" {
+    /// A stub as JavaScript sees it. The binding's own way makes a `Request` first and reads the answer through a
+    /// stream reader, which took a fifth of a call's processor time.
+    type Fetcher;
+
+    #[wasm_bindgen(method, catch)]
+    fn fetch(this: &Fetcher, url: &str, init: &web_sys::RequestInit) -> Result<Promise, JsValue>;
+}
+
+/// Sends a body to an object and reads the whole answer.
+async fn exchange(stub: Stub, path: &str, body: &[u8], actor: Option<&str>) -> Result<Vec<u8>, CallError> {
+    let failed = |error: JsValue| classify(&worker::Error::from(error).to_string());
+    let init = web_sys::RequestInit::new();
+    init.set_method("POST");
+    init.set_body(&Uint8Array::from(body));
     if let Some(actor) = actor {
-        let headers = Headers::new();
+        let headers = web_sys::Headers::new().map_err(failed)?;
         headers.set(ACTOR_HEADER, actor).map_err(failed)?;
-        init.with_headers(headers);
+        init.set_headers(&headers);
     }
-    Request::new_with_init(&format!("https://object{path}"), &init).map_err(failed)
+    let answered = stub.into_rpc::<Fetcher>().fetch(&format!("https://object{path}"), &init).map_err(failed)?;
+    let response: web_sys::Response = JsFuture::from(answered).await.map_err(failed)?.unchecked_into();
+    let whole = JsFuture::from(response.array_buffer().map_err(failed)?).await.map_err(failed)?;
+    let body = Uint8Array::new(&whole).to_vec();
+    match response.status() {
+        200..=299 => Ok(body),
+        status => Err(CallError::Refused(status, String::from_utf8_lossy(&body).into_owned())),
+    }
 }
 
 /// The platform tells overload only in words.
