@@ -18,7 +18,7 @@ const HEADERS: &str = "Accept, Accept-Language, Content-Language, Content-Type, 
 
 /// Reply headers that a page may read.
 const EXPOSED: &str = "X-Request-ID, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Response-Time, \
-     X-Error-ID, Retry-After, WWW-Authenticate";
+     X-Error-ID, X-Health-Status, Idempotency-Replayed, Preference-Applied, Retry-After, WWW-Authenticate";
 
 /// How long a browser may remember a preflight, in seconds: a day, as clients of the prototype expect.
 const MAX_AGE: &str = "86400";
@@ -71,7 +71,7 @@ pub enum CorsDecision {
     Preflight(Vec<Header>),
     /// Answer 405 with these headers: the page asks for a method that nobody may use.
     MethodRefused(Vec<Header>),
-    /// Answer 403 (`cors_refused`; CORS_ERROR on the prototype's routes) with these headers, whatever the method.
+    /// Answer 403 (`forbidden_origin`; CORS_ERROR on the prototype's routes) with these headers, whatever the method.
     Refused(Vec<Header>),
 }
 

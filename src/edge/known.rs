@@ -7,9 +7,9 @@
 //! Before a domain is known nothing may be taken in for it: its own redaction rules are part of the view, and a secret
 //! stored is stored. Best effort otherwise: an isolate may vanish at any time, and the objects check revocation again.
 
-use crate::monitoring::report;
 use crate::processors::calls::DirectoryAnswer;
-use sapwood_engine::config::{Config, Provenance, RawConfig};
+use crate::processors::settings;
+use sapwood_engine::config::Config;
 use sapwood_engine::redact::{RedactConfig, Redactor};
 use sapwood_engine::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,7 @@ pub fn kv_key(domain: &str) -> String {
 impl DomainKnowledge {
     /// What a view means under the service's configuration.
     pub fn new(config: &Rc<Config>, view: &PublishedView) -> Self {
-        let config = with_overrides(config, &view.overrides);
+        let config = settings::of_domain(config, &view.overrides);
         let redactor = Redactor::new(&RedactConfig {
             redact_ip: config.redacts_ip(),
             redact_email: config.redacts_email(),
@@ -78,37 +78,6 @@ impl DomainKnowledge {
     pub fn is_revoked(&self, key_id: &str) -> bool {
         self.revoked.contains(key_id)
     }
-}
-
-/// The configuration with a domain's own values. They were checked together when they were set; should this build find
-/// one of them wrong, that one is reported and left out, and the others (redaction among them) stand.
-fn with_overrides(config: &Rc<Config>, overrides: &[(String, String)]) -> Rc<Config> {
-    if overrides.is_empty() {
-        return Rc::clone(config);
-    }
-    let raw = |values: &[&(String, String)]| {
-        let mut raw = RawConfig::new();
-        for (name, value) in values {
-            raw.say(name, value, Provenance::DomainOverride);
-        }
-        raw
-    };
-    let all: Vec<_> = overrides.iter().collect();
-    if let Ok(whole) = config.with_overrides(&raw(&all)) {
-        return Rc::new(whole);
-    }
-    let (mut kept, mut checked) = (Vec::new(), Rc::clone(config));
-    for value in &all {
-        kept.push(*value);
-        match config.with_overrides(&raw(&kept)) {
-            Ok(config) => checked = Rc::new(config),
-            Err(_) => {
-                report("DomainValueRefused", &[("key", &value.0)]);
-                kept.pop();
-            }
-        }
-    }
-    checked
 }
 
 /// What looking a domain up gives.

@@ -8,8 +8,10 @@ use super::{Answer, Call, Outcome, Refusal, invalid_query, json, require_whole_d
 use crate::edge::domain_view;
 use crate::edge::key::{self, KEY_ID_BYTES, KeyClaims, KeyId, Scopes, SigningSecrets};
 use crate::edge::random;
-use crate::processors::calls::{CreateKeyCall, KeyView};
+use crate::processors::calls::{CreateKeyCall, KeyView, NO_ROOM};
+use crate::processors::stubs::CallError;
 use sapwood_engine::address::{ComponentName, Domain};
+use sapwood_engine::machine::domain::KEYS_MAX;
 use sapwood_wire::problem::{Problem, ProblemCode};
 use sapwood_wire::reply::FieldError;
 use serde::Serialize;
@@ -65,7 +67,14 @@ pub async fn create(call: &Call<'_>, request: &mut Request) -> Outcome {
         scopes: wanted.scopes.words().map(str::to_owned).collect(),
         component: wanted.component.map(|component| component.as_str().to_owned()),
     };
-    let view = call.stubs().create_key(call.domain(), &call.actor(), &known).await?;
+    let made = call.stubs().create_key(call.domain(), &call.actor(), &known).await;
+    let view = made.map_err(|error| match error {
+        CallError::Refused(NO_ROOM, _) => {
+            let detail = format!("at most {KEYS_MAX}, and revoked keys count: a revoked key has to be remembered");
+            Problem::new(ProblemCode::TooManyKeys, detail).with_limit(KEYS_MAX as u64).into()
+        }
+        error => Refusal::from(error),
+    })?;
     Ok(Answer::Created(json(&MadeKey { key, view: &view })?))
 }
 

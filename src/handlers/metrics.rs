@@ -9,7 +9,8 @@ mod prototype;
 use super::fan_out::ask_objects;
 use super::lists::require_all_rows;
 use super::{Answer, Call, Outcome, bound_component, json};
-use crate::processors::calls::{CountsCall, DomainStatus};
+use crate::monitoring::report;
+use crate::processors::calls::CountsCall;
 use exposition::exposition;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -55,12 +56,19 @@ pub async fn metrics(call: &Call<'_>) -> Outcome {
     }
     // Deliveries are the whole domain's; a key for one component is not shown them.
     let domain = match bound_component(&call.principal) {
-        None => Some(call.stubs().domain_status(call.domain()).await.unwrap_or_else(|_| DomainStatus::default())),
-        Some(_) => None,
+        None => call
+            .stubs()
+            .domain_status(call.domain())
+            .await
+            .inspect_err(|error| report("DomainStatusUnknown", &[("request", &call.head.request_id), ("error", error)]))
+            .map(Some),
+        Some(_) => Ok(None),
     };
+    // Zeros in place of numbers that nobody could give would be believed.
+    let unreachable = gathered.failed.len() + usize::from(domain.is_err());
     let objects: Vec<_> = gathered.answers.into_iter().map(|(_, (status, _))| status).collect();
     let is_open_metrics = form == Form::OpenMetrics;
-    let text = exposition(&objects, domain.as_ref(), gathered.failed.len(), is_open_metrics);
+    let text = exposition(&objects, domain.ok().flatten().as_ref(), unreachable, is_open_metrics);
     Ok(Answer::Text(if is_open_metrics { OPEN_METRICS } else { TEXT }, text))
 }
 

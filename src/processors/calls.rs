@@ -41,6 +41,9 @@ impl StreamAddress {
     }
 }
 
+/// Status of a domain object's answer that there is no room for what was to be made known.
+pub const NO_ROOM: u16 = 507;
+
 const APPEND_VERSION: u8 = 1;
 
 /// Edge to stream: store these records.

@@ -12,7 +12,8 @@ mod tail;
 use crate::config;
 use crate::monitoring::report;
 use crate::processors::calls::{
-    ComponentEntry, CreateKeyCall, DirectoryAnswer, DomainStatus, KeyView, RegisterCall, StreamAddress, TailCall,
+    ComponentEntry, CreateKeyCall, DirectoryAnswer, DomainStatus, KeyView, NO_ROOM, RegisterCall, StreamAddress,
+    TailCall,
 };
 use crate::processors::settings;
 use crate::processors::stubs::{ACTOR_HEADER, Stubs};
@@ -297,7 +298,7 @@ impl Inner {
         let event = Event::KeyCreated { id: call.id.clone(), entry: entry.clone() };
         let effects = self.transition_in(Some(&domain), event)?;
         if effects.answer == Answer::NoRoom {
-            return Response::error("the domain has as many keys as it may have", 507)
+            return Response::error("the domain has as many keys as it may have", NO_ROOM)
                 .map_err(|error| Fault::new("answer", error));
         }
         let detail = format!("{} ({}), {}", call.id, entry.name, entry.scopes.join(" "));

@@ -1,6 +1,6 @@
 //! From the checked configuration and a domain's own values to what each machine is given.
 
-use sapwood_engine::config::{Config, Provenance, RawConfig, StorageMode};
+use sapwood_engine::config::{Config, StorageMode};
 use sapwood_engine::machine::domain::DomainSettings;
 use sapwood_engine::machine::outbox::RetryPolicy;
 use sapwood_engine::machine::sink::SinkPolicy;
@@ -14,23 +14,16 @@ pub const TARGET_WEBHOOK: &str = "webhook";
 /// Name of the target that gets Slack messages.
 pub const TARGET_SLACK: &str = "slack";
 
-/// The configuration with a domain's own values. They were checked when they were set; should a later build find them
-/// wrong, the service's values stand and the problem is reported.
+/// The configuration with a domain's own values. One that a later build finds wrong is reported and left out.
 pub fn of_domain(config: &Rc<Config>, overrides: &[(String, String)]) -> Rc<Config> {
     if overrides.is_empty() {
         return Rc::clone(config);
     }
-    let mut raw = RawConfig::new();
-    for (name, value) in overrides {
-        raw.say(name, value, Provenance::DomainOverride);
+    let (config, refused) = config.with_standing_overrides(overrides);
+    for key in refused {
+        crate::monitoring::report("DomainValueRefused", &[("key", &key)]);
     }
-    match config.with_overrides(&raw) {
-        Ok(config) => Rc::new(config),
-        Err(problems) => {
-            crate::monitoring::report("DomainConfigRefused", &[("problems", &problems.len())]);
-            Rc::clone(config)
-        }
-    }
+    Rc::new(config)
 }
 
 /// What a stream machine is given.

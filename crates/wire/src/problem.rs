@@ -97,6 +97,8 @@ problems! {
     MethodNotAllowed = "method_not_allowed", 405, "This method is not allowed here", Never, "NOT_FOUND";
     /// A request with the same `Idempotency-Key` is still being worked on.
     IdempotencyInProgress = "idempotency_in_progress", 409, "The first request with this key is still running", Later, "VALIDATION_ERROR";
+    /// The domain has no room for another key.
+    TooManyKeys = "too_many_keys", 409, "The domain has as many keys as it may have", Never, "VALIDATION_ERROR";
     /// The body as sent is larger than allowed.
     PayloadTooLarge = "payload_too_large", 413, "The body is too large", Never, "PAYLOAD_TOO_LARGE";
     /// The body once inflated is larger than allowed.

@@ -303,6 +303,35 @@ impl Config {
         Self::admit(settings)
     }
 
+    /// This configuration with those of a domain's own values that stand, in the order given, and the names of those
+    /// that do not. They were checked together when they were set; should this build find one of them wrong, the
+    /// others (redaction among them) still count.
+    pub fn with_standing_overrides<'a>(&self, overrides: &'a [(String, String)]) -> (Self, Vec<&'a str>) {
+        let raw = |values: &[&(String, String)]| {
+            let mut raw = RawConfig::new();
+            for (name, value) in values {
+                raw.say(name, value, Provenance::DomainOverride);
+            }
+            raw
+        };
+        let all: Vec<_> = overrides.iter().collect();
+        if let Ok(whole) = self.with_overrides(&raw(&all)) {
+            return (whole, Vec::new());
+        }
+        let (mut kept, mut standing, mut refused) = (Vec::new(), self.clone(), Vec::new());
+        for value in all {
+            kept.push(value);
+            match self.with_overrides(&raw(&kept)) {
+                Ok(config) => standing = config,
+                Err(_) => {
+                    refused.push(value.0.as_str());
+                    kept.pop();
+                }
+            }
+        }
+        (standing, refused)
+    }
+
     /// What to send to the data service as `X-Service-Key`: DATA_SERVICE_API_KEY, else X_SERVICE_KEY, which siblings
     /// usually share.
     pub fn data_service_key(&self) -> Option<&Secret> {

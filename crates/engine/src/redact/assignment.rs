@@ -112,6 +112,37 @@ pub(super) fn at_flag(view: &View<'_>, names: &Names, start: usize) -> Option<Fo
     if is_secret { value::secret(view, setting) } else { None }
 }
 
+/// Bytes of a `user:password` that are looked at to decide whether it is one.
+const PAIR_BYTES_MAX: usize = 256;
+
+/// The password of `curl -u user:password`, given where the flag's name begins. The caller knows that a `curl` stands
+/// before it: other programs use the same flag for other pairs (`docker run -u 1000:1000`).
+pub(super) fn at_user_flag(view: &View<'_>, start: usize) -> Option<Found> {
+    let is_long = view.before(start.saturating_sub(1)) == b'-';
+    let name_end = view.run_end_within(start, NAME_BYTES_MAX, |byte| byte.is_ascii_alphabetic() || byte == b'-');
+    let next = match (is_long, view.slice(start, name_end)) {
+        (true, b"user" | b"proxy-user") if view.at(name_end) == b'=' => name_end + 1,
+        (true, b"user" | b"proxy-user") | (false, b"u" | b"U") => {
+            // In an argument vector a quote, a comma and the next quote stand between.
+            let is_vector = is_quote(view.at(name_end)) && view.at(name_end + 1) == b',';
+            skip_space(view, if is_vector { name_end + 2 } else { name_end }, false)
+        }
+        // The pair may follow without a blank: `-uuser:password`.
+        (false, [b'u' | b'U', ..]) => start + 1,
+        _ => return None,
+    };
+    let quote = Some(view.at(next)).filter(|&byte| is_quote(byte));
+    let value = next + usize::from(quote.is_some());
+    let is_inside = |byte: u8| quote.map_or(byte > b' ' && !is_quote(byte), |quote| byte != quote && byte >= b' ');
+    let decided = view.run_end_within(value, PAIR_BYTES_MAX, is_inside);
+    let user_end = value + view.slice(value, decided).iter().position(|&byte| byte == b':')?;
+    (user_end > value && user_end + 1 < decided).then(|| Found {
+        start: user_end + 1,
+        end: view.run_end(decided, is_inside),
+        kind: NamedField,
+    })
+}
+
 /// The password of `scheme://user:password@host`, given the colon of the scheme.
 pub(super) fn at_scheme(view: &View<'_>, at: usize) -> Assignment {
     let start = at + 3;

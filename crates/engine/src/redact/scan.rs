@@ -132,7 +132,12 @@ struct ReadTo {
     blob: usize,
     scheme: usize,
     connection: usize,
+    /// Where the last `curl` stands.
+    curl: Option<usize>,
 }
+
+/// Bytes of a command line in which a flag belongs to the program before it.
+const PROGRAM_BYTES_MAX: usize = 512;
 
 impl Scan<'_, '_> {
     fn run(&mut self) {
@@ -184,6 +189,10 @@ impl Scan<'_, '_> {
                 let key = private_key::around(view, index);
                 key.map(|(start, end)| Found { start, end, kind: RedactionKind::PrivateKey })
                     .or_else(|| credential::at_scheme(view, index))
+            }
+            b'c' if view.is_at(index, b"curl") => {
+                read.curl = Some(index);
+                key_shape::at(view, index)
             }
             b'B' | b'b' | b'D' => credential::at_scheme(view, index),
             b'd' => credential::at_scheme(view, index).or_else(|| key_shape::at(view, index)),
@@ -270,7 +279,10 @@ impl Scan<'_, '_> {
                 self.note(found)
             }
             b'-' if view.at(index + 1).is_ascii_alphabetic() => {
-                let found = assignment::at_flag(view, self.search.names, index + 1);
+                let found = assignment::at_flag(view, self.search.names, index + 1).or_else(|| {
+                    let is_near = read.curl.is_some_and(|curl| index - curl <= PROGRAM_BYTES_MAX);
+                    if is_near { assignment::at_user_flag(view, index + 1) } else { None }
+                });
                 self.note(found)
             }
             b'\\' => {

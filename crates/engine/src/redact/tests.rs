@@ -60,6 +60,14 @@ fn urls_forms_flags_headers_and_tags_lose_their_secrets() {
     check("a=1&password=b+c&d=2", "a=1&password=[redacted:field]&d=2");
     check("run --password hunter2 --x 1", "run --password [redacted:field] --x 1");
     check("run --password='a b' -x", "run --password='[redacted:field]' -x");
+    check("curl -u me:s3cret https://x/", "curl -u me:[redacted:field] https://x/");
+    check("curl -sume:s3cret x", "curl -sume:s3cret x");
+    check("curl -ume:s3cret x", "curl -ume:[redacted:field] x");
+    check("ran curl -fsS --user \"me:s3 c:t\" x", "ran curl -fsS --user \"me:[redacted:field]\" x");
+    check("curl --proxy-user=me:s3cret -x p", "curl --proxy-user=me:[redacted:field] -x p");
+    check("['curl', '-u', 'me:s3cret']", "['curl', '-u', 'me:[redacted:field]']");
+    check("docker run -u 1000:1000 x", "docker run -u 1000:1000 x");
+    check("curl -u me https://x:80/", "curl -u me https://x:80/");
     check("[\"--token\", \"abc\", \"-v\"]", "[\"--token\", \"[redacted:field]\", \"-v\"]");
     check("postgres://bob:p:w@db/x", "postgres://bob:[redacted:field]@db/x");
     check("postgres://bob:p/w?x@db/x", "postgres://bob:[redacted:field]@db/x");
@@ -346,7 +354,7 @@ fn work_grows_with_the_text_and_not_faster() {
 #[test]
 fn a_megabyte_of_the_worst_stays_within_a_fixed_number_of_steps_for_each_byte() {
     let redactor = Redactor::default();
-    for unit in ["password=", "\"@", "sk-", "Basic+", "eyJ-", "%2525", "4111 ", "YWFhL2Fh/"] {
+    for unit in ["password=", "\"@", "sk-", "Basic+", "eyJ-", "%2525", "4111 ", "YWFhL2Fh/", "curl -u 'a"] {
         let text = unit.repeat(1_000_000 / unit.len());
         let (_, steps) = redactor.search(false).find(text.as_bytes());
         assert!(steps <= 400 * text.len() as u64, "{unit}: {steps} steps");
