@@ -4,15 +4,16 @@
 use super::{Answer, Call, Outcome};
 use crate::processors::calls::StreamAddress;
 
-/// Panics at the edge, or has an object panic (`?component=`).
+/// Panics at the edge, or has an object break (`?component=`, `?at=`: see `StreamObject`).
 #[expect(clippy::panic, reason = "this is what the route is for")]
 pub async fn panic(call: &Call<'_>, in_object: bool) -> Outcome {
     if !in_object {
-        panic!("asked to, by a request");
+        panic!("fault injected: a request asked for it");
     }
     let query = call.head.query();
-    let component = query.iter().find(|(name, _)| name == "component").map_or("default", |(_, value)| value);
-    let address = StreamAddress { domain: call.domain().to_owned(), component: component.to_owned(), shard: 0 };
-    call.stubs().panic(&address).await?;
-    Ok(Answer::Json(b"{}".to_vec()))
+    let said = |wanted: &str, default: &str| {
+        query.iter().find(|(name, _)| name == wanted).map_or(default, |(_, value)| value).to_owned()
+    };
+    let address = StreamAddress { domain: call.domain().to_owned(), component: said("component", "default"), shard: 0 };
+    Ok(Answer::Json(call.stubs().panic(&address, &said("at", "now")).await?))
 }

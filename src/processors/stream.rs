@@ -55,6 +55,9 @@ pub(crate) struct Inner {
     published_at: Cell<Timestamp>,
     is_awake: Cell<bool>,
     is_handing_over: Cell<bool>,
+    /// Where the next append panics.
+    #[cfg(feature = "fault-injection")]
+    breaks_at: RefCell<String>,
 }
 
 /// A machine in memory, with its rows and the configuration it runs under.
@@ -85,6 +88,8 @@ impl DurableObject for StreamObject {
                 published_at: Cell::new(Timestamp(0)),
                 is_awake: Cell::new(false),
                 is_handing_over: Cell::new(false),
+                #[cfg(feature = "fault-injection")]
+                breaks_at: RefCell::default(),
             }),
         }
     }
@@ -143,20 +148,63 @@ impl Inner {
                 json(&())
             }
             #[cfg(feature = "fault-injection")]
-            "/panic" => panic!("fault injected: an object was asked to panic"),
+            "/panic" => self.break_at(body),
             _ => self.answer_read(path, body),
         }
     }
 
     /// Handles an event and performs what has to be done in the same turn: rows, then the alarm.
     fn transition(&self, event: Event, now: Timestamp) -> std::result::Result<Effects, Fault> {
+        #[cfg(feature = "fault-injection")]
+        let breaks = |at: &str| {
+            assert!(!self.breaks(at), "fault injected: an append was asked to panic when {at}");
+        };
+        #[cfg(feature = "fault-injection")]
+        let is_append = matches!(event, Event::Append(_));
         let (effects, wake_at) = self.with_live(|live| {
             let effects = live.machine.handle(event, now);
+            #[cfg(feature = "fault-injection")]
+            is_append.then(|| breaks("handled"));
             live.write(&effects)?;
+            #[cfg(feature = "fault-injection")]
+            is_append.then(|| breaks("written"));
             Ok((effects, live.machine.wake_at()))
         })?;
         self.arm(wake_at);
         Ok(effects)
+    }
+
+    /// Breaks in a way that the platform punishes: `now` panics here; `handled` and `written` have the next append panic
+    /// between its decisions and its rows, and after its rows; `sql` steps over a statement that fails half-way;
+    /// `values` says what became of numbers and text that went through SQLite.
+    #[cfg(feature = "fault-injection")]
+    #[expect(clippy::panic, reason = "this is what the route is for")]
+    fn break_at(&self, at: &[u8]) -> std::result::Result<Response, Fault> {
+        let at = String::from_utf8_lossy(at).into_owned();
+        match at.as_str() {
+            "now" => panic!("fault injected: an object was asked to panic"),
+            "sql" => {
+                let query = "SELECT json(x) FROM (SELECT '{}' AS x UNION ALL SELECT '{' AS x)";
+                self.with_live(|live| {
+                    live.rows.sql().all("step over a broken row", query, vec![], |columns| columns.text())
+                })?;
+                empty()
+            }
+            "values" => json(&self.with_live(|live| live.rows.sql().traps())?),
+            _ => {
+                self.breaks_at.replace(at);
+                empty()
+            }
+        }
+    }
+
+    #[cfg(feature = "fault-injection")]
+    fn breaks(&self, at: &str) -> bool {
+        let is_here = *self.breaks_at.borrow() == at;
+        if is_here {
+            self.breaks_at.take();
+        }
+        is_here
     }
 
     /// Runs `work` on the machine. If it fails, or panics, the machine is forgotten.

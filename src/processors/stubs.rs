@@ -5,8 +5,8 @@
 
 use super::calls::{
     AlertEntry, AppendAnswer, AppendCall, AuditView, CountsAnswer, CountsCall, CreateKeyCall, DirectoryAnswer,
-    DomainStatus, IncidentView, KeyView, PatternView, RecordCall, RegisterCall, SearchAnswer, SearchCall, StatusAnswer,
-    StreamAddress, TailCall,
+    DomainStatus, IncidentView, KeyView, NO_ROOM, PatternView, RecordCall, RegisterCall, SearchAnswer, SearchCall,
+    StatusAnswer, StreamAddress, TailCall,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -166,10 +166,10 @@ impl<'a> Stubs<'a> {
         self.json(STREAM, &to.name(), "/rebuild-d1", &()).await
     }
 
-    /// Has the object panic.
+    /// Has the object break where `at` says.
     #[cfg(feature = "fault-injection")]
-    pub async fn panic(&self, to: &StreamAddress) -> Result<(), CallError> {
-        self.bytes(STREAM, &to.name(), "/panic", &[]).await.map(|_| ())
+    pub async fn panic(&self, to: &StreamAddress, at: &str) -> Result<Vec<u8>, CallError> {
+        self.bytes(STREAM, &to.name(), "/panic", at.as_bytes()).await
     }
 
     /// Registers a stream; `None` if the domain has no room for it.
@@ -177,7 +177,7 @@ impl<'a> Stubs<'a> {
         let body = serde_json::to_vec(call).map_err(|error| CallError::Unreadable(error.to_string()))?;
         match self.bytes(DOMAIN, &call.domain, "/register", &body).await {
             Ok(view) => decode_domain_view(&view).map(Some).map_err(|error| CallError::Unreadable(error.to_string())),
-            Err(CallError::Refused(507, _)) => Ok(None),
+            Err(CallError::Refused(NO_ROOM, _)) => Ok(None),
             Err(error) => Err(error),
         }
     }

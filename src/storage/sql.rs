@@ -152,6 +152,28 @@ impl Sql {
         self.set_meta(key, value.to_string().into_bytes())
     }
 
+    /// What comes back of values that the binding is known to bend, through the table that keeps our numbers whole.
+    #[cfg(feature = "fault-injection")]
+    pub fn traps(&self) -> Result<Vec<(String, String)>, Fault> {
+        let doing = "try the traps";
+        self.run(doing, "CREATE TABLE trap (number INTEGER, words TEXT, bytes BLOB) STRICT", vec![])?;
+        let values = vec![
+            (int(5), text("a\0b \u{1F600}"), Value::Blob(vec![0, 255])),
+            (int(SAFE_INTEGER_MAX), text("5"), Value::Blob(vec![])),
+            (int(i64::MIN), text(""), Value::Blob(vec![0; 4])),
+        ];
+        for (number, words, bytes) in values {
+            self.run(doing, "INSERT INTO trap VALUES (?, ?, ?)", vec![number, words, bytes])?;
+        }
+        let query = "SELECT typeof(number), number, typeof(words), words, typeof(bytes), bytes FROM trap";
+        let read = self.all(doing, query, vec![], |row| {
+            let types = (row.text(), row.int(), row.text(), row.text(), row.text(), row.blob());
+            (format!("{} {} {}", types.0, types.2, types.4), format!("{} {:?} {:?}", types.1, types.3, types.5))
+        })?;
+        self.run(doing, "DROP TABLE trap", vec![])?;
+        Ok(read)
+    }
+
     /// Rows written since this instance started.
     pub fn rows_written(&self) -> u64 {
         self.rows_written.get()

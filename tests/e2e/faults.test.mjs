@@ -1,0 +1,132 @@
+// What the platform punishes, on the build that can be told to do it (feature `fault-injection`, which no release has):
+// panics at the edge and in an object, before and after its rows; a statement that fails while it is stepped over;
+// values that the binding bends; and a batch of which one component's part breaks.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { before, test } from "node:test";
+
+import { findAll, metrics } from "./account.mjs";
+import { startWorker } from "./harness.mjs";
+
+/** An answer to a broken call is quick; a hanging one would run into the object timeout of 10 s. */
+const QUICK_MS = 5000;
+
+let service;
+let key;
+let admin;
+
+before(async () => {
+  service = await startWorker({ build: `${process.env.SAPWOOD_E2E_BUILD ?? "release"}-fault-injection` });
+  key = await service.key(["ingest", "read"]);
+  admin = await service.key(["admin"]);
+});
+
+const record = (component, message) => ({ component, message, level: "info" });
+const send = (json, batchKey) =>
+  service.request("POST", "/api/logs", { key, json, headers: batchKey ? { "Idempotency-Key": batchKey } : {} });
+const messages = async (component) => (await findAll(service, key, { component })).map((one) => one.message).sort();
+
+/** Tells the component's object where to break; gives the reply and how long it took. */
+async function breakAt(component, at) {
+  const started = performance.now();
+  const reply = await service.request("POST", `/_fault/panic?component=${component}&at=${at}`, { key: admin });
+  return { ...reply, status: reply.status, text: reply.text, json: reply.json, took: performance.now() - started };
+}
+
+test("a panic at the edge is a quick 500 for its caller and for nobody else", async () => {
+  assert.equal((await send(record("edge", "before"))).status, 202);
+  const started = performance.now();
+  const [broken, ...others] = await Promise.all([
+    service.request("POST", "/_fault/edge-panic", { key: admin }),
+    ...Array.from({ length: 20 }, (_, number) => send(record("edge", `beside ${number}`))),
+  ]);
+  assert.equal(broken.status, 500);
+  assert.ok(performance.now() - started < QUICK_MS, "nobody hangs");
+  assert.deepEqual([...new Set(others.map((reply) => reply.status))], [202]);
+  assert.equal((await messages("edge")).length, 21);
+});
+
+test("a panic in an object is a quick error, and costs neither its records nor its callers nor its neighbours", async () => {
+  assert.equal((await send([record("struck", "before"), record("spared", "before")])).status, 202);
+  const [broken, ...others] = await Promise.all([
+    breakAt("struck", "now"),
+    ...Array.from({ length: 10 }, (_, number) => send(record("struck", `beside ${number}`))),
+    ...Array.from({ length: 10 }, (_, number) => send(record("spared", `beside ${number}`))),
+  ]);
+  assert.ok(broken.status >= 500 && broken.took < QUICK_MS, `${broken.status} after ${broken.took} ms`);
+  assert.ok(!/fault injected/.test(broken.text), "what went wrong inside is not told to the outside");
+  assert.deepEqual([...new Set(others.map((reply) => reply.status))], [202]);
+  assert.equal((await messages("struck")).length, 11);
+  assert.equal((await messages("spared")).length, 11);
+});
+
+for (const [at, what] of [
+  ["handled", "between its decisions and its rows"],
+  ["written", "after its rows"],
+]) {
+  test(`an append that panics ${what} is not acknowledged, and its retry stores it once`, async () => {
+    const component = `append-${at}`;
+    assert.equal((await send(record(component, "before"))).status, 202);
+    assert.equal((await breakAt(component, at)).status, 200);
+    const batchKey = randomUUID();
+    const batch = [record(component, "one"), record(component, "two")];
+    const started = performance.now();
+    const broken = await send(batch, batchKey);
+    assert.ok(broken.status >= 500, `${broken.status} ${broken.text}`);
+    assert.ok(performance.now() - started < QUICK_MS, "nobody hangs");
+    const again = await send(batch, batchKey);
+    assert.deepEqual([again.status, again.json?.accepted], [202, 2], again.text);
+    assert.deepEqual(await messages(component), ["before", "one", "two"]);
+    const metric = await metrics(service, key);
+    assert.equal(metric("sapwood_records_total", { component, outcome: "accepted" }), 3, "counted once");
+    await service.kill9();
+    await service.restart();
+    assert.deepEqual(await messages(component), ["before", "one", "two"], "the disk agrees with what memory said");
+  });
+}
+
+test("a batch of which one part breaks says which, and its retry completes it without repeating the rest", async () => {
+  const [whole, broken] = ["part-whole", "part-broken"];
+  for (const component of [whole, broken]) assert.equal((await send(record(component, "before"))).status, 202);
+  assert.equal((await breakAt(broken, "handled")).status, 200);
+  const batchKey = randomUUID();
+  const batch = [record(whole, "a"), record(broken, "b"), record(whole, "c"), { level: "info" }];
+  const partial = await send(batch, batchKey);
+  assert.deepEqual([partial.status, partial.json?.code], [503, "partial_failure"], partial.text);
+  assert.ok(Number(partial.headers.get("Retry-After")) >= 1);
+  assert.deepEqual([partial.json.accepted, partial.json.rejected], [2, 1], partial.text);
+  const fates = Object.fromEntries(partial.json.components.map((one) => [one.component, one.status]));
+  assert.deepEqual(Object.keys(fates).sort(), [broken, whole].sort());
+  assert.notEqual(fates[broken], fates[whole], partial.text);
+  assert.deepEqual(await messages(whole), ["a", "before", "c"], "what is acknowledged can be found");
+  const again = await send(batch, batchKey);
+  assert.deepEqual([again.status, again.json?.accepted, again.json?.rejected], [202, 3, 1], again.text);
+  assert.deepEqual([await messages(whole), await messages(broken)], [["a", "before", "c"], ["b", "before"]]);
+});
+
+test("a statement that fails while it is stepped over is an error and not a hang", async () => {
+  assert.equal((await send(record("stepped", "before"))).status, 202);
+  const broken = await breakAt("stepped", "sql");
+  assert.ok(broken.status >= 500 && broken.took < QUICK_MS, `${broken.status} after ${broken.took} ms`);
+  assert.equal((await send(record("stepped", "after"))).status, 202);
+  assert.deepEqual(await messages("stepped"), ["after", "before"]);
+});
+
+test("numbers, text with a NUL, and bytes come back from SQLite as they went in", async () => {
+  assert.equal((await send(record("bent", "before"))).status, 202);
+  const { status, json } = await breakAt("bent", "values");
+  assert.equal(status, 200);
+  assert.deepEqual(json, [
+    ["integer text blob", '5 "a\\0b 😀" [0, 255]'],
+    ["integer text blob", '9007199254740991 "5" []'],
+    ["integer text blob", '-9007199254740991 "" [0, 0, 0, 0]'],
+  ]);
+});
+
+test("the routes that break things need an administrator's key", async () => {
+  for (const path of ["/_fault/panic", "/_fault/edge-panic"]) {
+    assert.equal((await service.request("POST", path, { key })).status, 403, path);
+    assert.equal((await service.request("POST", path)).status, 401, path);
+  }
+});
