@@ -367,6 +367,9 @@ pub struct StatusAnswer {
     pub append_calls: u64,
     /// Commits of appends since this instance started.
     pub commits: u64,
+    /// Alarms worked off since this instance started.
+    #[serde(default)]
+    pub alarms: u64,
     /// Damaged rows met.
     pub damaged_rows: u64,
     /// Batch keys and record ids forgotten before their time.

@@ -55,6 +55,7 @@ pub(crate) struct Inner {
     published_at: Cell<Timestamp>,
     is_awake: Cell<bool>,
     is_handing_over: Cell<bool>,
+    alarms: Cell<u64>,
     /// Where the next append panics.
     #[cfg(feature = "fault-injection")]
     breaks_at: RefCell<String>,
@@ -88,6 +89,7 @@ impl DurableObject for StreamObject {
                 published_at: Cell::new(Timestamp(0)),
                 is_awake: Cell::new(false),
                 is_handing_over: Cell::new(false),
+                alarms: Cell::new(0),
                 #[cfg(feature = "fault-injection")]
                 breaks_at: RefCell::default(),
             }),
@@ -108,6 +110,7 @@ impl DurableObject for StreamObject {
     }
 
     async fn alarm(&self) -> Result<Response> {
+        self.inner.alarms.set(self.inner.alarms.get() + 1);
         // Never an error: the runtime gives up an alarm after six of them. What failed is in the machine's sinks and
         // outbox with its own time to try again.
         if let Err(fault) = Rc::clone(&self.inner).wake().await {
@@ -148,7 +151,7 @@ impl Inner {
                 json(&())
             }
             #[cfg(feature = "fault-injection")]
-            "/panic" => self.break_at(body),
+            "/panic" => self.break_at(body).await,
             _ => self.answer_read(path, body),
         }
     }
@@ -175,11 +178,12 @@ impl Inner {
     }
 
     /// Breaks in a way that the platform punishes: `now` panics here; `handled` and `written` have the next append panic
-    /// between its decisions and its rows, and after its rows; `sql` steps over a statement that fails half-way;
+    /// between its decisions and its rows, and after its rows; `sql` steps over a statement that fails half-way; `retain`
+    /// removes everything that may go, as if it had expired;
     /// `values` says what became of numbers and text that went through SQLite.
     #[cfg(feature = "fault-injection")]
     #[expect(clippy::panic, reason = "this is what the route is for")]
-    fn break_at(&self, at: &[u8]) -> std::result::Result<Response, Fault> {
+    async fn break_at(&self, at: &[u8]) -> std::result::Result<Response, Fault> {
         let at = String::from_utf8_lossy(at).into_owned();
         match at.as_str() {
             "now" => panic!("fault injected: an object was asked to panic"),
@@ -188,6 +192,10 @@ impl Inner {
                 self.with_live(|live| {
                     live.rows.sql().all("step over a broken row", query, vec![], |columns| columns.text())
                 })?;
+                empty()
+            }
+            "retain" => {
+                self.retain(now().plus(sapwood_engine::counter::HOUR)).await?;
                 empty()
             }
             "values" => json(&self.with_live(|live| live.rows.sql().traps())?),

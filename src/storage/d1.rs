@@ -188,3 +188,34 @@ pub async fn write(database: &D1Database, origin: Origin<'_>, flush: &Flush) -> 
     }
     Ok(())
 }
+
+/// Rows that one pruning deletes at most, of each table: what is left goes with the next one.
+const PRUNED_MAX: u32 = 5_000;
+
+/// Removes a component's records and counts that are older than `from`, ms of event time: D1 keeps nothing longer than
+/// the objects do.
+pub async fn prune(database: &D1Database, domain: &str, component: &str, from: i64) -> Result<(), Fault> {
+    let fault = |error: worker::Error| Fault::new("prune D1", error);
+    let values = [domain, component].map(JsValue::from_str).into_iter().chain([JsValue::from_f64(from as f64)]);
+    let values: Vec<JsValue> = values.collect();
+    let mut statements = Vec::new();
+    for statement in [
+        format!(
+            "DELETE FROM record WHERE (domain, id) IN (SELECT domain, id FROM record \
+             WHERE domain = ?1 AND timestamp < ?3 AND component = ?2 LIMIT {PRUNED_MAX})"
+        ),
+        format!(
+            "DELETE FROM rollup WHERE (domain, component, shard, hour, kind, key) IN \
+             (SELECT domain, component, shard, hour, kind, key FROM rollup \
+             WHERE domain = ?1 AND component = ?2 AND hour <= ?3 - 3600000 LIMIT {PRUNED_MAX})"
+        ),
+    ] {
+        statements.push(database.prepare(statement).bind(&values).map_err(fault)?);
+    }
+    for result in database.batch(statements).await.map_err(fault)? {
+        if !result.success() {
+            return Err(Fault::new("prune D1", result.error().unwrap_or_default()));
+        }
+    }
+    Ok(())
+}

@@ -3,7 +3,7 @@
 
 use super::fault::Fault;
 use super::sql::{Columns, Sql, int, text, time, uint};
-use sapwood_engine::counter::Rollup;
+use sapwood_engine::counter::{HOUR, Rollup};
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::{Row, RowKind};
 use sapwood_engine::machine::stream::{Checkpoint, Identity, Stored};
@@ -239,6 +239,12 @@ impl StreamRows {
             self.sql.run("delete expired rows", "DELETE FROM journal WHERE seq = ?", vec![uint(seq)])?;
         }
         Ok(seqs.len() as u64)
+    }
+
+    /// Removes the counts of hours that ended before `from`.
+    pub fn retain_hours(&self, from: Timestamp) -> Result<(), Fault> {
+        let values = vec![time(from.minus(HOUR))];
+        self.sql.run("delete expired counts", "DELETE FROM rollup WHERE hour <= ?", values)
     }
 
     /// The event time or, if later, the receive time of the row that expires first.

@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { before, test } from "node:test";
 
 import { metrics } from "./account.mjs";
-import { startWorker } from "./harness.mjs";
+import { startWorker, until } from "./harness.mjs";
 
 let service;
 let key;
@@ -78,4 +78,21 @@ test("a repeated batch costs one row and no record, a refused request nothing", 
     await service.request("POST", "/api/logs", { json });
   });
   assert.deepEqual(refused, { rows: 0, calls: 0, commits: 0 });
+});
+
+test("a component that gets a record now and then wakes for its flushes and for hardly anything else", async (t) => {
+  const slow = await startWorker({ vars: { STORAGE_MODE: "hybrid", FLUSH_INTERVAL: "500ms" } });
+  const slowKey = await slow.key(["ingest", "read"]);
+  const alarms = async () => (await metrics(slow, slowKey))("sapwood_object_alarms_total", { component: "drip" });
+  const drip = (number) => slow.request("POST", "/api/logs", { key: slowKey, json: { level: "warn", component: "drip", message: `drop ${number}` } });
+  assert.equal((await drip(0)).status, 202);
+  const [started, before] = [performance.now(), await alarms()];
+  let sent = 0;
+  await until("six seconds of a record each tenth of a second", async () => {
+    assert.equal((await drip((sent += 1))).status, 202);
+    return performance.now() - started > 6000;
+  }, { within: 20_000, every: 100 });
+  const [seen, flushes] = [(await alarms()) - before, Math.ceil((performance.now() - started) / 500)];
+  t.diagnostic(`${sent} records, ${seen} alarms, at most ${flushes} flushes`);
+  assert.ok(seen >= 1 && seen <= flushes + 2, `${seen} alarms for ${flushes} flushes`);
 });

@@ -36,6 +36,7 @@ const METRICS: &[Metric] = &[
     gauge("sapwood_object_database_bytes", "Bytes of the object's database.", |it| it.database_bytes),
     counter("sapwood_object_rows_written_total", "Rows written since this instance of the object started.", |it| it.rows_written),
     counter("sapwood_object_append_calls_total", "Calls to append since this instance of the object started.", |it| it.append_calls),
+    counter("sapwood_object_alarms_total", "Alarms worked off since this instance of the object started.", |it| it.alarms),
     counter("sapwood_object_commits_total", "Commits of appends since this instance of the object started.", |it| it.commits),
     counter("sapwood_object_damaged_rows_total", "Rows that could not be read.", |it| it.damaged_rows),
     counter("sapwood_object_keys_crowded_out_total", "Batch keys and record ids forgotten before their time.", |it| it.keys_crowded_out),

@@ -38,7 +38,7 @@ impl Inner {
     pub(super) async fn perform_outside(self: Rc<Self>, effects: Effects) -> Result<(), Fault> {
         self.hand_over_alerts(&effects.deliver).await?;
         if let Some(from) = effects.retain_from {
-            self.retain(from)?;
+            self.retain(from).await?;
         }
         if effects.flush_d1 {
             self.flush_d1().await?;
@@ -96,7 +96,8 @@ impl Inner {
 
     /// Removes expired rows in slices. A row leaves only when it is folded and, unless a sink has been away for as long
     /// as records are kept, when the sinks have it.
-    fn retain(&self, from: Timestamp) -> Result<(), Fault> {
+    pub(super) async fn retain(&self, from: Timestamp) -> Result<(), Fault> {
+        self.prune_d1(from).await;
         let oldest = self.with_live(|live| {
             let machine = &live.machine;
             let settings = machine.settings();
@@ -115,11 +116,28 @@ impl Inner {
             if forced > 0 {
                 crate::monitoring::report("RowsExpiredUndelivered", &[("count", &forced)]);
             }
+            live.rows.retain_hours(from)?;
             crate::monitoring::report("RowsExpired", &[("count", &(removed + forced))]);
             live.rows.oldest()
         })?;
         self.transition(Event::Retained(oldest), now())?;
         Ok(())
+    }
+
+    /// Removes from D1 what expires here. What could not be removed goes with the next time.
+    async fn prune_d1(&self, from: Timestamp) {
+        let pruned = match self.with_live(|live| Ok((live.machine.settings().has_d1, live.machine.identity().clone())))
+        {
+            Ok((true, identity)) => match self.env.d1("LOGS_DB") {
+                Ok(database) => d1::prune(&database, &identity.domain, &identity.component, from.0).await,
+                Err(error) => Err(Fault::new("open D1", error)),
+            },
+            Ok((false, _)) => Ok(()),
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = pruned {
+            crate::monitoring::report("D1NotPruned", &[("fault", &fault)]);
+        }
     }
 
     async fn flush_d1(&self) -> Result<(), Fault> {

@@ -39,6 +39,7 @@ impl Inner {
             "/status" => json(&StatusAnswer {
                 append_calls: self.intake.calls.get(),
                 commits: self.intake.commits.get(),
+                alarms: self.alarms.get(),
                 damaged_rows: self.damaged_rows.get(),
                 ..live.status(now())
             }),
