@@ -6,7 +6,7 @@ import { before, test } from "node:test";
 
 import { findAll, search } from "./account.mjs";
 import { startWorker } from "./harness.mjs";
-import { load } from "./load-run.mjs";
+import { load, warmUp } from "./load-run.mjs";
 
 let service;
 let key;
@@ -17,6 +17,7 @@ before(async () => {
 });
 
 test("1,000 single-record requests a second for 10 s: no error, nothing lost, nothing doubled", async (t) => {
+  await warmUp(service, key);
   const seen = await load(service, { key, mode: "open", rate: 1000, seconds: 10, component: "single" });
   t.diagnostic(`p50 ${seen.latency.p50} ms, p99 ${seen.latency.p99} ms, max ${seen.latency.max} ms, ${seen.cpuUsPerRecord} CPU us/log, ${seen.retries} retries, ${seen.seconds} s`);
   assert.deepEqual([seen.requests, seen.errors, seen.accepted], [10_000, 0, 10_000], seen.firstErrors.join("; "));

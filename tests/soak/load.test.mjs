@@ -6,13 +6,14 @@ import { test } from "node:test";
 
 import { search } from "../e2e/account.mjs";
 import { startWorker } from "../e2e/harness.mjs";
-import { load } from "../e2e/load-run.mjs";
+import { load, warmUp } from "../e2e/load-run.mjs";
 
 const seconds = Number(process.env.SAPWOOD_SOAK_SECONDS ?? 60);
 
 test(`1,000 single-record requests a second for ${seconds} s: p99 below 100 ms, nothing lost`, async (t) => {
   const service = await startWorker();
   const key = await service.key(["ingest", "read"]);
+  await warmUp(service, key);
   const seen = await load(service, { key, mode: "open", rate: 1000, seconds, component: "single" });
   t.diagnostic(JSON.stringify(seen));
   assert.deepEqual([seen.errors, seen.accepted], [0, 1000 * seconds], seen.firstErrors.join("; "));
