@@ -3,17 +3,20 @@
 //! The service has no tenants: its rows carry the domain in `metadata.domain`, and a row without ours there does not
 //! exist for us, whatever it was asked. It filters on little, so that its rows are read as records and judged by the
 //! same filter as everything else. It pages from the newest by offset: an oldest-first search past our horizon is said
-//! to be partial. Being down costs its part of the answer, never the answer.
+//! to be partial. Its rows may be others' and older than our rules: they are redacted before anybody sees or searches
+//! them. Being down costs its part of the answer, never the answer.
 
 mod row;
 
 use super::{Call, bound_component};
+use crate::edge::domain_view;
 use crate::monitoring::report;
 use crate::processors::outgoing;
 use row::{HistoricalRecord, Page, parse_page};
 use sapwood_engine::config::StorageMode;
 use sapwood_engine::pattern::PatternId;
 use sapwood_engine::query::{Filter, Subject};
+use sapwood_engine::redact::Redactor;
 use sapwood_wire::cursor::{Cursor, Order};
 use sapwood_wire::query::{SearchQuery, SearchReply};
 use serde_json::value::RawValue;
@@ -71,12 +74,17 @@ pub async fn extend(call: &Call<'_>, query: &SearchQuery, reply: &mut SearchRepl
     if query.order == Order::Asc {
         return mark_missing(reply);
     }
+    let Ok(knowledge) = domain_view::for_intake(call).await else { return mark_missing(reply) };
     let filter = query.to_filter();
     let mut gathering = Gathering::new(reach.clone());
     for page in 1..=PAGES_MAX {
         let parameters = search_parameters(query, &reach, page);
-        match historian.get("/api/logs", &parameters).await.and_then(|body| parse_page(&body)) {
-            Ok(answer) => {
+        let answer = historian.get("/api/logs", &parameters).await;
+        match answer.and_then(|body| parse_page(&body.ok_or("the service has no such route")?)) {
+            Ok(mut answer) => {
+                for found in &mut answer.records {
+                    knowledge.redactor.redact(&mut found.record);
+                }
                 let is_wanted = |record: &HistoricalRecord| {
                     query.filter.wants_component(&record.component)
                         && bound_component(&call.principal).is_none_or(|bound| bound == record.component)
@@ -106,13 +114,31 @@ fn mark_missing(reply: &mut SearchReply<Box<RawValue>>) {
     reply.failed_components.push(NAME.to_owned());
 }
 
-/// One record by its id; `None` also where the historian cannot be asked.
-pub async fn record(call: &Call<'_>, id: &str) -> Option<Box<RawValue>> {
-    let historian = Historian::of(call)?;
+/// One record by its id.
+///
+/// # Errors
+/// The historian did not answer, so that nobody knows; the reason is reported.
+pub async fn record(call: &Call<'_>, id: &str) -> Result<Option<Box<RawValue>>, Unanswered> {
+    let Some(historian) = Historian::of(call) else { return Ok(None) };
     let path = format!("/api/logs/{}", encode_segment(id));
-    // A service without this route answers 404, as one without this record does.
-    let body = historian.get(&path, &[]).await.ok()?;
-    let found = row::parse_one(&body)?;
+    let knowledge = domain_view::for_intake(call).await.map_err(|_| Unanswered)?;
+    match historian.get(&path, &[]).await {
+        Ok(body) => Ok(body.and_then(|body| owned(call, &body, &knowledge.redactor))),
+        Err(error) => {
+            report("HistorianNotRead", &[("request", &call.head.request_id), ("error", &error)]);
+            Err(Unanswered)
+        }
+    }
+}
+
+/// The historian could not be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unanswered;
+
+/// The record of an answer, if it is the caller's.
+fn owned(call: &Call<'_>, body: &[u8], redactor: &Redactor) -> Option<Box<RawValue>> {
+    let mut found = row::parse_one(body)?;
+    redactor.redact(&mut found.record);
     let is_bound = bound_component(&call.principal).is_some_and(|bound| bound != found.component);
     (found.domain.as_deref() == Some(call.domain()) && !is_bound).then(|| found.show(call.domain())).flatten()
 }
@@ -217,7 +243,8 @@ impl<'a> Historian<'a> {
         Some(Self { call, base })
     }
 
-    async fn get(&self, path: &str, parameters: &[(&str, String)]) -> Result<Vec<u8>, String> {
+    /// The body of an answer; `None` for 404, which says that there is no such record and also no such route.
+    async fn get(&self, path: &str, parameters: &[(&str, String)]) -> Result<Option<Vec<u8>>, String> {
         let mut url = Url::parse(&format!("{}{path}", self.base)).map_err(|error| error.to_string())?;
         if !parameters.is_empty() {
             url.query_pairs_mut().extend_pairs(parameters);
@@ -226,7 +253,11 @@ impl<'a> Historian<'a> {
         let headers = [("X-Service-Key", key), ("Accept", "application/json")];
         let timeout = self.call.config.data_service_timeout();
         let answer = outgoing::send(Method::Get, url.as_str(), &headers, None, timeout).await?;
-        if answer.status == 200 { Ok(answer.body) } else { Err(format!("status {}", answer.status)) }
+        match answer.status {
+            200 => Ok(Some(answer.body)),
+            404 => Ok(None),
+            status => Err(format!("status {status}")),
+        }
     }
 }
 

@@ -35,7 +35,10 @@ pub async fn record(call: &Call<'_>, id: &str) -> Outcome {
         }
     }
     if found.is_none() {
-        found = fall_through::record(call, id).await;
+        match fall_through::record(call, id).await {
+            Ok(record) => found = record,
+            Err(fall_through::Unanswered) => has_failed = true,
+        }
     }
     let only = call.principal.only_user.as_ref().map(UserId::as_str);
     match found.filter(|record| is_visible(record, only)) {
@@ -47,7 +50,7 @@ pub async fn record(call: &Call<'_>, id: &str) -> Outcome {
 }
 
 fn unsure() -> Refusal {
-    let detail = "not every component answered, and those that did have no such record";
+    let detail = "not every part of the service answered, and those that did have no such record";
     Problem::new(ProblemCode::Unavailable, detail).with_retry_after(1).into()
 }
 
