@@ -36,6 +36,8 @@ pub struct Plan {
     pub retries: u32,
     /// How long an answer may take.
     pub timeout: Duration,
+    /// The service does not read records (a floor): its success is taken for all of them.
+    pub is_unread: bool,
 }
 
 /// Fates of records by the service's own words.
@@ -204,7 +206,7 @@ impl Connection<'_> {
                 Answer::Acknowledged(fates) => {
                     let noted = self.journal.map_or(Ok(()), |journal| journal.enter(batch, &fates));
                     outcome.acknowledged += 1;
-                    outcome.records += batch.ids.len() as u64;
+                    outcome.records += batch.records as u64;
                     outcome.fates.add(&fates);
                     if let Err(error) = noted {
                         // Without its entry the audit would be wrong: as bad as no answer.
@@ -248,8 +250,11 @@ impl Connection<'_> {
         if status >= 500 || status == 429 {
             return Answer::Temporary(format!("{status}: {text}"));
         }
+        if self.plan.is_unread && status < 300 {
+            return Answer::Acknowledged(Fates { accepted: batch.records as u64, ..Fates::default() });
+        }
         match serde_json::from_str::<Fates>(&text) {
-            Ok(fates) if status < 300 && fates.total() == batch.ids.len() as u64 => Answer::Acknowledged(fates),
+            Ok(fates) if status < 300 && fates.total() == batch.records as u64 => Answer::Acknowledged(fates),
             _ => Answer::Final(format!("{status}: {text}")),
         }
     }

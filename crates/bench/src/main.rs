@@ -51,6 +51,12 @@ struct Cli {
     /// How long an answer may take.
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     timeout_ms: u64,
+    /// The service does not read records (a floor of scripts/bench): its success is taken for all of them.
+    #[arg(long)]
+    unread: bool,
+    /// Records without ids of their own, as most services send them.
+    #[arg(long, conflicts_with = "journal")]
+    no_ids: bool,
     /// Decides the messages.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -119,9 +125,12 @@ impl Cli {
             components: self.components,
             retries: self.retries,
             timeout: Duration::from_millis(self.timeout_ms),
+            is_unread: self.unread,
         };
+        let payload = Payload::new(self.seed, &run_name);
+        let payload = if self.no_ids { payload.without_ids() } else { payload };
         let before = self.cpu()?;
-        let outcome = run(&plan, &Payload::new(self.seed, &run_name), journal.as_ref());
+        let outcome = run(&plan, &payload, journal.as_ref());
         let cpu = before.zip(self.cpu()?).map(|(before, after)| after.saturating_sub(before));
         let bounds = Bounds { errors_max: self.errors_max, p99_max: self.p99_max_ms.map(Duration::from_millis) };
         let report = Report { outcome: &outcome, cpu, bounds };

@@ -52,6 +52,7 @@ impl Server {
             components: 2,
             retries: 0,
             timeout: Duration::from_secs(10),
+            is_unread: false,
         }
     }
 }
