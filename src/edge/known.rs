@@ -164,6 +164,7 @@ pub fn with_memory<T>(work: impl FnOnce(&mut Memory) -> T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sapwood_engine::config::{Provenance, RawConfig};
 
     fn config() -> Rc<Config> {
         let mut raw = RawConfig::new();

@@ -7,7 +7,6 @@ use sapwood_engine::record::{RawRecord, Record, Rejection};
 use sapwood_engine::redact::Redactor;
 use sapwood_engine::segment;
 use sapwood_engine::time::Timestamp;
-use sapwood_engine::triage::record::triage;
 use sapwood_wire::convert::field_error;
 use sapwood_wire::ingest::{Framing, decode};
 use sapwood_wire::problem::{Problem, ProblemCode};
@@ -123,7 +122,6 @@ fn understand(raw: RawRecord, intake: Intake<'_>) -> Result<(String, Record), Re
     };
     let mut record = normalize(raw, &context)?;
     intake.redactor.redact(&mut record);
-    record.triage = triage(&record);
     Ok((component, record))
 }
 

@@ -52,6 +52,10 @@ pub fn template(path_or_url: &str) -> Option<String> {
 /// words endpoint, route and path (`path=/users/1`, `endpoint: "/users/1"`).
 pub fn from_message(message: &str) -> Option<String> {
     let text = beginning(message, INPUT_BYTES_MAX);
+    // Whatever stands before it, a path or URL has one.
+    if !text.as_bytes().contains(&b'/') {
+        return None;
+    }
     let behind_verb = verbs(text).find_map(|(_, rest)| target_at(rest));
     behind_verb.or_else(|| named(text, &["endpoint", "route", "path"]).find_map(path_at)).and_then(template)
 }
@@ -175,6 +179,9 @@ fn verbs(text: &str) -> impl Iterator<Item = (&'static str, &str)> {
 
 fn verb_at(text: &str) -> Option<(&'static str, &str)> {
     let text = text.trim_start_matches(['"', '\'', ' ']);
+    if !text.starts_with(['G', 'P', 'D', 'H', 'O', 'T', 'C']) {
+        return None;
+    }
     VERBS.iter().find_map(|verb| {
         let rest = text.strip_prefix(verb)?;
         (!rest.starts_with(is_word_letter)).then_some((*verb, rest))
@@ -196,8 +203,17 @@ fn named<'a>(text: &'a str, names: &'static [&'static str]) -> impl Iterator<Ite
 /// Words and where they begin. A hyphen or underscore joins: `file_path` is one word and not a path.
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
+    let is_ascii = text.is_ascii();
+    let is_word_byte = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     std::iter::from_fn(move || {
         let rest = text.get(at..)?;
+        if is_ascii {
+            let start = at + rest.bytes().position(|byte| is_word_byte(&byte))?;
+            let word = text.as_bytes().get(start..)?;
+            let end = start + word.iter().position(|byte| !is_word_byte(byte)).unwrap_or(word.len());
+            at = end;
+            return Some((start, text.get(start..end)?));
+        }
         let start = at + rest.find(is_word_letter)?;
         let word = text.get(start..)?;
         let word = word.get(..word.find(|letter| !is_word_letter(letter)).unwrap_or(word.len()))?;

@@ -314,7 +314,7 @@ const PHRASES: &[(&str, Meaning)] = &[
 const PHRASE_WORDS_MAX: usize = 4;
 /// Slots of the word table, a power of two at least twice the number of words: a word that means nothing, which is
 /// most of them, is usually told by the first slot.
-const SLOTS: usize = 1024;
+const SLOTS: usize = 2048;
 
 /// Words that follow one another, and what they mean together.
 #[derive(Clone, Copy)]
@@ -381,7 +381,7 @@ fn slot(word: Word) -> Option<&'static Slot> {
 
 const fn slot_of(key: u128) -> usize {
     let folded = (key as u64) ^ ((key >> 64) as u64).rotate_left(29);
-    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize % SLOTS
+    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 53) as usize % SLOTS
 }
 
 // From here on everything runs at compile time only: an index out of bounds does not build.

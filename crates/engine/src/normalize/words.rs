@@ -31,21 +31,20 @@ impl Word {
         Self::of_bytes(text.as_bytes())
     }
 
-    const fn of_bytes(mut text: &[u8]) -> Self {
+    const fn of_bytes(text: &[u8]) -> Self {
         let length = if text.len() > 255 { 255 } else { text.len() };
-        let mut bytes = [0u8; 16];
-        let (mut letters, last) = bytes.split_at_mut(15);
-        while let (Some((byte, text_rest)), Some((slot, letters_rest))) =
-            (text.split_first(), letters.split_first_mut())
-        {
-            *slot = byte.to_ascii_lowercase();
-            text = text_rest;
-            letters = letters_rest;
+        let mut rest = match text.split_at_checked(15) {
+            Some((head, _)) => head,
+            None => text,
+        };
+        let mut word = (length as u128) << 120;
+        let mut shift = 0;
+        while let Some((byte, others)) = rest.split_first() {
+            word |= (byte.to_ascii_lowercase() as u128) << shift;
+            shift += 8;
+            rest = others;
         }
-        if let Some(slot) = last.first_mut() {
-            *slot = length as u8;
-        }
-        Self(u128::from_le_bytes(bytes))
+        Self(word)
     }
 
     /// The word as a number, for tables.

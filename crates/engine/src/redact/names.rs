@@ -173,6 +173,63 @@ const HARMLESS_BEFORE_TOKEN: &[&str] = &[
     "unexpected",
 ];
 
+/// A set of the last two bytes of some names: almost every name of a log is told from all of them by one look.
+struct LastTwo([u64; 16]);
+
+impl LastTwo {
+    /// Bit of a pair; different pairs may share one.
+    const fn bit(last_but_one: u8, last: u8) -> (usize, u64) {
+        let place = (last_but_one as usize & 31) << 5 | (last as usize & 31);
+        (place >> 6, 1 << (place & 63))
+    }
+
+    const fn add(&mut self, name: &[u8]) {
+        if let [.., last_but_one, last] = name {
+            let (word, bit) = Self::bit(*last_but_one, *last);
+            if let Some((_, rest)) = self.0.split_at_mut_checked(word)
+                && let Some(slot) = rest.first_mut()
+            {
+                *slot |= bit;
+            }
+        }
+    }
+
+    /// Whether a name that is in the set may end like this.
+    fn may_hold(&self, name: &[u8]) -> bool {
+        match name {
+            [.., last_but_one, last] => {
+                let (word, bit) = Self::bit(*last_but_one, *last);
+                self.0.get(word).is_some_and(|slot| slot & bit != 0)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The ends of [`ENDINGS`].
+static ENDS: LastTwo = {
+    let mut set = LastTwo([0; 16]);
+    let mut rest = ENDINGS;
+    while let Some(((ending, _, _), others)) = rest.split_first() {
+        assert!(ending.len() >= 2);
+        set.add(ending.as_bytes());
+        rest = others;
+    }
+    set
+};
+
+/// The ends of [`LOOKED_THROUGH`].
+static ENDS_LOOKED_THROUGH: LastTwo = {
+    let mut set = LastTwo([0; 16]);
+    let mut rest = LOOKED_THROUGH;
+    while let Some((word, others)) = rest.split_first() {
+        assert!(word.len() >= 2);
+        set.add(word.as_bytes());
+        rest = others;
+    }
+    set
+};
+
 /// A name reduced to lower-case letters and digits, and where its words begin. Holds the last `NAME_BYTES_MAX` bytes.
 struct Folded {
     /// The letters, in `bytes[..len]`.
@@ -231,6 +288,9 @@ impl Folded {
         if digits > 0 && digits < self.len {
             self.len -= digits;
             return true;
+        }
+        if !ENDS_LOOKED_THROUGH.may_hold(self.as_bytes()) {
+            return false;
         }
         let word = LOOKED_THROUGH.iter().find(|word| self.ends_with(word.as_bytes(), Word));
         match word {
@@ -292,6 +352,9 @@ impl Names {
     fn class_of_ending(&self, folded: &Folded) -> Option<NameClass> {
         if self.extra.iter().any(|name| folded.ends_with(name, Word)) {
             return Some(Secret);
+        }
+        if !ENDS.may_hold(folded.as_bytes()) {
+            return None;
         }
         let last = folded.as_bytes().last()?;
         let (ending, _, class) = ENDINGS

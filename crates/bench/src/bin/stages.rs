@@ -1,0 +1,105 @@
+//! `sapwood-stages`: where each microsecond of intake goes, stage by stage, natively and in one thread.
+//!
+//! The stages are those of the Worker, called as it calls them, on the corpus of the load bench. What the platform adds
+//! (sockets, the hop to the object, the commit) is in the difference to `scripts/bench`. With `--stage NAME` only that
+//! stage is repeated, for `valgrind --tool=callgrind --toggle-collect`.
+
+use clap::Parser;
+use flate2::Compression;
+use flate2::read::{GzDecoder, GzEncoder};
+use sapwood_bench::payload::Payload;
+use sapwood_engine::machine::stream::{Batch, Event, Identity, StreamMachine, StreamSettings};
+use sapwood_engine::normalize::{NormalizeContext, normalize};
+use sapwood_engine::record::Record;
+use sapwood_engine::redact::Redactor;
+use sapwood_engine::segment;
+use sapwood_engine::time::Timestamp;
+use sapwood_wire::ingest::decode;
+use std::hint::black_box;
+use std::io::{self, Read, Write};
+use std::time::{Duration, Instant};
+
+/// Where each microsecond of intake goes.
+#[derive(Parser)]
+#[command(name = "sapwood-stages", version)]
+struct Cli {
+    /// Records of a batch.
+    #[arg(long, default_value_t = 100)]
+    batch: usize,
+    /// Batches.
+    #[arg(long, default_value_t = 500)]
+    batches: u64,
+}
+
+/// Time of the corpus, ms.
+const NOW: Timestamp = Timestamp(1_763_632_800_000);
+
+struct Stages {
+    names: Vec<(&'static str, Duration)>,
+}
+
+impl Stages {
+    fn run<T>(&mut self, name: &'static str, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = black_box(work());
+        let took = start.elapsed();
+        match self.names.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sum)) => *sum += took,
+            None => self.names.push((name, took)),
+        }
+        result
+    }
+}
+
+fn main() -> io::Result<()> {
+    let cli = Cli::parse();
+    let payload = Payload::new(1, "r").without_ids();
+    let redactor = Redactor::default();
+    let identity = Identity { domain: "bench.localhost".into(), component: "load-0".into(), shard: 0 };
+    let mut machine = StreamMachine::new(identity, StreamSettings::default());
+    let mut stages = Stages { names: Vec::new() };
+    let mut stored = 0;
+    let mut sent = 0;
+    for number in 0..cli.batches {
+        let body = payload.batch(number, cli.batch, "load-0".into(), NOW.0 + number as i64).body;
+        sent += body.len();
+        let mut packed = Vec::new();
+        GzEncoder::new(body.as_slice(), Compression::fast()).read_to_end(&mut packed)?;
+        stages.run("inflate (if gzip)", || {
+            let mut inflated = Vec::new();
+            GzDecoder::new(packed.as_slice()).read_to_end(&mut inflated).map(|_| inflated)
+        })?;
+        let decoded = stages.run("parse", || decode(&body)).map_err(|error| io::Error::other(error.to_string()))?;
+        let context = NormalizeContext { now: NOW, default_environment: "production", key_component: None };
+        let mut records: Vec<Record> = stages.run("normalize", || {
+            decoded.records.into_iter().flatten().filter_map(|raw| normalize(raw, &context).ok()).collect()
+        });
+        stages.run("redact", || records.iter_mut().for_each(|record| redactor.redact(record)));
+        let segments = stages.run("encode", || segment::encode(&records));
+        stages.run("(decode, part of object)", || {
+            segments.iter().map(|segment| segment::decode(segment).map(|records| records.len())).collect::<Vec<_>>()
+        });
+        let batch = Batch { key: None, key_id: None, segments, rejected: 0 };
+        let now = NOW.plus(sapwood_engine::time::Millis(number as i64));
+        let effects =
+            stages.run("object: decode, mine, count, write", || machine.handle(Event::Append(vec![batch]), now));
+        stored += effects.rows.iter().map(|row| row.body.len() + row.heads.len()).sum::<usize>();
+    }
+    let logs = cli.batches as f64 * cli.batch as f64;
+    let mut out = io::stdout().lock();
+    let mut total = Duration::ZERO;
+    for (name, took) in &stages.names {
+        writeln!(out, "{:<36} {:>7.3} us/log", name, took.as_secs_f64() * 1e6 / logs)?;
+        if !name.contains('(') {
+            total += *took;
+        }
+    }
+    writeln!(out, "{:<36} {:>7.3} us/log", "all but what is in brackets", total.as_secs_f64() * 1e6 / logs)?;
+    writeln!(
+        out,
+        "{:.0} bytes sent, {:.1} stored a log; {} patterns",
+        sent as f64 / logs,
+        stored as f64 / logs,
+        machine.miner().len()
+    )
+}
