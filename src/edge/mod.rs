@@ -146,6 +146,7 @@ async fn serve(
         Route::RebuildD1 => handlers::audit::rebuild_d1(&call).await,
         Route::Summary => handlers::summary::summary(&call).await,
         Route::Patterns => handlers::patterns::patterns(&call).await,
+        Route::SimilarPatterns => handlers::patterns::similar(&call).await,
         Route::Components => handlers::lists::components(&call).await,
         Route::Incidents => handlers::lists::incidents(&call).await,
         Route::Alerts => handlers::lists::alerts(&call).await,

@@ -22,6 +22,8 @@ pub enum Route {
     Summary,
     /// `GET /api/logs/analytics/patterns`.
     Patterns,
+    /// `GET /api/logs/patterns/similar`.
+    SimilarPatterns,
     /// `GET /api/components`.
     Components,
     /// `GET /api/incidents`.
@@ -73,6 +75,7 @@ impl Route {
             | Self::Tail
             | Self::Summary
             | Self::Patterns
+            | Self::SimilarPatterns
             | Self::Components
             | Self::Incidents
             | Self::Alerts
@@ -125,7 +128,8 @@ fn routes_at(path: &str) -> Vec<(&'static str, Route)> {
         ["api", "logs", "tail"] => vec![("GET", Route::Tail)],
         ["api", "logs", "analytics", "summary"] => vec![("GET", Route::Summary)],
         ["api", "logs", "analytics", "patterns"] => vec![("GET", Route::Patterns)],
-        ["api", "logs", "analytics"] => Vec::new(),
+        ["api", "logs", "patterns", "similar"] => vec![("GET", Route::SimilarPatterns)],
+        ["api", "logs", "analytics" | "patterns"] => Vec::new(),
         ["api", "logs", id] if !id.is_empty() => vec![("GET", Route::Record(decoded(id)))],
         ["api", "components"] => vec![("GET", Route::Components)],
         ["api", "incidents"] => vec![("GET", Route::Incidents)],
@@ -181,6 +185,7 @@ mod tests {
         check("GET", "/api/logs/tail", Route::Tail);
         check("GET", "/api/logs/analytics/summary", Route::Summary);
         check("GET", "/api/logs/analytics/patterns", Route::Patterns);
+        check("GET", "/api/logs/patterns/similar", Route::SimilarPatterns);
         check("GET", "/api/components", Route::Components);
         check("GET", "/api/incidents", Route::Incidents);
         check("GET", "/api/alerts", Route::Alerts);

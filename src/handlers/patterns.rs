@@ -1,4 +1,5 @@
-//! `GET /api/logs/analytics/patterns`: what shapes the records of a domain have, and how often.
+//! `GET /api/logs/analytics/patterns`: what shapes the records of a domain have, and how often; and
+//! `GET /api/logs/patterns/similar`: which of them say nearly the same as one of them, or as a line.
 //!
 //! Each object knows its own patterns; the same pattern in several components is one row that names them. Counts are
 //! since the beginning of the pattern, not of a span of time: how often it came lately is the summary's to say.
@@ -9,11 +10,15 @@ use super::{Answer, Call, Outcome, invalid_query, json};
 use crate::processors::calls::{ExemplarView, PatternView};
 use sapwood_engine::level::{Level, LevelClass};
 use sapwood_engine::limits::{PATTERN_EXEMPLARS_MAX, PATTERN_FACETS_MAX};
+use sapwood_engine::pattern::{PatternId, similar};
+use sapwood_wire::problem::{Problem, ProblemCode};
 use sapwood_wire::reply::FieldError;
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+/// Bytes of a text that patterns are compared with.
+const LINE_BYTES_MAX: usize = 4096;
 /// Patterns of one answer.
 const LIMIT_MAX: usize = 500;
 const LIMIT_DEFAULT: usize = 100;
@@ -35,6 +40,45 @@ struct Wanted {
     limit: usize,
     sort: Sort,
     words: Vec<String>,
+}
+
+/// Similar patterns of one answer.
+const SIMILAR_MAX: usize = 100;
+const SIMILAR_DEFAULT: usize = 10;
+
+/// What is to be like what.
+#[derive(Debug, PartialEq)]
+struct WantedSimilar {
+    to: Original,
+    components: Vec<String>,
+    limit: usize,
+    /// From 0 to 1.
+    similarity_min: f64,
+}
+
+/// To what others are compared.
+#[derive(Debug, PartialEq, Eq)]
+enum Original {
+    Pattern(PatternId),
+    Text(String),
+}
+
+/// A pattern and how similar it is, from 0 to 1.
+#[derive(Debug, Serialize)]
+struct SimilarPattern {
+    similarity: f64,
+    #[serde(flatten)]
+    pattern: DomainPattern,
+}
+
+#[derive(Debug, Serialize)]
+struct SimilarList {
+    /// What the others are compared to.
+    template: String,
+    similar: Vec<SimilarPattern>,
+    partial: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed_components: Vec<String>,
 }
 
 /// A pattern of a domain.
@@ -85,6 +129,97 @@ pub async fn patterns(call: &Call<'_>) -> Outcome {
     Ok(Answer::Json(json(&list(gathered, &wanted))?))
 }
 
+/// Lists patterns that are like one of them, or like a line, in all components.
+pub async fn similar(call: &Call<'_>) -> Outcome {
+    require_all_rows(call)?;
+    let wanted = read_similar(&call.head.query()).map_err(invalid_query)?;
+    let gathered = ask_objects(call, &[], |stubs, address| async move { stubs.patterns(&address).await }).await?;
+    let is_partial = !gathered.failed.is_empty();
+    match rank_similar(gathered, wanted) {
+        Some(list) => Ok(Answer::Json(json(&list)?)),
+        None if is_partial => {
+            let detail = "not every component answered, and those that did have no such pattern";
+            Err(Problem::new(ProblemCode::Unavailable, detail).with_retry_after(1).into())
+        }
+        None => Err(Problem::new(ProblemCode::NotFound, "no pattern has this id").into()),
+    }
+}
+
+fn read_similar(query: &[(String, String)]) -> Result<WantedSimilar, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    let mut to = None;
+    let (mut components, mut limit, mut similarity_min) = (Vec::new(), SIMILAR_DEFAULT, 0.3);
+    for (name, value) in query.iter().filter(|(_, value)| !value.trim().is_empty()) {
+        let mut refuse = |detail: &str| errors.push(parameter_error(name, "invalid_value", detail.to_owned()));
+        match name.as_str() {
+            "pattern" | "text" if to.is_some() => refuse("one of pattern and text is enough"),
+            "pattern" => match PatternId::parse(value.trim()) {
+                Some(id) => to = Some(Original::Pattern(id)),
+                None => refuse("a pattern's id has 16 hex digits"),
+            },
+            "text" if value.len() <= LINE_BYTES_MAX => to = Some(Original::Text(value.clone())),
+            "text" => refuse("the text is too long"),
+            "component" => components.extend(value.split(',').map(str::trim).map(str::to_owned)),
+            "limit" => match value.parse() {
+                Ok(number) if (1..=SIMILAR_MAX).contains(&number) => limit = number,
+                _ => refuse("the limit is a number from 1 to 100"),
+            },
+            "min" => match value.parse() {
+                Ok(share) if (0.0..=1.0).contains(&share) => similarity_min = share,
+                _ => refuse("the smallest similarity is a number from 0 to 1"),
+            },
+            _ => {
+                let accepted = "accepted are pattern or text, component, limit, min";
+                errors.push(parameter_error(name, "unknown_parameter", accepted.to_owned()));
+            }
+        }
+    }
+    match to {
+        Some(to) if errors.is_empty() => Ok(WantedSimilar { to, components, limit, similarity_min }),
+        Some(_) => Err(errors),
+        None => {
+            let detail = "a pattern's id, or a text, is needed to compare with";
+            errors.push(parameter_error("pattern", "missing_parameter", detail.to_owned()));
+            Err(errors)
+        }
+    }
+}
+
+/// `None` if the pattern to compare with is not known. It is looked for in all components, the others in those wanted.
+fn rank_similar(gathered: Gathered<Vec<PatternView>>, wanted: WantedSimilar) -> Option<SimilarList> {
+    let failed_components = gathered.failed.clone();
+    let mut patterns: Vec<DomainPattern> = merge(gathered).into_values().collect();
+    let template = match &wanted.to {
+        Original::Pattern(id) => {
+            let id = id.to_string();
+            let at = patterns.iter().position(|pattern| pattern.id == id)?;
+            patterns.swap_remove(at).template
+        }
+        // What holds a digit varies, and no template has it.
+        Original::Text(text) => {
+            let words = text.split_whitespace().filter(|word| !word.bytes().any(|byte| byte.is_ascii_digit()));
+            words.collect::<Vec<_>>().join(" ")
+        }
+    };
+    let overflow = PatternId::OVERFLOW.to_string();
+    let is_wanted = |component: &ComponentCount| wanted.components.contains(&component.component);
+    patterns.retain(|pattern| {
+        pattern.id != overflow && (wanted.components.is_empty() || pattern.components.iter().any(is_wanted))
+    });
+    let templates: Vec<&str> = patterns.iter().map(|pattern| pattern.template.as_str()).collect();
+    let mut ranked = similar::rank(&template, &templates);
+    ranked.retain(|(_, similarity)| *similarity >= wanted.similarity_min);
+    ranked.truncate(wanted.limit);
+    let mut patterns: Vec<Option<DomainPattern>> = patterns.into_iter().map(Some).collect();
+    let similar = ranked.into_iter().filter_map(|(at, similarity)| {
+        let mut pattern = patterns.get_mut(at)?.take()?;
+        pattern.finish();
+        Some(SimilarPattern { similarity: (similarity * 1000.0).round() / 1000.0, pattern })
+    });
+    let similar = similar.collect();
+    Some(SimilarList { template, similar, partial: !failed_components.is_empty(), failed_components })
+}
+
 fn read(query: &[(String, String)]) -> Result<Wanted, Vec<FieldError>> {
     let mut wanted = Wanted {
         components: Vec::new(),
@@ -130,7 +265,8 @@ fn read(query: &[(String, String)]) -> Result<Wanted, Vec<FieldError>> {
     if errors.is_empty() { Ok(wanted) } else { Err(errors) }
 }
 
-fn list(gathered: Gathered<Vec<PatternView>>, wanted: &Wanted) -> PatternList {
+/// The patterns of all components, each once.
+fn merge(gathered: Gathered<Vec<PatternView>>) -> BTreeMap<String, DomainPattern> {
     let mut merged: BTreeMap<String, DomainPattern> = BTreeMap::new();
     for (entry, views) in gathered.answers {
         for view in views {
@@ -143,6 +279,12 @@ fn list(gathered: Gathered<Vec<PatternView>>, wanted: &Wanted) -> PatternList {
             }
         }
     }
+    merged
+}
+
+fn list(gathered: Gathered<Vec<PatternView>>, wanted: &Wanted) -> PatternList {
+    let failed_components = gathered.failed.clone();
+    let merged = merge(gathered);
     let mut patterns: Vec<DomainPattern> = merged.into_values().filter(|pattern| pattern.is_wanted(wanted)).collect();
     match wanted.sort {
         Sort::Count => patterns.sort_by_key(|pattern| Reverse(pattern.count)),
@@ -154,7 +296,7 @@ fn list(gathered: Gathered<Vec<PatternView>>, wanted: &Wanted) -> PatternList {
     for pattern in &mut patterns {
         pattern.finish();
     }
-    PatternList { patterns, total, partial: !gathered.failed.is_empty(), failed_components: gathered.failed }
+    PatternList { patterns, total, partial: !failed_components.is_empty(), failed_components }
 }
 
 impl DomainPattern {
@@ -303,6 +445,34 @@ mod tests {
         assert_eq!(ids(&[("sort", "last_seen"), ("limit", "1")]), Ok(vec!["2".into()]));
         assert_eq!(ids(&[("level", "warn,fatal")]), Ok(vec!["1".into()]));
         assert_eq!(ids(&[("q", "PAYMENT failed")]), Ok(vec!["1".into()]));
+    }
+
+    fn similar_to(query: &[(&str, &str)]) -> Result<Option<Vec<String>>, Vec<String>> {
+        let query: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut gathered = gathered();
+        gathered.answers[1].1.push(view("00000000000000aa", "Payment <*> timed out", &[("error", 1)], (1, 2)));
+        gathered.answers[1].1.push(view("00000000000000bb", "Payment <*> failed twice", &[("error", 1)], (1, 2)));
+        let wanted = read_similar(&query)
+            .map_err(|errors| errors.into_iter().filter_map(|error| error.parameter).collect::<Vec<_>>())?;
+        let ids = |list: SimilarList| list.similar.into_iter().map(|similar| similar.pattern.id).collect();
+        Ok(rank_similar(gathered, wanted).map(ids))
+    }
+
+    #[test]
+    fn similar_patterns_are_ranked_and_do_not_name_the_original() {
+        let found = |query: &[(&str, &str)]| similar_to(query).unwrap().map(|ids| ids.join(" "));
+        assert_eq!(found(&[("pattern", "00000000000000bb"), ("min", "0")]), Some("1 00000000000000aa".into()));
+        assert_eq!(found(&[("text", "payment 17 timed out"), ("limit", "1")]), Some("00000000000000aa".into()));
+        assert_eq!(found(&[("pattern", "00000000000000bb"), ("component", "a")]), Some("1".into()));
+        assert_eq!(found(&[("pattern", "00000000000000cc")]), None);
+    }
+
+    #[test]
+    fn what_similarity_is_asked_of_must_be_said_once() {
+        assert_eq!(similar_to(&[]).unwrap_err(), ["pattern"]);
+        assert_eq!(similar_to(&[("text", "a"), ("pattern", "00000000000000bb")]).unwrap_err(), ["pattern"]);
+        let bad = [("pattern", "x"), ("limit", "0"), ("min", "2"), ("foo", "1")];
+        assert_eq!(similar_to(&bad).unwrap_err(), ["pattern", "limit", "min", "foo", "pattern"]);
     }
 
     #[test]

@@ -155,3 +155,24 @@ describe("by id", () => {
     }
   });
 });
+
+test("patterns that say nearly the same are found in every component, most similar first", async () => {
+  const own = await service.key(["ingest", "read"], { domain: "similar.example" });
+  const lines = [
+    ["shop", "connection to database orders timed out"],
+    ["mail", "connection to relay alpha timed out"],
+    ["mail", "message queued for delivery"],
+    ["shop", "cart emptied by visitor"],
+  ];
+  const reply = await service.request("POST", "/api/logs", { key: own, json: lines.map(([component, message]) => ({ component, message, level: "info" })) });
+  assert.equal(reply.json?.accepted, 4, reply.text);
+  const ask = (query) => service.request("GET", `/api/logs/patterns/similar?${new URLSearchParams(query)}`, { key: own });
+  const [{ pattern_id: id }] = (await search(service, own, { q: "orders" })).records;
+  const found = (await ask({ pattern: id, min: "0" })).json;
+  assert.match(found.template, /connection to database orders timed out/);
+  assert.match(found.similar[0].template, /relay alpha timed out/);
+  assert.deepEqual(found.similar[0].components, [{ component: "mail", count: 1 }]);
+  assert.ok(found.similar.every((one) => one.id !== id && one.similarity > 0 && one.similarity < 1));
+  assert.match((await ask({ text: "a cart was emptied" })).json.similar[0].template, /cart emptied/);
+  assert.deepEqual([(await ask({})).status, (await ask({ pattern: "x" })).status, (await ask({ pattern: "00000000000000cc" })).status], [400, 400, 404]);
+});

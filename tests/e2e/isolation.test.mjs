@@ -58,6 +58,7 @@ function attempts() {
     ["GET", "/api/logs/analytics/summary"],
     ["GET", "/api/logs/analytics/patterns"],
     ["GET", `/api/logs/analytics/patterns?component=${mark}-api`],
+    ["GET", "/api/logs/patterns/similar?text=secret%20of&min=0"],
     ["GET", "/api/components"],
     ["GET", "/api/incidents"],
     ["GET", "/api/alerts"],

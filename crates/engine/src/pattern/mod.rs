@@ -9,6 +9,7 @@
 //! birth and never changes; at most `limits::PATTERNS_MAX` patterns are held.
 
 mod miner;
+pub mod similar;
 mod stats;
 mod tokens;
 
