@@ -1,6 +1,8 @@
 //! The miner: from a record to its pattern, within bounds.
 
-use super::{Exemplar, Pattern, PatternId, tokens};
+use super::learner::{Learner, Learnt};
+use super::signature::signature_of;
+use super::{Exemplar, Pattern, PatternId};
 use crate::limits;
 use crate::record::Record;
 use crate::time::Timestamp;
@@ -22,28 +24,18 @@ pub struct Miner {
     patterns: BTreeMap<PatternId, Pattern>,
     /// Patterns that left since their rows were last written.
     gone: Vec<PatternId>,
+    learner: Learner,
 }
 
 impl Miner {
     /// A miner that knows these patterns (rows read back).
     pub fn restore(rows: impl IntoIterator<Item = Pattern>) -> Self {
-        Self { patterns: rows.into_iter().map(|pattern| (pattern.id, pattern)).collect(), gone: Vec::new() }
+        Self { patterns: rows.into_iter().map(|pattern| (pattern.id, pattern)).collect(), gone: Vec::new(), learner: Learner::default() }
     }
 
     /// Gives a record its pattern and counts it. `seq`, `index` and `received_at` are where the record is stored.
     pub fn observe(&mut self, record: &Record, seq: u64, index: u16, received_at: Timestamp) -> Observed {
-        let template = match &record.message_template {
-            Some(given) => cut(given, limits::TEMPLATE_BYTES_MAX).to_owned(),
-            None => tokens::template_of(&record.message),
-        };
-        // Zero is the overflow pattern's.
-        let id = PatternId(xxh3_64(template.as_bytes()).max(1));
-        let mut is_new = false;
-        if !self.patterns.contains_key(&id) {
-            self.make_room();
-            self.patterns.insert(id, Pattern::born(id, template, record.timestamp));
-            is_new = true;
-        }
+        let (id, is_new) = self.pattern_of(record);
         if let Some(pattern) = self.patterns.get_mut(&id) {
             pattern.count(record, || Exemplar {
                 seq,
@@ -55,6 +47,44 @@ impl Miner {
             });
         }
         Observed { id, is_new }
+    }
+
+    fn pattern_of(&mut self, record: &Record) -> (PatternId, bool) {
+        if let Some(given) = &record.message_template {
+            let template = cut(given, limits::TEMPLATE_BYTES_MAX).to_owned();
+            let id = PatternId(xxh3_64(template.as_bytes()).max(1));
+            let is_new = !self.patterns.contains_key(&id);
+            if is_new {
+                self.make_room();
+                self.patterns.insert(id, Pattern::born(id, template, record.timestamp));
+            }
+            return (id, is_new);
+        }
+        if let Some(id) = self.learner.lookup(signature_of(&record.message)) {
+            return (id, false);
+        }
+        match self.learner.learn(&record.message) {
+            Learnt::Known(id) => (id, false),
+            Learnt::Born(id, template) => {
+                self.make_room();
+                self.patterns.insert(id, Pattern::born(id, template, record.timestamp));
+                (id, true)
+            }
+            Learnt::Merged { into, merged, template } => {
+                let others: Vec<_> = merged.iter().filter_map(|id| self.patterns.remove(id)).collect();
+                self.gone.extend(&merged);
+                if let Some(pattern) = self.patterns.get_mut(&into) {
+                    pattern.template = template;
+                    others.iter().for_each(|other| pattern.absorb(other));
+                }
+                (into, false)
+            }
+        }
+    }
+
+    /// The pattern that this id means now.
+    pub fn resolve(&self, id: PatternId) -> PatternId {
+        self.learner.resolve(id)
     }
 
     /// When full, the least informative tenth leaves: never alerted, no errors, rare, old, in this order of weight.

@@ -8,13 +8,17 @@
 //! Invariants: the counts of all patterns (with the overflow pattern) add up to the records observed; an id is given at
 //! birth and never changes; at most `limits::PATTERNS_MAX` patterns are held.
 
+mod class;
+mod learner;
 mod miner;
+mod scan;
+mod shape;
+mod signature;
 mod stats;
-mod tokens;
 
 pub use miner::{Miner, Observed};
 pub use stats::{Exemplar, Pattern};
-pub use tokens::template_of;
+pub use shape::template_of;
 
 use std::fmt;
 

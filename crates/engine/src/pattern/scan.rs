@@ -1,0 +1,268 @@
+//! One pass over the bytes of a message: what is a word, what is punctuation, what is a value.
+//!
+//! A *piece* is a run of bytes between white space and delimiters. A piece that holds a digit, or has the form of a
+//! value without one (a path, a URL, an address, a class name, a long hex word, a calendar name beside a number, a
+//! boolean), is a variable; everything else is a word. No table of products, no regular expressions: the decision takes
+//! the classes of the bytes, a look at the neighbours, and a handful of units and calendar names.
+//!
+//! Invariants: total for any bytes (UTF-8 or not); linear in the input; tokens come in order and do not overlap; what
+//! lies between two tokens is white space only.
+
+use super::class::{AT, CJK, DIGIT, DOT, LOWER, NONHEX, PATH, RUN, SLASH, SPACE, STOP, UPPER, class};
+
+/// What the scanner tells of.
+pub(super) trait Sink {
+    /// A word that stays, at these bytes.
+    fn word(&mut self, start: usize, end: usize);
+    /// A delimiter (a run of the same byte is one), at these bytes.
+    fn delimiter(&mut self, byte: u8, start: usize, end: usize);
+    /// A value.
+    fn variable(&mut self, start: usize, end: usize);
+    /// Whether to stop here: there is more than anybody wants to look at.
+    fn is_full(&self) -> bool;
+}
+
+/// Tells `sink` of the tokens of `text`; returns where it stopped.
+pub(super) fn scan(text: &[u8], sink: &mut impl Sink) -> usize {
+    let mut scanner = Scanner { text, after_number: false };
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        let bits = class(byte);
+        if bits & SPACE != 0 {
+            at += 1;
+            continue;
+        }
+        if sink.is_full() {
+            return at;
+        }
+        at = if bits & STOP != 0 || bits & RUN != 0 && text.get(at + 1) == Some(&byte) {
+            scanner.delimiter(byte, at, sink)
+        } else {
+            scanner.piece(at, at, sink)
+        };
+    }
+    at
+}
+
+struct Scanner<'a> {
+    text: &'a [u8],
+    /// The token before ends in a number: a unit or a time zone may follow.
+    after_number: bool,
+}
+
+impl Scanner<'_> {
+    fn at(&self, index: usize) -> u8 {
+        self.text.get(index).copied().unwrap_or(b' ')
+    }
+
+    fn slice(&self, start: usize, end: usize) -> &[u8] {
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    fn delimiter(&mut self, byte: u8, start: usize, sink: &mut impl Sink) -> usize {
+        // `<1 sec`, `>5`: the comparison belongs to the value.
+        if matches!(byte, b'<' | b'>') && class(self.at(start + 1)) & DIGIT != 0 {
+            return self.piece(start, start + 1, sink);
+        }
+        let mut end = start + 1;
+        while self.text.get(end) == Some(&byte) && !matches!(byte, b'(' | b')' | b'[' | b']' | b'{' | b'}') {
+            end += 1;
+        }
+        self.after_number = false;
+        sink.delimiter(byte, start, end);
+        end
+    }
+
+    /// A piece whose first byte to look at is `from` (the bytes before it belong to it unseen).
+    fn piece(&mut self, start: usize, from: usize, sink: &mut impl Sink) -> usize {
+        let is_cjk = class(self.at(from)) & CJK != 0;
+        let mut bits = 0;
+        let mut at = from;
+        while let Some(&byte) = self.text.get(at) {
+            let here = class(byte);
+            if here & (STOP | RUN | CJK) != 0 {
+                if here & STOP != 0 {
+                    match (byte == b':').then(|| self.colon(start, at, bits)).flatten() {
+                        Some((next, more)) => {
+                            bits |= more;
+                            at = next;
+                            continue;
+                        }
+                        None => break,
+                    }
+                }
+                if here & RUN != 0 && self.text.get(at + 1) == Some(&byte) && at > from {
+                    break;
+                }
+                if here & CJK != 0 && !is_cjk {
+                    break;
+                }
+            }
+            if is_cjk && byte < 0x80 {
+                break;
+            }
+            bits |= here;
+            at += 1;
+        }
+        let mut end = at;
+        // A full stop behind a word is not the word's.
+        if end > start + 1 && matches!(self.at(end - 1), b'.' | b'!' | b'?') {
+            end -= 1;
+        }
+        if self.is_variable(start, end, bits) {
+            self.after_number = bits & DIGIT != 0;
+            sink.variable(start, end);
+        } else if self.after_number && is_unit(self.slice(start, end)) {
+            sink.variable(start, end);
+            self.after_number = false;
+        } else {
+            self.after_number = false;
+            sink.word(start, end);
+        }
+        if end < at {
+            self.after_number = false;
+            sink.delimiter(self.at(end), end, at);
+        }
+        at
+    }
+
+    /// What a colon within a piece means: `None` ends the piece; otherwise where to go on and what was learnt.
+    fn colon(&self, start: usize, at: usize, bits: u16) -> Option<(usize, u16)> {
+        let next = self.at(at + 1);
+        if at == start {
+            return None;
+        }
+        if next == b'/' && self.at(at + 2) == b'/' {
+            return Some((self.end_of_url(at + 3), PATH));
+        }
+        if at == start + 1 && matches!(next, b'\\' | b'/') && bits & (UPPER | LOWER) != 0 {
+            return Some((at + 1, PATH));
+        }
+        if class(next) & (STOP | SPACE) != 0 && next != b':' {
+            return None;
+        }
+        if bits & NONHEX == 0 && at - start <= 4 {
+            let mut end = at;
+            let mut colons = 0;
+            while self.at(end) == b':' || class(self.at(end)) & (NONHEX | STOP | SPACE) == 0 || self.at(end) == b'.' {
+                colons += usize::from(self.at(end) == b':');
+                end += 1;
+            }
+            if colons >= 2 && class(self.at(end - 1)) & STOP == 0 {
+                return Some((end, PATH));
+            }
+        }
+        if bits & DIGIT != 0 {
+            let mut end = at + 1;
+            while class(self.at(end)) & (STOP | DIGIT) == 0 {
+                end += 1;
+            }
+            return (class(self.at(end)) & DIGIT != 0).then_some((at + 1, 0));
+        }
+        (bits & DOT != 0 && class(next) & DIGIT != 0).then_some((at + 1, 0))
+    }
+
+    fn end_of_url(&self, from: usize) -> usize {
+        let mut at = from;
+        while let Some(&byte) = self.text.get(at) {
+            if class(byte) & SPACE != 0 || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b')' | b']' | b'}' | b'|') {
+                break;
+            }
+            at += 1;
+        }
+        // `see http://a/b, then`: the punctuation is the sentence's.
+        while at > from && matches!(self.at(at - 1), b',' | b';' | b':' | b'.') {
+            at -= 1;
+        }
+        at
+    }
+
+    fn is_variable(&self, start: usize, end: usize, bits: u16) -> bool {
+        let len = end - start;
+        if bits & PATH != 0 {
+            return true;
+        }
+        if bits & DIGIT != 0 {
+            return !self.is_name_with_digits(start, end, bits);
+        }
+        if bits & (SLASH | AT | DOT) != 0 {
+            let piece = self.slice(start, end);
+            let has_at = bits & AT != 0 && len > 2 && self.at(start) != b'@' && self.at(end - 1) != b'@';
+            if has_at || bits & SLASH != 0 && is_path(piece) || bits & DOT != 0 && is_class_name(piece, bits) {
+                return true;
+            }
+        }
+        match len {
+            3 => bits & UPPER != 0 && self.is_calendar(start, end),
+            4 | 5 => matches!(self.slice(start, end), b"true" | b"false" | b"null" | b"True" | b"False"),
+            _ => len >= 8 && bits & NONHEX == 0,
+        }
+    }
+
+    /// `jk2_init(`, `r24=`, `SOCKS5`: digits that belong to a name and not to a value.
+    fn is_name_with_digits(&self, start: usize, end: usize, bits: u16) -> bool {
+        let starts_with_letter = class(self.at(start)) & (UPPER | LOWER) != 0;
+        if !starts_with_letter {
+            return false;
+        }
+        let piece = self.slice(start, end);
+        let digits = piece.iter().filter(|byte| byte.is_ascii_digit()).count();
+        if matches!(self.at(end), b'(' | b'=') {
+            return digits <= 2 && bits & (SLASH | AT) == 0;
+        }
+        digits == 1
+            && piece.len() >= 4
+            && class(self.at(end - 1)) & DIGIT != 0
+            && piece.iter().rev().skip(1).all(u8::is_ascii_uppercase)
+    }
+
+    /// A weekday before a month or a number, a month before or behind a number.
+    fn is_calendar(&self, start: usize, end: usize) -> bool {
+        let word = self.slice(start, end);
+        let mut next = end;
+        while matches!(self.at(next), b' ' | b',' | b'-') && next < self.text.len() {
+            next += 1;
+        }
+        let before_number = class(self.at(next)) & DIGIT != 0;
+        if is_month(word) {
+            return before_number || self.after_number;
+        }
+        is_weekday(word) && (before_number || is_month(self.slice(next, next + 3)))
+    }
+}
+
+fn is_month(word: &[u8]) -> bool {
+    const MONTHS: [&[u8; 3]; 12] =
+        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+    MONTHS.iter().any(|month| month.as_slice() == word)
+}
+
+fn is_weekday(word: &[u8]) -> bool {
+    const DAYS: [&[u8; 3]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
+    DAYS.iter().any(|day| day.as_slice() == word)
+}
+
+/// Short units that belong to the number before them, and time zones.
+fn is_unit(word: &[u8]) -> bool {
+    matches!(
+        word,
+        b"B" | b"KB" | b"kB" | b"MB" | b"GB" | b"TB" | b"KiB" | b"MiB" | b"GiB" | b"TiB" | b"ns" | b"us" | b"ms"
+            | b"s" | b"sec" | b"secs" | b"min" | b"mins" | b"h" | b"hr" | b"hrs" | b"%" | b"Hz" | b"kHz" | b"MHz"
+            | b"GHz" | b"AM" | b"PM" | b"UTC" | b"GMT" | b"CET" | b"CEST" | b"EST" | b"EDT" | b"CST" | b"CDT" | b"MST"
+            | b"MDT" | b"PST" | b"PDT" | b"BST" | b"IST" | b"JST"
+    )
+}
+
+/// From the root, from here, or with two slashes: `/a`, `./a`, `a/b/c`; `and/or` is a word.
+fn is_path(piece: &[u8]) -> bool {
+    let is_rooted = piece.starts_with(b"/") || piece.starts_with(b"./") || piece.starts_with(b"../");
+    (is_rooted || piece.starts_with(b"~/")) && piece.len() > 1 || piece.iter().filter(|&&byte| byte == b'/').count() >= 2
+}
+
+/// `a.b.ClassName`: three parts or more and an upper-case letter.
+fn is_class_name(piece: &[u8], bits: u16) -> bool {
+    bits & UPPER != 0
+        && bits & SLASH == 0
+        && piece.iter().filter(|&&byte| byte == b'.').count() >= 2
+        && piece.split(|&byte| byte == b'.').all(|part| !part.is_empty())
+}

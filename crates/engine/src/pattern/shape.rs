@@ -1,0 +1,209 @@
+//! The shape of a line: its tokens, of which words may be made variables; what the slow path thinks with.
+
+use super::scan::{Sink, scan};
+use super::signature::{Fold, hash_of, joins_variables};
+use crate::limits;
+
+/// How a variable is shown.
+pub(super) const VARIABLE: &str = "<*>";
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Word(u64),
+    Delimiter(u8),
+    Variable,
+}
+
+/// A token and where it lies in the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// The tokens of a message.
+#[derive(Clone, Debug)]
+pub(super) struct Shape<'a> {
+    text: &'a str,
+    tokens: Vec<Token>,
+}
+
+struct Collect<'a> {
+    text: &'a [u8],
+    tokens: Vec<Token>,
+}
+
+impl Sink for Collect<'_> {
+    fn word(&mut self, start: usize, end: usize) {
+        let hash = hash_of(self.text.get(start..end).unwrap_or_default());
+        self.tokens.push(Token { kind: Kind::Word(hash), start, end });
+    }
+    fn delimiter(&mut self, byte: u8, start: usize, end: usize) {
+        self.tokens.push(Token { kind: Kind::Delimiter(byte), start, end });
+    }
+    fn variable(&mut self, start: usize, end: usize) {
+        self.tokens.push(Token { kind: Kind::Variable, start, end });
+    }
+    fn is_full(&self) -> bool {
+        self.tokens.len() >= limits::PATTERN_TOKENS_MAX
+    }
+}
+
+/// How readily a word position becomes a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// It stands where values stand (behind `=`, within quotes, behind a preposition): two values are enough.
+    Ready,
+    /// An ordinary word.
+    Plain,
+    /// An upper-case word names a state more often than a value.
+    State,
+}
+
+impl<'a> Shape<'a> {
+    /// The tokens of a message; what lies behind [`limits::PATTERN_TOKENS_MAX`] of them is one variable.
+    pub(super) fn of(message: &'a str) -> Self {
+        let text = message.as_bytes();
+        let mut sink = Collect { text, tokens: Vec::new() };
+        let end = scan(text, &mut sink);
+        if end < text.len() {
+            sink.tokens.push(Token { kind: Kind::Variable, start: end, end: text.len() });
+        }
+        Self { text: message, tokens: sink.tokens }
+    }
+
+    /// Its signature.
+    pub(super) fn signature(&self) -> u64 {
+        fold(Fold::default(), &self.tokens).finish()
+    }
+
+    /// The word positions with the signature that the shape would have with that word a variable.
+    pub(super) fn contexts(&self) -> Vec<Context> {
+        let words = self.tokens.iter().filter(|token| matches!(token.kind, Kind::Word(_))).count();
+        let mut contexts = Vec::new();
+        let mut prefix = Fold::default();
+        for (position, token) in self.tokens.iter().enumerate() {
+            if let Kind::Word(value) = token.kind {
+                let mut with_variable = prefix;
+                with_variable.variable();
+                let rest = self.tokens.get(position + 1..).unwrap_or_default();
+                let signature = fold(with_variable, rest).finish();
+                contexts.push(Context {
+                    position,
+                    value,
+                    signature,
+                    readiness: self.readiness(position),
+                    words_left: words - 1,
+                });
+            }
+            push(&mut prefix, token.kind);
+        }
+        contexts
+    }
+
+    /// Makes the word at this position a variable.
+    pub(super) fn generalize(&mut self, position: usize) {
+        if let Some(token) = self.tokens.get_mut(position) {
+            token.kind = Kind::Variable;
+        }
+    }
+
+    fn word(&self, token: &Token) -> &'a str {
+        self.text.get(token.start..token.end).unwrap_or_default()
+    }
+
+    fn readiness(&self, position: usize) -> Readiness {
+        let Some(token) = self.tokens.get(position) else { return Readiness::Plain };
+        let word = self.word(token);
+        let letters = word.bytes().filter(u8::is_ascii_alphabetic).count();
+        if letters >= 2 && !word.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            return Readiness::State;
+        }
+        let before = position.checked_sub(1).and_then(|index| self.tokens.get(index));
+        let behind = self.tokens.get(position + 1).map(|token| token.kind);
+        match before {
+            Some(Token { kind: Kind::Delimiter(b'='), .. }) => Readiness::Ready,
+            Some(Token { kind: Kind::Delimiter(quote @ (b'"' | b'\'')), end, .. })
+                if *end == token.start && behind == Some(Kind::Delimiter(*quote)) =>
+            {
+                Readiness::Ready
+            }
+            Some(before @ Token { kind: Kind::Word(_), .. }) if is_preposition(self.word(before)) => Readiness::Ready,
+            _ => Readiness::Plain,
+        }
+    }
+
+    /// Words and `<*>`, white space as one space, at most [`limits::TEMPLATE_BYTES_MAX`] bytes.
+    pub(super) fn template(&self) -> String {
+        let mut template = String::new();
+        // Where the template ends right behind the last variable, while only list punctuation followed it.
+        let mut behind_variable = None;
+        let mut end = None;
+        for token in &self.tokens {
+            let space = end.is_some_and(|end| end < token.start);
+            let body = if token.kind == Kind::Variable { VARIABLE } else { self.word(token) };
+            if template.len() + body.len() + VARIABLE.len() + 2 > limits::TEMPLATE_BYTES_MAX {
+                template.push_str(if template.ends_with(VARIABLE) { "" } else { " <*>" });
+                break;
+            }
+            end = Some(token.end);
+            match (token.kind, behind_variable) {
+                (Kind::Variable, Some(length)) => {
+                    template.truncate(length);
+                    continue;
+                }
+                (Kind::Word(_), _) => behind_variable = None,
+                (Kind::Delimiter(byte), _) if !joins_variables(byte) => behind_variable = None,
+                _ => {}
+            }
+            if space {
+                template.push(' ');
+            }
+            template.push_str(body);
+            if token.kind == Kind::Variable {
+                behind_variable = Some(template.len());
+            }
+        }
+        template
+    }
+}
+
+/// The template of a message as it is, before anything was learnt.
+pub fn template_of(message: &str) -> String {
+    Shape::of(message).template()
+}
+
+/// A word position seen as a possible variable.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context {
+    pub(super) position: usize,
+    /// Hash of the word there.
+    pub(super) value: u64,
+    /// Signature of the shape with a variable there.
+    pub(super) signature: u64,
+    pub(super) readiness: Readiness,
+    /// Words that would stay.
+    pub(super) words_left: usize,
+}
+
+fn push(fold: &mut Fold, kind: Kind) {
+    match kind {
+        Kind::Word(hash) => fold.word(hash),
+        Kind::Delimiter(byte) => fold.delimiter(byte),
+        Kind::Variable => fold.variable(),
+    }
+}
+
+fn fold(mut start: Fold, tokens: &[Token]) -> Fold {
+    for token in tokens {
+        push(&mut start, token.kind);
+    }
+    start
+}
+
+/// English prepositions that introduce a value more often than a part of the sentence.
+fn is_preposition(word: &str) -> bool {
+    matches!(word, "for" | "from" | "to" | "by" | "at" | "on" | "of" | "user" | "host" | "via" | "named")
+}
