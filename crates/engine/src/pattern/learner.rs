@@ -4,7 +4,7 @@ use super::PatternId;
 use super::shape::{Context, Readiness, Shape};
 use std::collections::BTreeMap;
 
-const WORDS_LEFT_MIN: usize = 3;
+const WORDS_LEFT_MIN: usize = 2;
 
 /// What the learner says of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +17,17 @@ pub(super) enum Learnt {
     Merged { into: PatternId, merged: Vec<PatternId>, template: String },
 }
 
+/// A signature and its pattern.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    id: PatternId,
+    /// One bit for each word (hash modulo 32) that was found to be this shape's variable.
+    words: u32,
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Learner {
-    known: BTreeMap<u64, PatternId>,
+    known: BTreeMap<u64, Known>,
     aliases: BTreeMap<PatternId, PatternId>,
     births: BTreeMap<PatternId, u64>,
     evidence: BTreeMap<u64, Vec<(u64, PatternId)>>,
@@ -27,7 +35,7 @@ pub(super) struct Learner {
 
 impl Learner {
     pub(super) fn lookup(&self, signature: u64) -> Option<PatternId> {
-        self.known.get(&signature).map(|&id| self.resolve(id))
+        self.known.get(&signature).map(|known| self.resolve(known.id))
     }
 
     pub(super) fn resolve(&self, id: PatternId) -> PatternId {
@@ -41,11 +49,12 @@ impl Learner {
     pub(super) fn learn(&mut self, message: &str) -> Learnt {
         let mut shape = Shape::of(message);
         let mut joined: Vec<PatternId> = Vec::new();
-        let mut generalized = false;
         let mut contexts = Vec::new();
+        let mut steps: Vec<(u64, u32)> = Vec::new();
         for _ in 0..16 {
             let signature = shape.signature();
             if let Some(id) = self.lookup(signature) {
+                self.note(&steps);
                 joined.push(id);
                 if joined.len() == 1 {
                     return Learnt::Known(id);
@@ -54,22 +63,23 @@ impl Learner {
             }
             contexts = shape.contexts();
             let Some(context) = self.pick(&contexts) else { break };
-            for (_, id) in self.evidence.remove(&context.signature).unwrap_or_default() {
+            let mut words = bit_of(context.value);
+            for (value, id) in self.evidence.remove(&context.signature).unwrap_or_default() {
                 joined.push(self.resolve(id));
+                words |= bit_of(value);
             }
-            generalized = true;
+            steps.push((context.signature, words));
             shape.generalize(context.position);
         }
         let signature = shape.signature();
         if let Some(values) = self.evidence.remove(&signature) {
             let words = contexts.len();
-            if words >= WORDS_LEFT_MIN {
+            if words >= 3 {
                 for (_, id) in values {
                     joined.push(self.resolve(id));
                 }
             }
         }
-        let _ = generalized;
         joined.sort_by_key(|id| self.births.get(id).copied().unwrap_or(u64::MAX));
         joined.dedup();
         let id = match joined.first() {
@@ -80,7 +90,8 @@ impl Learner {
                 id
             }
         };
-        self.known.insert(signature, id);
+        self.known.insert(signature, Known { id, words: 0 });
+        self.note(&steps);
         for context in &contexts {
             if context.words_left < WORDS_LEFT_MIN {
                 continue;
@@ -100,22 +111,49 @@ impl Learner {
         Learnt::Merged { into: id, merged, template: shape.template() }
     }
 
+    fn note(&mut self, steps: &[(u64, u32)]) {
+        for (signature, words) in steps {
+            if let Some(known) = self.known.get_mut(signature) {
+                known.words |= words;
+            }
+        }
+    }
+
     fn pick(&self, contexts: &[Context]) -> Option<Context> {
         let open = || contexts.iter().filter(|context| context.words_left >= WORDS_LEFT_MIN);
-        let known = open().find(|context| {
-            context.readiness != Readiness::State && self.known.contains_key(&context.signature)
-        });
-        known.or_else(|| {
-            open().find(|context| {
-                let others = self.evidence.get(&context.signature).map_or(0, |values| {
-                    values.iter().filter(|(value, _)| *value != context.value).count()
-                });
-                others + 1 >= match context.readiness {
-                    Readiness::Ready => 2,
-                    Readiness::Plain => 4,
-                    Readiness::State => 8,
-                }
-            })
-        }).copied()
+        let is_known = |context: &&Context| {
+            self.known.get(&context.signature).is_some_and(|known| known.words.count_ones() >= context.words_to_join())
+        };
+        let has_evidence = |context: &&Context| {
+            let others = self.evidence.get(&context.signature).map_or(0, |values| {
+                values.iter().filter(|(value, _)| *value != context.value).count()
+            });
+            others + 1 >= context.words_to_generalize()
+        };
+        open().find(is_known).or_else(|| open().find(has_evidence)).copied()
     }
+}
+
+impl Context {
+    fn words_to_generalize(&self) -> usize {
+        match (self.readiness, self.words_left) {
+            (Readiness::Ready, 3..) => 2,
+            (Readiness::Ready, _) => 4,
+            (Readiness::Plain, 3..) => 5,
+            (Readiness::Plain, _) => 8,
+            (Readiness::State, 3..) => 8,
+            (Readiness::State, _) => usize::MAX,
+        }
+    }
+
+    fn words_to_join(&self) -> u32 {
+        match (self.readiness, self.words_left) {
+            (Readiness::Ready | Readiness::Plain, 3..) => 0,
+            _ => 3,
+        }
+    }
+}
+
+fn bit_of(value: u64) -> u32 {
+    1 << (value >> 59)
 }

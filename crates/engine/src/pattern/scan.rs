@@ -259,10 +259,14 @@ fn is_path(piece: &[u8]) -> bool {
     (is_rooted || piece.starts_with(b"~/")) && piece.len() > 1 || piece.iter().filter(|&&byte| byte == b'/').count() >= 2
 }
 
-/// `a.b.ClassName`: three parts or more and an upper-case letter.
+/// `a.b.ClassName`, `a.b.c/d.Name`: three parts or more, the last in mixed case. Lower-case names (hosts, settings) and
+/// constants (`a.b.SCREEN_ON`) are words.
 fn is_class_name(piece: &[u8], bits: u16) -> bool {
+    let is_separator = |byte: &u8| matches!(byte, b'.' | b'/');
+    let last = piece.rsplit(is_separator).next().unwrap_or_default();
     bits & UPPER != 0
-        && bits & SLASH == 0
-        && piece.iter().filter(|&&byte| byte == b'.').count() >= 2
-        && piece.split(|&byte| byte == b'.').all(|part| !part.is_empty())
+        && last.first().is_some_and(u8::is_ascii_uppercase)
+        && last.iter().any(u8::is_ascii_lowercase)
+        && piece.iter().filter(|byte| is_separator(byte)).count() >= 2
+        && piece.split(is_separator).all(|part| !part.is_empty())
 }

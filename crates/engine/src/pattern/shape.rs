@@ -58,7 +58,7 @@ pub(super) enum Readiness {
     Ready,
     /// An ordinary word.
     Plain,
-    /// An upper-case word names a state more often than a value.
+    /// An upper-case word or a participle names a state more often than a value.
     State,
 }
 
@@ -118,7 +118,8 @@ impl<'a> Shape<'a> {
         let Some(token) = self.tokens.get(position) else { return Readiness::Plain };
         let word = self.word(token);
         let letters = word.bytes().filter(u8::is_ascii_alphabetic).count();
-        if letters >= 2 && !word.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        let is_upper = letters >= 2 && !word.bytes().any(|byte| byte.is_ascii_lowercase());
+        if is_upper || word.len() >= 6 && (word.ends_with("ed") || word.ends_with("ing")) {
             return Readiness::State;
         }
         let before = position.checked_sub(1).and_then(|index| self.tokens.get(index));
