@@ -25,6 +25,7 @@ struct Disk {
     folded: u64,
     state: Option<Vec<u8>>,
     patterns: BTreeMap<PatternId, Vec<u8>>,
+    learnt: Option<Vec<u8>>,
     hours: BTreeMap<Timestamp, Rollup>,
     key_pages: BTreeMap<u64, Page>,
     id_pages: BTreeMap<u64, Page>,
@@ -85,6 +86,7 @@ impl Object {
         for id in checkpoint.patterns_gone {
             disk.patterns.remove(&id);
         }
+        disk.learnt = checkpoint.learnt.or(disk.learnt.take());
         for (hour, delta) in checkpoint.hours {
             disk.hours.entry(hour).or_default().merge(&delta);
         }
@@ -100,6 +102,7 @@ impl Object {
             folded: disk.folded,
             state: disk.state,
             patterns: disk.patterns.values().map(|row| Pattern::decode(row).unwrap()).collect(),
+            learnt: disk.learnt,
             key_pages: disk.key_pages.into_values().collect(),
             id_pages: disk.id_pages.into_values().collect(),
             outbox: disk.outbox.into_iter().collect(),

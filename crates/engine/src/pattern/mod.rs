@@ -9,6 +9,8 @@
 //! birth and never changes; at most `limits::PATTERNS_MAX` patterns are held.
 
 mod class;
+mod evidence;
+mod index;
 mod learner;
 mod miner;
 mod scan;
@@ -23,7 +25,7 @@ pub use shape::template_of;
 use std::fmt;
 
 /// Identity of a pattern, given at birth. Shown as 16 hex digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PatternId(pub u64);
 
 impl PatternId {

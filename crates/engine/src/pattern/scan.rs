@@ -60,6 +60,12 @@ impl Scanner<'_> {
     }
 
     fn delimiter(&mut self, byte: u8, start: usize, sink: &mut impl Sink) -> usize {
+        // A template read again: its variables are variables.
+        if byte == b'<' && self.slice(start, start + 3) == b"<*>" {
+            self.after_number = false;
+            sink.variable(start, start + 3);
+            return start + 3;
+        }
         // `<1 sec`, `>5`: the comparison belongs to the value.
         if matches!(byte, b'<' | b'>') && class(self.at(start + 1)) & DIGIT != 0 {
             return self.piece(start, start + 1, sink);

@@ -54,10 +54,14 @@ impl Sink for Collect<'_> {
 /// How readily a word position becomes a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readiness {
-    /// It stands where values stand (behind `=`, within quotes, behind a preposition): two values are enough.
-    Ready,
+    /// It is given as a value, behind `=` or within quotes.
+    Assigned,
+    /// It stands where values stand, behind a preposition.
+    Introduced,
     /// An ordinary word.
     Plain,
+    /// All assigned words of the line at once: lines that vary in several values.
+    Joint,
     /// An upper-case word or a participle names a state more often than a value.
     State,
 }
@@ -79,34 +83,59 @@ impl<'a> Shape<'a> {
         fold(Fold::default(), &self.tokens).finish()
     }
 
-    /// The word positions with the signature that the shape would have with that word a variable.
+    /// What could be a variable: each word, and all assigned words together.
     pub(super) fn contexts(&self) -> Vec<Context> {
         let words = self.tokens.iter().filter(|token| matches!(token.kind, Kind::Word(_))).count();
         let mut contexts = Vec::new();
         let mut prefix = Fold::default();
+        let mut joint = Joint::default();
         for (position, token) in self.tokens.iter().enumerate() {
+            let mut kind = token.kind;
             if let Kind::Word(value) = token.kind {
                 let mut with_variable = prefix;
                 with_variable.variable();
                 let rest = self.tokens.get(position + 1..).unwrap_or_default();
                 let signature = fold(with_variable, rest).finish();
-                contexts.push(Context {
-                    position,
-                    value,
-                    signature,
-                    readiness: self.readiness(position),
-                    words_left: words - 1,
-                });
+                let readiness = self.readiness(position);
+                if readiness == Readiness::Assigned {
+                    joint.add(value);
+                    kind = Kind::Variable;
+                }
+                let at = Place::At(position);
+                contexts.push(Context { place: at, value, signature, readiness, words_left: words - 1 });
             }
             push(&mut prefix, token.kind);
+            push(&mut joint.fold, kind);
+        }
+        if joint.words > 1 {
+            contexts.push(Context {
+                place: Place::Assigned,
+                value: joint.values,
+                signature: joint.fold.finish(),
+                readiness: Readiness::Joint,
+                words_left: words - joint.words,
+            });
         }
         contexts
     }
 
-    /// Makes the word at this position a variable.
-    pub(super) fn generalize(&mut self, position: usize) {
-        if let Some(token) = self.tokens.get_mut(position) {
-            token.kind = Kind::Variable;
+    /// Makes the words of a context variables.
+    pub(super) fn generalize(&mut self, context: &Context) {
+        let positions = match context.place {
+            Place::At(position) => position..position + 1,
+            Place::Assigned => 0..self.tokens.len(),
+        };
+        // What is assigned is judged on the line as it was.
+        let chosen: Vec<usize> = positions
+            .filter(|&position| {
+                let is_word = self.tokens.get(position).is_some_and(|token| matches!(token.kind, Kind::Word(_)));
+                is_word && (context.place != Place::Assigned || self.readiness(position) == Readiness::Assigned)
+            })
+            .collect();
+        for position in chosen {
+            if let Some(token) = self.tokens.get_mut(position) {
+                token.kind = Kind::Variable;
+            }
         }
     }
 
@@ -125,13 +154,15 @@ impl<'a> Shape<'a> {
         let before = position.checked_sub(1).and_then(|index| self.tokens.get(index));
         let behind = self.tokens.get(position + 1).map(|token| token.kind);
         match before {
-            Some(Token { kind: Kind::Delimiter(b'='), .. }) => Readiness::Ready,
+            Some(Token { kind: Kind::Delimiter(b'='), .. }) => Readiness::Assigned,
             Some(Token { kind: Kind::Delimiter(quote @ (b'"' | b'\'')), end, .. })
                 if *end == token.start && behind == Some(Kind::Delimiter(*quote)) =>
             {
-                Readiness::Ready
+                Readiness::Assigned
             }
-            Some(before @ Token { kind: Kind::Word(_), .. }) if is_preposition(self.word(before)) => Readiness::Ready,
+            Some(before @ Token { kind: Kind::Word(_), .. }) if is_preposition(self.word(before)) => {
+                Readiness::Introduced
+            }
             _ => Readiness::Plain,
         }
     }
@@ -176,17 +207,48 @@ pub fn template_of(message: &str) -> String {
     Shape::of(message).template()
 }
 
-/// A word position seen as a possible variable.
+/// Where a context is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At the token with this index.
+    At(usize),
+    /// At all assigned words.
+    Assigned,
+}
+
+/// The line with a word (or all assigned words) left open.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Context {
-    pub(super) position: usize,
-    /// Hash of the word there.
-    pub(super) value: u64,
+    pub(super) place: Place,
+    /// Hash of what stands there.
+    value: u64,
     /// Signature of the shape with a variable there.
     pub(super) signature: u64,
     pub(super) readiness: Readiness,
     /// Words that would stay.
     pub(super) words_left: usize,
+}
+
+impl Context {
+    /// What evidence remembers of the word: 31 bits of its hash, and whether it looks like a state.
+    pub(super) fn seen_word(&self) -> u32 {
+        (self.value >> 32) as u32 & !1 | u32::from(self.readiness == Readiness::State)
+    }
+}
+
+/// The fold of a line with all assigned words open.
+#[derive(Default)]
+struct Joint {
+    fold: Fold,
+    words: usize,
+    values: u64,
+}
+
+impl Joint {
+    fn add(&mut self, value: u64) {
+        self.words += 1;
+        self.values = (self.values.rotate_left(17) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
 }
 
 fn push(fold: &mut Fold, kind: Kind) {
