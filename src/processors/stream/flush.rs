@@ -305,7 +305,7 @@ impl Live {
                     id: id.unwrap_or_else(|| self.machine.record_id(row.at, row.seq, index as u16).to_string()),
                     timestamp: record.timestamp.0,
                     level: record.level.number(),
-                    pattern_id: pattern.to_string(),
+                    pattern_id: self.machine.miner().resolve(pattern).to_string(),
                     message: record.message.clone(),
                     body,
                 });
@@ -410,7 +410,7 @@ impl Live {
     fn data_service_record(&self, record: &Record, place: (u64, u16), at: Timestamp, heads: &Heads) -> Vec<u8> {
         let identity = self.machine.identity();
         let pattern = heads.pattern_at(usize::from(place.1));
-        let pattern_id = pattern.to_string();
+        let pattern_id = self.machine.miner().resolve(pattern).to_string();
         let template = self.machine.miner().pattern(pattern).map(|pattern| pattern.template.as_str());
         let ours = self.machine.record_id(at, place.0, place.1).to_string();
         DataServiceRecord {

@@ -118,7 +118,8 @@ impl Learner {
         let mut trail = Trail::default();
         let mut contexts = Vec::new();
         for step in 0..=STEPS_MAX {
-            trail.end = self.index.find(signature).map(|known| known.slot).or_else(|| self.slot_of(PatternId(signature)));
+            trail.end =
+                self.index.find(signature).map(|known| known.slot).or_else(|| self.slot_of(PatternId(signature)));
             if trail.end.is_some() {
                 break;
             }

@@ -19,8 +19,8 @@ mod signature;
 mod stats;
 
 pub use miner::{Miner, Observed};
-pub use stats::{Exemplar, Pattern};
 pub use shape::template_of;
+pub use stats::{Exemplar, Pattern};
 
 use std::fmt;
 

@@ -252,17 +252,56 @@ fn is_weekday(word: &[u8]) -> bool {
 fn is_unit(word: &[u8]) -> bool {
     matches!(
         word,
-        b"B" | b"KB" | b"kB" | b"MB" | b"GB" | b"TB" | b"KiB" | b"MiB" | b"GiB" | b"TiB" | b"ns" | b"us" | b"ms"
-            | b"s" | b"sec" | b"secs" | b"min" | b"mins" | b"h" | b"hr" | b"hrs" | b"%" | b"Hz" | b"kHz" | b"MHz"
-            | b"GHz" | b"AM" | b"PM" | b"UTC" | b"GMT" | b"CET" | b"CEST" | b"EST" | b"EDT" | b"CST" | b"CDT" | b"MST"
-            | b"MDT" | b"PST" | b"PDT" | b"BST" | b"IST" | b"JST"
+        b"B" | b"KB"
+            | b"kB"
+            | b"MB"
+            | b"GB"
+            | b"TB"
+            | b"KiB"
+            | b"MiB"
+            | b"GiB"
+            | b"TiB"
+            | b"ns"
+            | b"us"
+            | b"ms"
+            | b"s"
+            | b"sec"
+            | b"secs"
+            | b"min"
+            | b"mins"
+            | b"h"
+            | b"hr"
+            | b"hrs"
+            | b"%"
+            | b"Hz"
+            | b"kHz"
+            | b"MHz"
+            | b"GHz"
+            | b"AM"
+            | b"PM"
+            | b"UTC"
+            | b"GMT"
+            | b"CET"
+            | b"CEST"
+            | b"EST"
+            | b"EDT"
+            | b"CST"
+            | b"CDT"
+            | b"MST"
+            | b"MDT"
+            | b"PST"
+            | b"PDT"
+            | b"BST"
+            | b"IST"
+            | b"JST"
     )
 }
 
 /// From the root, from here, or with two slashes: `/a`, `./a`, `a/b/c`; `and/or` is a word.
 fn is_path(piece: &[u8]) -> bool {
     let is_rooted = piece.starts_with(b"/") || piece.starts_with(b"./") || piece.starts_with(b"../");
-    (is_rooted || piece.starts_with(b"~/")) && piece.len() > 1 || piece.iter().filter(|&&byte| byte == b'/').count() >= 2
+    (is_rooted || piece.starts_with(b"~/")) && piece.len() > 1
+        || piece.iter().filter(|&&byte| byte == b'/').count() >= 2
 }
 
 /// `a.b.ClassName`, `a.b.c/d.Name`: three parts or more, the last in mixed case. Lower-case names (hosts, settings) and
