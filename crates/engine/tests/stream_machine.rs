@@ -507,6 +507,17 @@ fn steps() -> impl Strategy<Value = Vec<(Step, i64)>> {
     proptest::collection::vec((step, 0i64..40_000), 1..40)
 }
 
+/// Some lines whose shapes stay apart, and some that turn out to be one shape when enough of them came.
+fn text_of(shape: u8, level: u8, offset: i64) -> String {
+    let name = "s".repeat(level.into());
+    match shape {
+        0..3 => format!("shape {} value {offset}", "s".repeat(shape.into())),
+        3 => format!("could not find the user {name} in {offset} rows"),
+        4 => format!("the {name} was not ready yet"),
+        _ => format!("name={name} other=o{name} of {offset} was not found"),
+    }
+}
+
 fn run(object: &mut Object, step: &Step, now: i64, version: &mut u64) -> u64 {
     match step {
         Step::Append { records, key: key_of } => {
@@ -516,7 +527,7 @@ fn run(object: &mut Object, step: &Step, now: i64, version: &mut u64) -> u64 {
                     id: has_id.then(|| format!("id-{shape}-{level}")),
                     endpoint: (shape % 2 == 0).then(|| format!("/e/{shape}")),
                     ..record(
-                        &format!("shape {} value {offset}", "s".repeat(shape.into())),
+                        &text_of(shape, level, offset),
                         Level::from_number(level + 1).unwrap(),
                         now + offset,
                     )
