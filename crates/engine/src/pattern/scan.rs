@@ -51,6 +51,7 @@ struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
+    #[inline]
     fn at(&self, index: usize) -> u8 {
         self.text.get(index).copied().unwrap_or(b' ')
     }
@@ -81,34 +82,42 @@ impl Scanner<'_> {
 
     /// A piece whose first byte to look at is `from` (the bytes before it belong to it unseen).
     fn piece(&mut self, start: usize, from: usize, sink: &mut impl Sink) -> usize {
-        let is_cjk = class(self.at(from)) & CJK != 0;
         let mut bits = 0;
         let mut at = from;
-        while let Some(&byte) = self.text.get(at) {
-            let here = class(byte);
-            if here & (STOP | RUN | CJK) != 0 {
-                if here & STOP != 0 {
-                    match (byte == b':').then(|| self.colon(start, at, bits)).flatten() {
-                        Some((next, more)) => {
-                            bits |= more;
-                            at = next;
-                            continue;
-                        }
-                        None => break,
+        if class(self.at(from)) & CJK != 0 {
+            at += self.slice(from, self.text.len()).iter().take_while(|&&byte| byte >= 0x80).count();
+        } else {
+            loop {
+                // Nearly all bytes are ordinary; this loop is where the time goes.
+                let rest = self.text.get(at..).unwrap_or_default();
+                let mut length = 0;
+                for &byte in rest {
+                    let here = class(byte);
+                    if here & (STOP | RUN | CJK) != 0 {
+                        break;
                     }
+                    bits |= here;
+                    length += 1;
                 }
-                if here & RUN != 0 && self.text.get(at + 1) == Some(&byte) && at > from {
-                    break;
-                }
-                if here & CJK != 0 && !is_cjk {
-                    break;
+                at += length;
+                let Some(&byte) = rest.get(length) else { break };
+                let here = class(byte);
+                if here & STOP == 0 {
+                    // A run of punctuation, or a script that is written without spaces, is another token.
+                    if here & CJK != 0 || rest.get(length + 1) == Some(&byte) && at > from {
+                        break;
+                    }
+                    bits |= here;
+                    at += 1;
+                } else {
+                    if byte != b':' {
+                        break;
+                    }
+                    let Some((next, more)) = self.colon(start, at, bits) else { break };
+                    bits |= more;
+                    at = next;
                 }
             }
-            if is_cjk && byte < 0x80 {
-                break;
-            }
-            bits |= here;
-            at += 1;
         }
         let mut end = at;
         // A full stop behind a word is not the word's.
@@ -183,7 +192,17 @@ impl Scanner<'_> {
         at
     }
 
+    #[inline]
     fn is_variable(&self, start: usize, end: usize, bits: u16) -> bool {
+        let len = end - start;
+        // Most pieces are plain words.
+        if bits & (DIGIT | PATH | SLASH | AT | DOT) == 0 && bits & NONHEX != 0 && !matches!(len, 3..=5) {
+            return false;
+        }
+        self.is_odd_variable(start, end, bits)
+    }
+
+    fn is_odd_variable(&self, start: usize, end: usize, bits: u16) -> bool {
         let len = end - start;
         if bits & PATH != 0 {
             return true;
@@ -200,26 +219,26 @@ impl Scanner<'_> {
         }
         match len {
             3 => bits & UPPER != 0 && self.is_calendar(start, end),
-            4 | 5 => matches!(self.slice(start, end), b"true" | b"false" | b"null" | b"True" | b"False"),
+            4 | 5 => {
+                matches!(self.at(start), b't' | b'f' | b'n' | b'T' | b'F')
+                    && matches!(self.slice(start, end), b"true" | b"false" | b"null" | b"True" | b"False")
+            }
             _ => len >= 8 && bits & NONHEX == 0,
         }
     }
 
     /// `jk2_init(`, `r24=`, `SOCKS5`: digits that belong to a name and not to a value.
     fn is_name_with_digits(&self, start: usize, end: usize, bits: u16) -> bool {
-        let starts_with_letter = class(self.at(start)) & (UPPER | LOWER) != 0;
-        if !starts_with_letter {
-            return false;
-        }
         let piece = self.slice(start, end);
-        let digits = piece.iter().filter(|byte| byte.is_ascii_digit()).count();
         if matches!(self.at(end), b'(' | b'=') {
-            return digits <= 2 && bits & (SLASH | AT) == 0;
+            return piece.first().is_some_and(u8::is_ascii_alphabetic)
+                && bits & (SLASH | AT) == 0
+                && piece.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2;
         }
-        digits == 1
+        bits & (LOWER | DOT | SLASH) == 0
             && piece.len() >= 4
-            && class(self.at(end - 1)) & DIGIT != 0
             && piece.iter().rev().skip(1).all(u8::is_ascii_uppercase)
+            && piece.last().is_some_and(u8::is_ascii_digit)
     }
 
     /// A weekday before a month or a number, a month before or behind a number.

@@ -79,12 +79,20 @@ pub(super) fn hash_of(word: &[u8]) -> u64 {
         state = (state ^ u64::from_le_bytes(*chunk)).wrapping_mul(MULTIPLIER);
         state ^= state >> 32;
     }
-    let mut last = 0;
-    for &byte in tail {
-        last = last << 8 | u64::from(byte);
-    }
+    let last = match tail {
+        [] => 0,
+        &[a] => u64::from(a),
+        &[a, b] => u64::from(u16::from_le_bytes([a, b])),
+        &[a, b, c] => u64::from(u32::from_le_bytes([a, b, c, 0])),
+        // Two halves that overlap: with the length in the seed, each tail has its own number.
+        tail => half(tail.first_chunk()) << 32 | half(tail.last_chunk()),
+    };
     state = (state ^ last).wrapping_mul(MULTIPLIER);
     state ^ state >> 32
+}
+
+fn half(bytes: Option<&[u8; 4]>) -> u64 {
+    bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)))
 }
 
 struct Straight<'a> {
