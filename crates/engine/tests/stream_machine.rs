@@ -526,11 +526,7 @@ fn run(object: &mut Object, step: &Step, now: i64, version: &mut u64) -> u64 {
                 .map(|&(shape, level, has_id, offset)| Record {
                     id: has_id.then(|| format!("id-{shape}-{level}")),
                     endpoint: (shape % 2 == 0).then(|| format!("/e/{shape}")),
-                    ..record(
-                        &text_of(shape, level, offset),
-                        Level::from_number(level + 1).unwrap(),
-                        now + offset,
-                    )
+                    ..record(&text_of(shape, level, offset), Level::from_number(level + 1).unwrap(), now + offset)
                 })
                 .collect();
             let count = records.len() as u64;

@@ -85,6 +85,7 @@ impl Scanner<'_> {
         let mut bits = 0;
         let mut at = from;
         if class(self.at(from)) & CJK != 0 {
+            bits = CJK | NONHEX;
             at += self.slice(from, self.text.len()).iter().take_while(|&&byte| byte >= 0x80).count();
         } else {
             loop {
@@ -159,11 +160,14 @@ impl Scanner<'_> {
         if bits & NONHEX == 0 && at - start <= 4 {
             let mut end = at;
             let mut colons = 0;
+            let mut seen = bits;
             while self.at(end) == b':' || class(self.at(end)) & (NONHEX | STOP | SPACE) == 0 || self.at(end) == b'.' {
                 colons += usize::from(self.at(end) == b':');
+                seen |= class(self.at(end));
                 end += 1;
             }
-            if colons >= 2 && class(self.at(end - 1)) & STOP == 0 {
+            let is_address = colons >= 2 && seen & DIGIT != 0 || colons >= 5;
+            if is_address && class(self.at(end - 1)) & STOP == 0 {
                 return Some((end, PATH));
             }
         }
@@ -333,4 +337,97 @@ fn is_class_name(piece: &[u8], bits: u16) -> bool {
         && last.iter().any(u8::is_ascii_lowercase)
         && piece.iter().filter(|byte| is_separator(byte)).count() >= 2
         && piece.split(is_separator).all(|part| !part.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::limits;
+    use crate::pattern::template_of;
+    use proptest::prelude::*;
+
+    fn check(message: &str, expected: &str) {
+        assert_eq!(template_of(message), expected, "{message}");
+    }
+
+    #[test]
+    fn values_become_variables_and_words_stay() {
+        check("payment failed for order 17", "payment failed for order <*>");
+        check("user=alice id=42 ok", "user=alice id=<*> ok");
+        check("Connection from 10.0.0.1:22 closed", "Connection from <*> closed");
+        check("open /var/log/a.log failed", "open <*> failed");
+        check("mail to bob@example.com sent", "mail to <*> sent");
+        check("block blk_-38865049064139660 terminating", "block <*> terminating");
+        check("see https://a.example/b?c=1, then wait", "see <*>, then wait");
+        check("id b9000564-fe1a-409b-b8cc-1e88b294cd1d gone", "id <*> gone");
+        check("chip FF:F2:9F:16:E2:23:00:0D and fe80::1 up", "chip <*> and <*> up");
+        check("cache is deadbeefcafe now", "cache is <*> now");
+        check("loaded org.example.app.OrderService twice", "loaded <*> twice");
+        check("read C:\\temp\\a.txt and ./b and x/y/z", "read <*> and <*> and <*>");
+        check("enabled: true, cached: null", "enabled: <*>, cached: <*>");
+    }
+
+    #[test]
+    fn times_and_units_belong_to_their_numbers() {
+        check("took 15 ms of 1.5 KB", "took <*> of <*>");
+        check("lifetime <1 sec", "lifetime <*>");
+        check("lifetime 00:15", "lifetime <*>");
+        check("changed Fri Jul 01 08:16:53 PDT 2005 here", "changed <*> here");
+        check("Mar was a good month", "Mar was a good month");
+        check("ms and KB are units", "ms and KB are units");
+    }
+
+    #[test]
+    fn names_with_digits_stay_where_they_are_names() {
+        check("jk2_init() Found child 6725 in slot 10", "jk2_init() Found child <*> in slot <*>");
+        check("r24=0x0f r25=0x1f", "r24=<*> r25=<*>");
+        check("open through proxy HTTPS or SOCKS5 now", "open through proxy HTTPS or SOCKS5 now");
+        check("node node3 and/or eth0 lost", "node <*> and/or <*> lost");
+        check("task_20081109(17)", "<*>(<*>)");
+    }
+
+    #[test]
+    fn the_length_of_a_list_makes_no_new_shape() {
+        check("sizes 1, 2, 3 done", "sizes <*> done");
+        check("sizes 1 2 3 4 5 done", "sizes <*> done");
+        check("ids [1,2] ok", "ids [<*>] ok");
+        check("10.0.0.1:80:Got it", "<*>:Got it");
+    }
+
+    #[test]
+    fn punctuation_is_told_from_the_word_it_touches() {
+        check("illegal instruction......0", "illegal instruction......<*>");
+        check("------ begin ------", "------ begin ------");
+        check("done. Next 5.", "done. Next <*>.");
+        check("a::b c:d Error:", "a::b c:d Error:");
+        check("(x) <y> 'z' \"w\"", "(x) <y> 'z' \"w\"");
+    }
+
+    #[test]
+    fn odd_input_has_a_template_too() {
+        check("", "");
+        check("   ", "");
+        check("日本語のログ", "日本語のログ");
+        check("用户123登录失败", "用户<*>登录失败");
+        check("größe 5 überschritten", "größe <*> überschritten");
+        check("=", "=");
+        check("a\tb\nc", "a b c");
+        check(&String::from_utf8_lossy(b"a \xff\xfe 7"), "a \u{fffd}\u{fffd} <*>");
+        assert_eq!(template_of(&"x".repeat(100_000)), "<*>");
+        for long in ["x ".repeat(10_000), "x=1 ".repeat(10_000), ":".repeat(10_000), "a:".repeat(10_000)] {
+            assert!(template_of(&long).len() <= limits::TEMPLATE_BYTES_MAX);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_template_of_a_template_is_itself(words in proptest::collection::vec("[a-z]{1,6}|[0-9]{1,4}|[A-Z]{2,5}|=|,", 0..12)) {
+            let template = template_of(&words.join(" "));
+            prop_assert_eq!(template_of(&template), template);
+        }
+
+        #[test]
+        fn any_text_has_a_bounded_template(message in ".{0,300}") {
+            prop_assert!(template_of(&message).len() <= limits::TEMPLATE_BYTES_MAX);
+        }
+    }
 }

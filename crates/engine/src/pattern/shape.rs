@@ -78,11 +78,6 @@ impl<'a> Shape<'a> {
         Self { text: message, tokens: sink.tokens }
     }
 
-    /// Its signature.
-    pub(super) fn signature(&self) -> u64 {
-        fold(Fold::default(), &self.tokens).finish()
-    }
-
     /// What could be a variable: each word, and all assigned words together.
     pub(super) fn contexts(&self) -> Vec<Context> {
         let words = self.tokens.iter().filter(|token| matches!(token.kind, Kind::Word(_))).count();
@@ -174,10 +169,12 @@ impl<'a> Shape<'a> {
         let mut behind_variable = None;
         let mut end = None;
         for token in &self.tokens {
-            let space = end.is_some_and(|end| end < token.start);
+            let gap = end.and_then(|end| self.text.get(end..token.start)).unwrap_or_default();
             let body = if token.kind == Kind::Variable { VARIABLE } else { self.word(token) };
-            if template.len() + body.len() + VARIABLE.len() + 2 > limits::TEMPLATE_BYTES_MAX {
-                template.push_str(if template.ends_with(VARIABLE) { "" } else { " <*>" });
+            if template.len() + body.len() + VARIABLE.len() + 5 > limits::TEMPLATE_BYTES_MAX {
+                template.push_str(if template.is_empty() || behind_variable.is_some() { "" } else { " " });
+                template.truncate(behind_variable.unwrap_or(template.len()));
+                template.push_str(if behind_variable.is_some() { "" } else { VARIABLE });
                 break;
             }
             end = Some(token.end);
@@ -190,9 +187,9 @@ impl<'a> Shape<'a> {
                 (Kind::Delimiter(byte), _) if !joins_variables(byte) => behind_variable = None,
                 _ => {}
             }
-            if space {
-                template.push(' ');
-            }
+            // Spaces stay, so that lines can be rebuilt; line ends and wide gaps would only spoil the view.
+            let stays = gap.len() <= 4 && gap.bytes().all(|byte| byte == b' ');
+            template.push_str(if stays { gap } else { " " });
             template.push_str(body);
             if token.kind == Kind::Variable {
                 behind_variable = Some(template.len());
