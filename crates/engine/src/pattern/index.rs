@@ -9,8 +9,52 @@
 pub(super) struct Known {
     /// The slot of its pattern.
     pub(super) slot: u32,
-    /// One bit for each word (hash modulo 32) that was found where this shape has its variable.
-    pub(super) words: u32,
+    /// Words that were found where this shape has its variable.
+    pub(super) words: Words,
+}
+
+/// Up to three different words, by 21 bits of their hashes: enough to tell a variable that has proved to hold words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Words(u64);
+
+impl Words {
+    const BITS: u32 = 21;
+
+    /// One word, by its hash.
+    pub(super) fn of(word: u32) -> Self {
+        Self(u64::from(word >> (32 - Self::BITS)).max(1))
+    }
+
+    /// The words of both; a fourth is not kept.
+    pub(super) fn with(mut self, other: Self) -> Self {
+        for word in other.each() {
+            let count = self.each().count() as u32;
+            if count < 3 && !self.each().any(|known| known == word) {
+                self.0 |= word << (count * Self::BITS);
+            }
+        }
+        self
+    }
+
+    /// How many, up to three.
+    pub(super) fn count(self) -> usize {
+        self.each().count()
+    }
+
+    fn each(self) -> impl Iterator<Item = u64> {
+        let mask = (1 << Self::BITS) - 1;
+        (0..3).map(move |place| self.0 >> (place * Self::BITS) & mask).filter(|&word| word != 0)
+    }
+
+    /// As stored.
+    pub(super) fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// From what was stored.
+    pub(super) fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
 }
 
 /// Signature to [`Known`]. Zero is no signature.
@@ -115,6 +159,16 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
+    #[test]
+    fn three_different_words_are_told_apart_and_a_fourth_changes_nothing() {
+        let word = |number: u32| Words::of(number << 20);
+        let two = word(1).with(word(2)).with(word(1));
+        assert_eq!((Words::default().count(), word(1).count(), two.count()), (0, 1, 2));
+        let three = word(3).with(two);
+        assert_eq!((three.count(), three.with(word(4))), (3, three));
+        assert_eq!(Words::from_bits(three.bits()), three);
+    }
+
     proptest! {
         #[test]
         fn it_is_a_map(steps in proptest::collection::vec((any::<bool>(), 0u64..40, any::<u32>()), 0..400)) {
@@ -125,7 +179,7 @@ mod tests {
             for (is_insert, key, slot) in steps {
                 let key = spread(key);
                 if is_insert && key != 0 {
-                    index.insert(key, Known { slot, words: 1 });
+                    index.insert(key, Known { slot, words: Words::of(1) });
                     model.insert(key, slot);
                 } else {
                     index.remove(key);

@@ -10,8 +10,9 @@
 
 use super::PatternId;
 use super::evidence::{Evidence, Seen};
-use super::index::{Index, Known};
+use super::index::{Index, Known, Words};
 use super::shape::{Context, Readiness, Shape};
+use super::signature::signature_of;
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::limits;
 use std::collections::BTreeMap;
@@ -118,18 +119,23 @@ impl Learner {
         let mut trail = Trail::default();
         let mut contexts = Vec::new();
         for step in 0..=STEPS_MAX {
-            trail.end =
-                self.index.find(signature).map(|known| known.slot).or_else(|| self.slot_of(PatternId(signature)));
+            trail.end = self.known(signature).map(|known| known.slot);
             if trail.end.is_some() {
                 break;
             }
             contexts = shape.contexts();
             let Some(context) = self.pick(&contexts).filter(|_| step < STEPS_MAX) else { break };
-            let mut words = bit_of(context.seen_word());
+            let mut words = Words::of(context.seen_word());
+            let is_join = self.known(context.signature).is_some() && context.readiness != Readiness::State;
             for seen in self.evidence.take(context.signature) {
+                // That another word joins a known variable says nothing of the states that were seen there.
+                if is_join && seen.is_state() {
+                    self.evidence.note(context.signature, seen);
+                    continue;
+                }
                 trail.joined.extend(self.slot_of(seen.pattern));
                 trail.is_fresh = true;
-                words |= bit_of(seen.word);
+                words = words.with(Words::of(seen.word));
             }
             trail.steps.push((context.signature, words));
             shape.generalize(&context);
@@ -161,7 +167,7 @@ impl Learner {
                 continue;
             }
             trail.joined.extend(self.slot_of(seen.pattern));
-            trail.words |= bit_of(seen.word);
+            trail.words = trail.words.with(Words::of(seen.word));
         }
     }
 
@@ -169,8 +175,8 @@ impl Learner {
     fn note_words(&mut self, slot: u32, trail: &Trail, first_signature: u64) {
         let mut is_new = false;
         for &(signature, words) in &trail.steps {
-            let known = self.index.find(signature).unwrap_or(Known { slot, words: 0 });
-            if known.words | words != known.words {
+            let known = self.index.find(signature).unwrap_or(Known { slot, words: Words::default() });
+            if known.words.with(words) != known.words {
                 is_new = true;
                 self.adopt(slot, signature, words);
             }
@@ -214,7 +220,7 @@ impl Learner {
     fn pick(&self, contexts: &[Context]) -> Option<Context> {
         let open = || contexts.iter().filter(|context| context.words_left >= WORDS_LEFT_MIN);
         let is_known = |context: &&Context| {
-            self.index.find(context.signature).is_some_and(|known| known.words.count_ones() >= words_to_join(context))
+            self.known(context.signature).is_some_and(|known| known.words.count() >= words_to_join(context))
         };
         let has_evidence = |context: &&Context| {
             self.evidence.others(context.signature, context.seen_word()) + 1 >= words_to_generalize(context)
@@ -222,11 +228,25 @@ impl Learner {
         open().find(is_known).or_else(|| open().find(has_evidence)).copied()
     }
 
+    /// Lets the template that a pattern has now lead to it, unless it says too little or leads elsewhere.
+    pub(super) fn recognize(&mut self, slot: u32, template: &str) {
+        let signature = signature_of(template);
+        if Shape::of(template).words() >= WORDS_LEFT_MIN && self.known(signature).is_none() {
+            self.adopt(slot, signature, Words::default());
+        }
+    }
+
+    /// What is known of a signature: the shape that a pattern was born with stays known by its id.
+    fn known(&self, signature: u64) -> Option<Known> {
+        let born = || Some(Known { slot: self.slot_of(PatternId(signature))?, words: Words::default() });
+        self.index.find(signature).or_else(born)
+    }
+
     /// Makes a signature lead to a pattern, with words that were seen where it has its variable.
-    fn adopt(&mut self, slot: u32, signature: u64, words: u32) {
+    fn adopt(&mut self, slot: u32, signature: u64, words: Words) {
         self.change();
         let before = self.index.find(signature);
-        let words = words | before.map_or(0, |known| known.words);
+        let words = before.map_or(words, |known| known.words.with(words));
         self.index.insert(signature, Known { slot, words });
         let Some(Some(place)) = self.slots.get_mut(slot as usize) else { return };
         if before.is_some_and(|known| known.slot == slot) {
@@ -243,10 +263,10 @@ impl Learner {
         let Some(gone) = self.slots.get_mut(from as usize).and_then(Option::take) else { return };
         self.free.push(from);
         for signature in gone.shapes {
-            let words = self.index.find(signature).map_or(0, |known| known.words);
+            let words = self.index.find(signature).map_or(Words::default(), |known| known.words);
             self.index.remove(signature);
             // A shape without generalization is found again by its id, or by the shape that generalized it.
-            if words != 0 {
+            if words.count() != 0 {
                 self.adopt(into, signature, words);
             }
         }
@@ -315,7 +335,7 @@ impl Learner {
             out.uint(slot.shapes.len() as u64);
             for &signature in &slot.shapes {
                 out.u64_fixed(signature);
-                out.uint(u64::from(self.index.find(signature).map_or(0, |known| known.words)));
+                out.uint(self.index.find(signature).map_or(0, |known| known.words.bits()));
             }
             out.uint(slot.aliases.len() as u64);
             for alias in &slot.aliases {
@@ -341,7 +361,7 @@ impl Learner {
             let mut read = Slot { id: PatternId(input.u64_fixed()?), birth: input.uint()?, ..Slot::default() };
             for _ in 0..input.count()? {
                 let signature = input.u64_fixed()?;
-                learner.index.insert(signature, Known { slot, words: input.u32()? });
+                learner.index.insert(signature, Known { slot, words: Words::from_bits(input.uint()?) });
                 read.shapes.push(signature);
             }
             for _ in 0..input.count()? {
@@ -361,13 +381,13 @@ impl Learner {
 #[derive(Debug, Default)]
 struct Trail {
     /// Contexts that became shapes, with the words that were seen there.
-    steps: Vec<(u64, u32)>,
+    steps: Vec<(u64, Words)>,
     /// Patterns that turned out to be this line's.
     joined: Vec<u32>,
     /// The pattern that was known at the end of the generalization.
     end: Option<u32>,
     /// Words of others where the line has its variable.
-    words: u32,
+    words: Words,
     /// Evidence was used up.
     is_fresh: bool,
 }
@@ -385,13 +405,9 @@ fn words_to_generalize(context: &Context) -> usize {
 }
 
 /// Different words that must have been seen in a known variable's place before another joins them unasked.
-fn words_to_join(context: &Context) -> u32 {
+fn words_to_join(context: &Context) -> usize {
     match (context.readiness, context.words_left) {
         (Readiness::State, _) | (_, ..3) => 3,
         _ => 0,
     }
-}
-
-fn bit_of(word: u32) -> u32 {
-    1 << (word >> 27)
 }

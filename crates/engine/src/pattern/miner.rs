@@ -1,6 +1,7 @@
 //! The miner: from a record to its pattern, within bounds.
 
 use super::learner::{Learner, Learnt};
+use super::shape::cover;
 use super::signature::signature_of;
 use super::stats::Position;
 use super::{Pattern, PatternId};
@@ -75,18 +76,26 @@ impl Miner {
                 (slot, true)
             }
             Learnt::Merged { into, others, template } => {
-                let others: Vec<_> = others.iter().filter_map(|&slot| self.take(slot)).collect();
-                self.gone.extend(others.iter().map(|other| other.id));
-                if let Some(Some(pattern)) = self.patterns.get_mut(into as usize) {
-                    pattern.template = template;
-                    pattern.is_dirty = true;
-                    for other in others {
-                        self.merged.push((other.id, pattern.id));
-                        pattern.merge(other);
-                    }
-                }
+                self.merge(into, &others, template);
                 (into, false)
             }
+        }
+    }
+
+    /// One pattern takes over others, and a template that describes the lines of all of them and of the newest.
+    fn merge(&mut self, into: u32, others: &[u32], mut template: String) {
+        let others: Vec<_> = others.iter().filter_map(|&slot| self.take(slot)).collect();
+        let Some(Some(pattern)) = self.patterns.get_mut(into as usize) else { return };
+        for old in std::iter::once(&*pattern).chain(&others) {
+            template = cover(&template, &old.template);
+        }
+        self.learner.recognize(into, &template);
+        pattern.template = template;
+        pattern.is_dirty = true;
+        for other in others {
+            self.gone.push(other.id);
+            self.merged.push((other.id, pattern.id));
+            pattern.merge(other);
         }
     }
 

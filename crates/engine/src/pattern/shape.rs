@@ -80,7 +80,7 @@ impl<'a> Shape<'a> {
 
     /// What could be a variable: each word, and all assigned words together.
     pub(super) fn contexts(&self) -> Vec<Context> {
-        let words = self.tokens.iter().filter(|token| matches!(token.kind, Kind::Word(_))).count();
+        let words = self.words();
         let mut contexts = Vec::new();
         let mut prefix = Fold::default();
         let mut joint = Joint::default();
@@ -112,6 +112,11 @@ impl<'a> Shape<'a> {
             });
         }
         contexts
+    }
+
+    /// Words that are not variables.
+    pub(super) fn words(&self) -> usize {
+        self.tokens.iter().filter(|token| matches!(token.kind, Kind::Word(_))).count()
     }
 
     /// Makes the words of a context variables.
@@ -202,6 +207,37 @@ impl<'a> Shape<'a> {
 /// The template of a message as it is, before anything was learnt.
 pub fn template_of(message: &str) -> String {
     Shape::of(message).template()
+}
+
+/// The narrowest template that describes the lines of both: token by token where they have as many, else what they begin
+/// and end with.
+pub(super) fn cover(left: &str, right: &str) -> String {
+    if left == right {
+        return left.to_owned();
+    }
+    let (mut cover, other) = (Shape::of(left), Shape::of(right));
+    let differs = |(left, right): (&Token, &Token)| left.kind != right.kind;
+    let (length, wanted) = (cover.tokens.len(), other.tokens.len());
+    if length == wanted {
+        for (token, other) in cover.tokens.iter_mut().zip(&other.tokens) {
+            if differs((token, other)) {
+                token.kind = Kind::Variable;
+            }
+        }
+        return cover.template();
+    }
+    let shorter = length.min(wanted);
+    let pairs = || cover.tokens.iter().zip(&other.tokens);
+    let mut prefix = pairs().position(differs).unwrap_or(shorter);
+    let pairs = || cover.tokens.iter().rev().zip(other.tokens.iter().rev());
+    let suffix = pairs().take(shorter - prefix).position(differs).unwrap_or(shorter - prefix);
+    if prefix + suffix == length {
+        prefix = prefix.saturating_sub(1);
+    }
+    for token in cover.tokens.iter_mut().take(length - suffix).skip(prefix) {
+        token.kind = Kind::Variable;
+    }
+    cover.template()
 }
 
 /// Where a context is open.
