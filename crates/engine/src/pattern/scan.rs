@@ -127,7 +127,13 @@ impl Scanner<'_> {
         }
         if self.is_variable(start, end, bits) {
             self.after_number = bits & DIGIT != 0;
-            sink.variable(start, end);
+            match self.end_of_name(start, end, bits) {
+                Some(middle) => {
+                    sink.word(start, middle);
+                    sink.variable(middle, end);
+                }
+                None => sink.variable(start, end),
+            }
         } else if self.after_number && is_unit(self.slice(start, end)) {
             sink.variable(start, end);
             self.after_number = false;
@@ -231,18 +237,25 @@ impl Scanner<'_> {
         }
     }
 
-    /// `jk2_init(`, `r24=`, `SOCKS5`: digits that belong to a name and not to a value.
+    /// `jk2_init(`, `r24=`: digits that belong to a name and not to a value.
     fn is_name_with_digits(&self, start: usize, end: usize, bits: u16) -> bool {
         let piece = self.slice(start, end);
-        if matches!(self.at(end), b'(' | b'=') {
-            return piece.first().is_some_and(u8::is_ascii_alphabetic)
-                && bits & (SLASH | AT) == 0
-                && piece.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2;
+        matches!(self.at(end), b'(' | b'=')
+            && piece.first().is_some_and(u8::is_ascii_alphabetic)
+            && bits & (SLASH | AT) == 0
+            && piece.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2
+    }
+
+    /// `CPU3`, `SOCKS5`: where the upper-case name ends and its number begins. They vary from line to line like any
+    /// number, but a name with a number is not another name.
+    fn end_of_name(&self, start: usize, end: usize, bits: u16) -> Option<usize> {
+        if bits & (UPPER | DIGIT | LOWER | DOT | SLASH | AT | PATH) != UPPER | DIGIT {
+            return None;
         }
-        bits & (LOWER | DOT | SLASH) == 0
-            && piece.len() >= 4
-            && piece.iter().rev().skip(1).all(u8::is_ascii_uppercase)
-            && piece.last().is_some_and(u8::is_ascii_digit)
+        let piece = self.slice(start, end);
+        let letters = piece.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+        let digits = piece.iter().skip(letters).take_while(|byte| byte.is_ascii_digit()).count();
+        (letters >= 3 && digits <= 3 && letters + digits == piece.len()).then_some(start + letters)
     }
 
     /// A weekday before a month or a number, a month before or behind a number.
@@ -380,7 +393,8 @@ mod tests {
     fn names_with_digits_stay_where_they_are_names() {
         check("jk2_init() Found child 6725 in slot 10", "jk2_init() Found child <*> in slot <*>");
         check("r24=0x0f r25=0x1f", "r24=<*> r25=<*>");
-        check("open through proxy HTTPS or SOCKS5 now", "open through proxy HTTPS or SOCKS5 now");
+        check("open through proxy HTTPS or SOCKS5 now", "open through proxy HTTPS or SOCKS<*> now");
+        check("CPU3, CPU12 and A7B", "CPU<*>, CPU<*> and <*>");
         check("node node3 and/or eth0 lost", "node <*> and/or <*> lost");
         check("task_20081109(17)", "<*>(<*>)");
     }
