@@ -312,7 +312,7 @@ fn cover(left: &[String], right: &[String]) -> Vec<String> {
     let mut prefix = (0..shorter).take_while(same).count();
     let from_behind = |at: &usize| left[left.len() - 1 - at] == right[right.len() - 1 - at];
     let suffix = (0..shorter - prefix).take_while(from_behind).count();
-    for at in 0..left.len() {
+    for (at, token) in out.iter_mut().enumerate() {
         let is_open = if left.len() == right.len() {
             !same(&at)
         } else {
@@ -322,7 +322,7 @@ fn cover(left: &[String], right: &[String]) -> Vec<String> {
             at >= prefix && at < left.len() - suffix
         };
         if is_open {
-            out[at] = "<*>".into();
+            *token = "<*>".into();
         }
     }
     collapsed(&out)

@@ -327,11 +327,12 @@ impl Live {
     fn d1_knowledge(&self, flush: &mut Flush) -> Result<(), Fault> {
         let (patterns, hours) = self.machine.d1_dirty();
         let tag = self.machine.identity().tag();
-        for pattern in patterns.into_iter().filter_map(|id| self.machine.miner().pattern(id)) {
+        for (id, pattern) in patterns.into_iter().filter_map(|id| Some((id, self.machine.miner().pattern(id)?))) {
             flush.patterns.push(PatternRow {
-                id: pattern.id.to_string(),
+                id: id.to_string(),
                 template: pattern.template.clone(),
-                count: pattern.count,
+                // What was merged counts nothing any more, so that the rows add up; its body names who took it over.
+                count: if id == pattern.id { pattern.count } else { 0 },
                 first_seen: pattern.first_seen.0,
                 last_seen: pattern.last_seen.0,
                 level: pattern.worst_level().word().to_owned(),

@@ -120,6 +120,12 @@ impl Scanner<'_> {
                 }
             }
         }
+        // Most pieces are plain words with a space behind them.
+        const ODD: u16 = DIGIT | UPPER | DOT | SLASH | AT | CJK | PATH | RUN;
+        if bits & ODD == 0 && bits & NONHEX != 0 && !self.after_number && !matches!(at - start, 4 | 5) {
+            sink.word(start, at);
+            return at;
+        }
         let mut end = at;
         // A full stop behind a word is not the word's.
         if end > start + 1 && matches!(self.at(end - 1), b'.' | b'!' | b'?') {

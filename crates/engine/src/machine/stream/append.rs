@@ -315,7 +315,7 @@ impl StreamMachine {
             let observed = self.miner.observe(record, seq, index, at);
             for (from, into) in self.miner.take_merged() {
                 self.counters.merge_pattern(from, into);
-                self.d1_patterns.remove(&from);
+                self.d1_patterns.insert(from, seq);
                 self.d1_patterns.insert(into, seq);
             }
             self.counters.count(record, observed.id);
