@@ -35,10 +35,13 @@ pub(super) fn scan(text: &[u8], sink: &mut impl Sink) -> usize {
         if sink.is_full() {
             return at;
         }
-        at = if bits & STOP != 0 || bits & RUN != 0 && text.get(at + 1) == Some(&byte) {
+        let next = text.get(at + 1);
+        // `<1 sec`, `>5`: the comparison belongs to the value.
+        let is_comparison = matches!(byte, b'<' | b'>') && next.is_some_and(u8::is_ascii_digit);
+        at = if !is_comparison && (bits & STOP != 0 || bits & RUN != 0 && next == Some(&byte)) {
             scanner.delimiter(byte, at, sink)
         } else {
-            scanner.piece(at, at, sink)
+            scanner.piece(at, at + usize::from(is_comparison), sink)
         };
     }
     at
@@ -67,10 +70,6 @@ impl Scanner<'_> {
             sink.variable(start, start + 3);
             return start + 3;
         }
-        // `<1 sec`, `>5`: the comparison belongs to the value.
-        if matches!(byte, b'<' | b'>') && class(self.at(start + 1)) & DIGIT != 0 {
-            return self.piece(start, start + 1, sink);
-        }
         let mut end = start + 1;
         while self.text.get(end) == Some(&byte) && !matches!(byte, b'(' | b')' | b'[' | b']' | b'{' | b'}') {
             end += 1;
@@ -80,6 +79,7 @@ impl Scanner<'_> {
         end
     }
 
+    #[inline(always)]
     /// A piece whose first byte to look at is `from` (the bytes before it belong to it unseen).
     fn piece(&mut self, start: usize, from: usize, sink: &mut impl Sink) -> usize {
         let mut bits = 0;

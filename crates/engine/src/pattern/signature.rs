@@ -71,6 +71,7 @@ pub(super) fn joins_variables(byte: u8) -> bool {
     matches!(byte, b',' | b';' | b':' | b'|' | b'-' | b'.' | b'+')
 }
 
+#[inline(always)]
 /// The hash of a word, eight bytes at a time.
 pub(super) fn hash_of(word: &[u8]) -> u64 {
     let mut state = SEED ^ word.len() as u64;
@@ -102,14 +103,17 @@ struct Straight<'a> {
 }
 
 impl Sink for Straight<'_> {
+    #[inline(always)]
     fn word(&mut self, start: usize, end: usize) {
         self.tokens += 1;
         self.fold.word(hash_of(self.text.get(start..end).unwrap_or_default()));
     }
+    #[inline(always)]
     fn delimiter(&mut self, byte: u8, _start: usize, _end: usize) {
         self.tokens += 1;
         self.fold.delimiter(byte);
     }
+    #[inline(always)]
     fn variable(&mut self, _start: usize, _end: usize) {
         self.tokens += 1;
         self.fold.variable();
