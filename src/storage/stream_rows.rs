@@ -118,6 +118,9 @@ impl StreamRows {
         for id in checkpoint.patterns_gone {
             self.sql.run(doing, "DELETE FROM pattern WHERE id = ?", vec![text(id.to_string())])?;
         }
+        if let Some(learnt) = checkpoint.learnt {
+            self.sql.set_meta("learnt", learnt)?;
+        }
         for (hour, delta) in checkpoint.hours {
             // A damaged hour is started anew rather than keeping the object from writing at all.
             let mut rollup = self.rollup(hour)?.unwrap_or_default();
@@ -181,6 +184,7 @@ impl StreamRows {
             folded: self.sql.meta_number("folded")?.unwrap_or(0),
             state: self.sql.meta("state")?,
             patterns,
+            learnt: self.sql.meta("learnt")?,
             key_pages: self.pages(PAGE_KEYS)?,
             id_pages: self.pages(PAGE_IDS)?,
             outbox,

@@ -51,7 +51,7 @@ impl Mine {
             }
         }
         for (lines, id) in arrived {
-            self.write(&miner, id, lines, &mut out)?;
+            self.write(&miner, miner.resolve(id), lines, &mut out)?;
         }
         out.flush()?;
         Ok(Verdict::Good)

@@ -48,6 +48,13 @@ const _: () = assert!(SEGMENT_RECORDS_MAX <= ROW_RECORDS_MAX, "a segment fits a 
 
 /// Patterns of one object. At about 1 KB each (template, exemplars, counts) 2 MB.
 pub const PATTERNS_MAX: usize = 2_000;
+/// Contexts (lines with one word left open) that wait for evidence. At about 130 bytes each, with four words, 1 MB.
+pub const PATTERN_CONTEXTS_MAX: usize = 8_192;
+/// Generalized shapes remembered of a pattern.
+pub const PATTERN_SHAPES_MAX: usize = 16;
+/// Ids remembered of the patterns that were merged into one; of what was stored under an older one only the old id
+/// finds it.
+pub const PATTERN_ALIASES_MAX: usize = 128;
 /// Tokens of a message that make its signature; what lies behind becomes one variable.
 pub const PATTERN_TOKENS_MAX: usize = 128;
 /// Bytes of a template as shown and stored.

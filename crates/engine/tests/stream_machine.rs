@@ -25,6 +25,7 @@ struct Disk {
     folded: u64,
     state: Option<Vec<u8>>,
     patterns: BTreeMap<PatternId, Vec<u8>>,
+    learnt: Option<Vec<u8>>,
     hours: BTreeMap<Timestamp, Rollup>,
     key_pages: BTreeMap<u64, Page>,
     id_pages: BTreeMap<u64, Page>,
@@ -85,6 +86,7 @@ impl Object {
         for id in checkpoint.patterns_gone {
             disk.patterns.remove(&id);
         }
+        disk.learnt = checkpoint.learnt.or(disk.learnt.take());
         for (hour, delta) in checkpoint.hours {
             disk.hours.entry(hour).or_default().merge(&delta);
         }
@@ -100,6 +102,7 @@ impl Object {
             folded: disk.folded,
             state: disk.state,
             patterns: disk.patterns.values().map(|row| Pattern::decode(row).unwrap()).collect(),
+            learnt: disk.learnt,
             key_pages: disk.key_pages.into_values().collect(),
             id_pages: disk.id_pages.into_values().collect(),
             outbox: disk.outbox.into_iter().collect(),
@@ -504,6 +507,17 @@ fn steps() -> impl Strategy<Value = Vec<(Step, i64)>> {
     proptest::collection::vec((step, 0i64..40_000), 1..40)
 }
 
+/// Some lines whose shapes stay apart, and some that turn out to be one shape when enough of them came.
+fn text_of(shape: u8, level: u8, offset: i64) -> String {
+    let name = "s".repeat(level.into());
+    match shape {
+        0..3 => format!("shape {} value {offset}", "s".repeat(shape.into())),
+        3 => format!("could not find the user {name} in {offset} rows"),
+        4 => format!("the {name} was not ready yet"),
+        _ => format!("name={name} other=o{name} of {offset} was not found"),
+    }
+}
+
 fn run(object: &mut Object, step: &Step, now: i64, version: &mut u64) -> u64 {
     match step {
         Step::Append { records, key: key_of } => {
@@ -512,11 +526,7 @@ fn run(object: &mut Object, step: &Step, now: i64, version: &mut u64) -> u64 {
                 .map(|&(shape, level, has_id, offset)| Record {
                     id: has_id.then(|| format!("id-{shape}-{level}")),
                     endpoint: (shape % 2 == 0).then(|| format!("/e/{shape}")),
-                    ..record(
-                        &format!("shape {} value {offset}", "s".repeat(shape.into())),
-                        Level::from_number(level + 1).unwrap(),
-                        now + offset,
-                    )
+                    ..record(&text_of(shape, level, offset), Level::from_number(level + 1).unwrap(), now + offset)
                 })
                 .collect();
             let count = records.len() as u64;

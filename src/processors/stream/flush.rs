@@ -323,7 +323,7 @@ impl Live {
                     id: id.unwrap_or_else(|| self.machine.record_id(row.at, row.seq, index as u16).to_string()),
                     timestamp: record.timestamp.0,
                     level: record.level.number(),
-                    pattern_id: pattern.to_string(),
+                    pattern_id: self.machine.miner().resolve(pattern).to_string(),
                     message: record.message.clone(),
                     body,
                 });
@@ -345,11 +345,12 @@ impl Live {
     fn d1_knowledge(&self, flush: &mut Flush) -> Result<(), Fault> {
         let (patterns, hours) = self.machine.d1_dirty();
         let tag = self.machine.identity().tag();
-        for pattern in patterns.into_iter().filter_map(|id| self.machine.miner().pattern(id)) {
+        for (id, pattern) in patterns.into_iter().filter_map(|id| Some((id, self.machine.miner().pattern(id)?))) {
             flush.patterns.push(PatternRow {
-                id: pattern.id.to_string(),
+                id: id.to_string(),
                 template: pattern.template.clone(),
-                count: pattern.count,
+                // What was merged counts nothing any more, so that the rows add up; its body names who took it over.
+                count: if id == pattern.id { pattern.count } else { 0 },
                 first_seen: pattern.first_seen.0,
                 last_seen: pattern.last_seen.0,
                 level: pattern.worst_level().word().to_owned(),
@@ -428,7 +429,7 @@ impl Live {
     fn data_service_record(&self, record: &Record, place: (u64, u16), at: Timestamp, heads: &Heads) -> Vec<u8> {
         let identity = self.machine.identity();
         let pattern = heads.pattern_at(usize::from(place.1));
-        let pattern_id = pattern.to_string();
+        let pattern_id = self.machine.miner().resolve(pattern).to_string();
         let template = self.machine.miner().pattern(pattern).map(|pattern| pattern.template.as_str());
         let ours = self.machine.record_id(at, place.0, place.1).to_string();
         DataServiceRecord {

@@ -61,7 +61,9 @@ impl Live {
             sapwood_wire::cursor::Order::Asc => Order::Ascending,
             sapwood_wire::cursor::Order::Desc => Order::Descending,
         };
-        let filter = query.to_filter();
+        let mut filter = query.to_filter();
+        // Records are stored under the id that their pattern had then.
+        filter.patterns = filter.patterns.iter().flat_map(|&id| self.machine.miner().ids_of(id)).collect();
         let identity = self.machine.identity();
         let after = query.cursor.as_ref().map(|cursor| cursor.position_for(&identity.component));
         let mut page = Page::new(filter.clone(), order, after, query.limit as usize);
@@ -124,7 +126,7 @@ impl Live {
             None => self.machine.record_id(received_at, seq, index).to_string(),
         };
         let identity = self.machine.identity();
-        let pattern_id = pattern.to_string();
+        let pattern_id = self.machine.miner().resolve(pattern).to_string();
         let template = self.machine.miner().pattern(pattern).map(|pattern| pattern.template.as_str());
         let view = RecordView {
             record,
@@ -183,7 +185,7 @@ impl Live {
                 return;
             }
             let kind = answer.totals.entry(key.kind.word().to_owned()).or_default();
-            *kind.entry(key.key.clone()).or_insert(0) += count;
+            *kind.entry(self.current_name(key)).or_insert(0) += count;
             if key.kind == SeriesKind::Level {
                 let bucket = answer.levels_over_time.entry(minute.0.div_euclid(bucket_ms) * bucket_ms).or_default();
                 *bucket.entry(key.key.clone()).or_insert(0) += count;
@@ -196,6 +198,19 @@ impl Live {
             add(minute, &key, count);
         }
         Ok(answer)
+    }
+
+    /// The name of a series now: a pattern that was merged since is counted as the one that took it over.
+    fn current_name(&self, key: &SeriesKey) -> String {
+        let resolve = |text: &str| PatternId::parse(text).map(|id| self.machine.miner().resolve(id).to_string());
+        let renamed = match key.kind {
+            SeriesKind::Pattern => resolve(&key.key),
+            SeriesKind::PatternLevel => {
+                key.key.split_once('|').and_then(|(id, level)| resolve(id).map(|id| format!("{id}|{level}")))
+            }
+            _ => None,
+        };
+        renamed.unwrap_or_else(|| key.key.clone())
     }
 
     fn patterns(&self) -> Vec<PatternView> {
@@ -211,7 +226,7 @@ impl Live {
             id: incident.id.clone(),
             kind: incident.kind.word().to_owned(),
             status: if incident.is_over(now, &policy) { "resolved" } else { "open" }.to_owned(),
-            pattern_id: incident.pattern.to_string(),
+            pattern_id: self.machine.miner().resolve(incident.pattern).to_string(),
             template: self.machine.miner().pattern(incident.pattern).map(|pattern| pattern.template.clone()),
             level: incident.level.class().word().to_owned(),
             count: incident.count,

@@ -63,6 +63,28 @@ impl Counters {
         *self.pending.entry((minute, series)).or_insert(0) += count;
     }
 
+    /// Books what was counted under one pattern to another: they turned out to be one. Hours that are stored already
+    /// keep the old id; their readers resolve it.
+    pub(crate) fn merge_pattern(&mut self, from: PatternId, into: PatternId) {
+        let renamed = |series: Series| match series {
+            Series::Pattern(id) if id == from => Some(Series::Pattern(into)),
+            Series::PatternLevel(id, class) if id == from => Some(Series::PatternLevel(into, class)),
+            _ => None,
+        };
+        let classes = (0..6).map(|class| Series::PatternLevel(from, class));
+        for series in classes.chain([Series::Pattern(from)]) {
+            let (Some(count), Some(renamed)) = (self.totals.remove(&series), renamed(series)) else { continue };
+            *self.totals.entry(renamed).or_insert(0) += count;
+        }
+        let waiting: Vec<_> = self.pending.keys().filter(|(_, series)| renamed(*series).is_some()).copied().collect();
+        for (minute, series) in waiting {
+            let (Some(count), Some(renamed)) = (self.pending.remove(&(minute, series)), renamed(series)) else {
+                continue;
+            };
+            *self.pending.entry((minute, renamed)).or_insert(0) += count;
+        }
+    }
+
     /// Records counted since the beginning.
     pub fn total(&self) -> u64 {
         (0..6).map(|class| self.totals.get(&Series::Level(class)).copied().unwrap_or(0)).sum()

@@ -1,10 +1,13 @@
 //! The miner: from a record to its pattern, within bounds.
 
-use super::{Exemplar, Pattern, PatternId, tokens};
+use super::learner::{Learner, Learnt};
+use super::shape::cover;
+use super::signature::signature_of;
+use super::stats::Position;
+use super::{Pattern, PatternId};
 use crate::limits;
 use crate::record::Record;
 use crate::time::Timestamp;
-use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What the miner says of one record.
@@ -19,121 +22,212 @@ pub struct Observed {
 /// All patterns of one object.
 #[derive(Clone, Debug, Default)]
 pub struct Miner {
-    patterns: BTreeMap<PatternId, Pattern>,
+    learner: Learner,
+    /// By the learner's slot.
+    patterns: Vec<Option<Pattern>>,
+    held: usize,
+    overflow: Option<Pattern>,
     /// Patterns that left since their rows were last written.
     gone: Vec<PatternId>,
+    /// Patterns that were merged since they were last asked for: which, into which.
+    merged: Vec<(PatternId, PatternId)>,
 }
 
 impl Miner {
-    /// A miner that knows these patterns (rows read back).
-    pub fn restore(rows: impl IntoIterator<Item = Pattern>) -> Self {
-        Self { patterns: rows.into_iter().map(|pattern| (pattern.id, pattern)).collect(), gone: Vec::new() }
+    /// A miner from its rows: the patterns, and what it learnt. Without the latter (or if it cannot be read) patterns
+    /// are still found by the shape they were born with; what had been merged has to be learnt again.
+    pub fn restore(rows: impl IntoIterator<Item = Pattern>, learnt: Option<&[u8]>) -> Self {
+        let learner = learnt.and_then(|row| Learner::decode(row).ok()).unwrap_or_default();
+        let mut miner = Self { learner, ..Self::default() };
+        for pattern in rows {
+            if pattern.id == PatternId::OVERFLOW {
+                miner.overflow = Some(pattern);
+                continue;
+            }
+            let slot = miner.learner.name(pattern.id);
+            miner.put(slot, pattern);
+        }
+        miner.learner.forget_all_but(|slot| miner.patterns.get(slot as usize).is_some_and(Option::is_some));
+        miner
     }
 
     /// Gives a record its pattern and counts it. `seq`, `index` and `received_at` are where the record is stored.
     pub fn observe(&mut self, record: &Record, seq: u64, index: u16, received_at: Timestamp) -> Observed {
-        let template = match &record.message_template {
-            Some(given) => cut(given, limits::TEMPLATE_BYTES_MAX).to_owned(),
-            None => tokens::template_of(&record.message),
+        let (slot, is_new) = self.pattern_of(record);
+        let Some(Some(pattern)) = self.patterns.get_mut(slot as usize) else {
+            return Observed { id: PatternId::OVERFLOW, is_new: false };
         };
-        // Zero is the overflow pattern's.
+        pattern.count(record, Position { seq, index, received_at });
+        Observed { id: pattern.id, is_new }
+    }
+
+    fn pattern_of(&mut self, record: &Record) -> (u32, bool) {
+        if let Some(given) = &record.message_template {
+            return self.given(cut(given, limits::TEMPLATE_BYTES_MAX), record);
+        }
+        let signature = signature_of(&record.message);
+        if let Some(slot) = self.learner.find(signature) {
+            return (slot, false);
+        }
+        match self.learner.learn(&record.message, signature) {
+            Learnt::Known(slot) => (slot, false),
+            Learnt::Born { slot, id, template } => {
+                self.bear(slot, id, template, record.timestamp);
+                (slot, true)
+            }
+            Learnt::Merged { into, others, template } => {
+                self.merge(into, &others, template);
+                (into, false)
+            }
+        }
+    }
+
+    /// One pattern takes over others, and a template that describes the lines of all of them and of the newest.
+    fn merge(&mut self, into: u32, others: &[u32], mut template: String) {
+        let others: Vec<_> = others.iter().filter_map(|&slot| self.take(slot)).collect();
+        let Some(Some(pattern)) = self.patterns.get_mut(into as usize) else { return };
+        for old in std::iter::once(&*pattern).chain(&others) {
+            template = cover(&template, &old.template);
+        }
+        self.learner.recognize(into, &template);
+        pattern.template = template;
+        pattern.is_dirty = true;
+        for other in others {
+            self.gone.push(other.id);
+            self.merged.push((other.id, pattern.id));
+            pattern.merge(other);
+        }
+    }
+
+    /// The pattern of a template that the client gave: it is not mined.
+    fn given(&mut self, template: &str, record: &Record) -> (u32, bool) {
         let id = PatternId(xxh3_64(template.as_bytes()).max(1));
-        let mut is_new = false;
-        if !self.patterns.contains_key(&id) {
-            self.make_room();
-            self.patterns.insert(id, Pattern::born(id, template, record.timestamp));
-            is_new = true;
+        if let Some(slot) = self.learner.slot_of(id) {
+            return (slot, false);
         }
-        if let Some(pattern) = self.patterns.get_mut(&id) {
-            pattern.count(record, || Exemplar {
-                seq,
-                index,
-                received_at,
-                timestamp: record.timestamp,
-                level: record.level,
-                message: cut(&record.message, limits::EXEMPLAR_BYTES_MAX).to_owned(),
-            });
+        let slot = self.learner.name(id);
+        self.bear(slot, id, template.to_owned(), record.timestamp);
+        (slot, true)
+    }
+
+    fn bear(&mut self, slot: u32, id: PatternId, template: String, at: Timestamp) {
+        self.make_room();
+        self.put(slot, Pattern::born(id, template, at));
+    }
+
+    fn put(&mut self, slot: u32, pattern: Pattern) {
+        let index = slot as usize;
+        if index >= self.patterns.len() {
+            self.patterns.resize(index + 1, None);
         }
-        Observed { id, is_new }
+        if let Some(place) = self.patterns.get_mut(index) {
+            self.held += usize::from(place.is_none());
+            *place = Some(pattern);
+        }
+    }
+
+    fn take(&mut self, slot: u32) -> Option<Pattern> {
+        let taken = self.patterns.get_mut(slot as usize)?.take();
+        self.held -= usize::from(taken.is_some());
+        taken
     }
 
     /// When full, the least informative tenth leaves: never alerted, no errors, rare, old, in this order of weight.
     fn make_room(&mut self) {
-        if self.patterns.len() < limits::PATTERNS_MAX {
+        if self.len() + 1 < limits::PATTERNS_MAX {
             return;
         }
-        let mut ranked: Vec<_> = self
-            .patterns
-            .values()
-            .filter(|pattern| pattern.id != PatternId::OVERFLOW)
-            .map(|pattern| {
-                (
-                    pattern.was_alerted,
-                    pattern.error_count() > 0 && pattern.count > 1,
-                    pattern.count,
-                    pattern.last_seen,
-                    pattern.id,
-                )
-            })
-            .collect();
+        let rank = |pattern: &Pattern| {
+            let has_errors = pattern.error_count() > 0 && pattern.count > 1;
+            (pattern.was_alerted, has_errors, pattern.count, pattern.last_seen, pattern.id)
+        };
+        let held = self.patterns.iter().zip(0u32..);
+        let mut ranked: Vec<_> = held.filter_map(|(pattern, slot)| Some((rank(pattern.as_ref()?), slot))).collect();
         ranked.sort_unstable();
-        for &(.., id) in ranked.iter().take(limits::PATTERNS_MAX / 10) {
-            if let Some(pattern) = self.patterns.remove(&id) {
-                self.gone.push(id);
-                self.patterns
-                    .entry(PatternId::OVERFLOW)
-                    .or_insert_with(|| {
-                        Pattern::born(PatternId::OVERFLOW, "<more shapes than room>".into(), pattern.first_seen)
-                    })
-                    .absorb(&pattern);
-            }
+        for &(_, slot) in ranked.iter().take(limits::PATTERNS_MAX / 10) {
+            let Some(pattern) = self.take(slot) else { continue };
+            self.learner.forget(slot);
+            self.gone.push(pattern.id);
+            self.overflow
+                .get_or_insert_with(|| {
+                    Pattern::born(PatternId::OVERFLOW, "<more shapes than room>".into(), pattern.first_seen)
+                })
+                .absorb(&pattern);
         }
     }
 
     /// Marks a pattern as one that raised an alert.
     pub fn mark_alerted(&mut self, id: PatternId) {
-        if let Some(pattern) = self.patterns.get_mut(&id) {
+        let slot = self.learner.slot_of(id);
+        if let Some(Some(pattern)) = slot.and_then(|slot| self.patterns.get_mut(slot as usize)) {
             pattern.was_alerted = true;
             pattern.is_dirty = true;
         }
     }
 
-    /// The pattern with this id.
+    /// The pattern that this id means now: its own, or the one that took it over.
     pub fn pattern(&self, id: PatternId) -> Option<&Pattern> {
-        self.patterns.get(&id)
+        if id == PatternId::OVERFLOW {
+            return self.overflow.as_ref();
+        }
+        self.patterns.get(self.learner.slot_of(id)? as usize)?.as_ref()
+    }
+
+    /// The id that this one means now; itself if nothing is known of it.
+    pub fn resolve(&self, id: PatternId) -> PatternId {
+        self.pattern(id).map_or(id, |pattern| pattern.id)
+    }
+
+    /// Every id under which records of this pattern may be stored: its own and those of the patterns merged into it.
+    pub fn ids_of(&self, id: PatternId) -> Vec<PatternId> {
+        let own = self.resolve(id);
+        let aliases = self.learner.slot_of(own).map_or(&[][..], |slot| self.learner.aliases_of(slot));
+        std::iter::once(own).chain(aliases.iter().copied()).collect()
     }
 
     /// All patterns, by id.
     pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
-        self.patterns.values()
+        let mined = self.learner.living().filter_map(|slot| self.patterns.get(slot as usize)?.as_ref());
+        self.overflow.iter().chain(mined)
     }
 
     /// Patterns held.
     pub fn len(&self) -> usize {
-        self.patterns.len()
+        self.held + usize::from(self.overflow.is_some())
     }
 
     /// Whether nothing was observed.
     pub fn is_empty(&self) -> bool {
-        self.patterns.is_empty()
+        self.len() == 0
+    }
+
+    /// Patterns merged since the last call: which, into which, in order.
+    pub fn take_merged(&mut self) -> Vec<(PatternId, PatternId)> {
+        std::mem::take(&mut self.merged)
     }
 
     /// Rows to write and rows to delete since the last call.
     pub fn take_dirty(&mut self) -> (Vec<PatternId>, Vec<PatternId>) {
         let mut dirty = Vec::new();
-        for pattern in self.patterns.values_mut() {
+        for pattern in self.patterns.iter_mut().flatten().chain(&mut self.overflow) {
             if std::mem::take(&mut pattern.is_dirty) {
                 dirty.push(pattern.id);
             }
         }
+        dirty.sort_unstable();
         let mut gone = std::mem::take(&mut self.gone);
-        gone.retain(|id| !self.patterns.contains_key(id));
+        gone.retain(|&id| self.pattern(id).is_none_or(|pattern| pattern.id != id));
         (dirty, gone)
+    }
+
+    /// What was learnt, as a row, if it changed since the last call.
+    pub fn take_learnt(&mut self) -> Option<Vec<u8>> {
+        self.learner.take_row()
     }
 }
 
 /// `text` cut to at most `bytes` at a character boundary.
-fn cut(text: &str, bytes: usize) -> &str {
+pub(super) fn cut(text: &str, bytes: usize) -> &str {
     let mut end = text.len().min(bytes);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -1,26 +1,42 @@
 //! What shape a line has: every record gets a pattern the moment it arrives.
 //!
-//! The seam is [`Miner`]: `observe` gives a record's pattern at once; everything else about patterns (statistics,
-//! bounds, rows) is here too. This first miner is exact: a line's words with its typed variables masked are its
-//! signature, and equal signatures are one pattern. Generalization by evidence, merges and splits replace the inside
-//! later; ids and rows stay.
+//! The seam is [`Miner`]: `observe` gives a record's pattern at once. A line goes through it like this:
+//!
+//! 1. `scan` cuts it into words, delimiters and variables in one pass over its bytes; `signature` folds these into 64
+//!    bits. A known signature is one look-up in `index`, and that is all for nearly every line.
+//! 2. Another is thought about in `learner`: with one word left open, is such a line known, or were enough different
+//!    words seen there (`evidence`)? Then the word is a variable, and what is left is looked at again (`shape`).
+//! 3. Patterns that turn out to be one are merged into the eldest. The ids of the others become its aliases.
+//! 4. `stats` counts it; `variables` takes a line apart without loss.
 //!
 //! Invariants: the counts of all patterns (with the overflow pattern) add up to the records observed; an id is given at
-//! birth and never changes; at most `limits::PATTERNS_MAX` patterns are held.
+//! birth, means the same lines from then on, and survives generalization; at most `limits::PATTERNS_MAX` patterns are
+//! held; the same lines in the same order give the same ids and templates on every platform, however they are split
+//! into batches and whenever the object restarts.
+//!
+//! Left out: dictionaries and settings for kinds of logs, similarity thresholds, raw JSON (fields are parsed before).
 
+mod class;
+mod evidence;
+mod index;
+mod learner;
 mod miner;
+mod scan;
+mod shape;
+mod signature;
 pub mod similar;
 mod stats;
-mod tokens;
+mod variables;
 
 pub use miner::{Miner, Observed};
+pub use shape::template_of;
 pub use stats::{Exemplar, Pattern};
-pub use tokens::template_of;
+pub use variables::{VariableKind, extract, rebuild};
 
 use std::fmt;
 
 /// Identity of a pattern, given at birth. Shown as 16 hex digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PatternId(pub u64);
 
 impl PatternId {

@@ -1,6 +1,7 @@
 //! What is known of one pattern, and its row of bytes.
 
 use super::PatternId;
+use super::miner::cut;
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::level::Level;
 use crate::limits;
@@ -8,7 +9,7 @@ use crate::record::Record;
 use crate::time::Timestamp;
 
 /// A record that shows what a pattern looks like.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exemplar {
     /// Row of the journal.
     pub seq: u64,
@@ -22,6 +23,27 @@ pub struct Exemplar {
     pub level: Level,
     /// The message as stored, cut to [`limits::EXEMPLAR_BYTES_MAX`].
     pub message: String,
+}
+
+/// Where a record is stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Position {
+    pub(super) seq: u64,
+    pub(super) index: u16,
+    pub(super) received_at: Timestamp,
+}
+
+impl Exemplar {
+    /// Becomes this record; what it was before lends its memory.
+    fn set(&mut self, record: &Record, position: Position) {
+        self.seq = position.seq;
+        self.index = position.index;
+        self.received_at = position.received_at;
+        self.timestamp = record.timestamp;
+        self.level = record.level;
+        self.message.clear();
+        self.message.push_str(cut(&record.message, limits::EXEMPLAR_BYTES_MAX));
+    }
 }
 
 /// A mined shape with its statistics.
@@ -77,7 +99,7 @@ impl Pattern {
     }
 
     /// Counts one record.
-    pub(super) fn count(&mut self, record: &Record, exemplar: impl FnOnce() -> Exemplar) {
+    pub(super) fn count(&mut self, record: &Record, position: Position) {
         self.count += 1;
         self.first_seen = self.first_seen.min(record.timestamp);
         self.last_seen = self.last_seen.max(record.timestamp);
@@ -87,11 +109,12 @@ impl Pattern {
         remember(&mut self.endpoints, record.endpoint.as_deref());
         remember(&mut self.environments, Some(&record.environment));
         remember(&mut self.releases, record.release.as_deref());
-        let exemplar = exemplar();
         if self.exemplars.len() < limits::PATTERN_EXEMPLARS_MAX {
+            let mut exemplar = Exemplar::default();
+            exemplar.set(record, position);
             self.exemplars.push(exemplar);
         } else {
-            self.last = Some(exemplar);
+            self.last.get_or_insert_default().set(record, position);
         }
         self.is_dirty = true;
     }
@@ -105,6 +128,29 @@ impl Pattern {
             *slot += count;
         }
         self.is_dirty = true;
+    }
+
+    /// Takes over a pattern that turned out to be this one.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.absorb(&other);
+        self.was_alerted |= other.was_alerted;
+        for endpoint in &other.endpoints {
+            remember(&mut self.endpoints, Some(endpoint));
+        }
+        for environment in &other.environments {
+            remember(&mut self.environments, Some(environment));
+        }
+        for release in &other.releases {
+            remember(&mut self.releases, Some(release));
+        }
+        let mut exemplars = std::mem::take(&mut self.exemplars);
+        exemplars.extend(other.exemplars);
+        exemplars.extend(self.last.take());
+        exemplars.extend(other.last);
+        exemplars.sort_by_key(|exemplar| (exemplar.seq, exemplar.index));
+        self.last = (exemplars.len() > limits::PATTERN_EXEMPLARS_MAX).then(|| exemplars.pop()).flatten();
+        exemplars.truncate(limits::PATTERN_EXEMPLARS_MAX);
+        self.exemplars = exemplars;
     }
 
     /// Records of level error or worse.

@@ -313,6 +313,11 @@ impl StreamMachine {
         for (index, record) in records.iter().enumerate() {
             let index = index as u16;
             let observed = self.miner.observe(record, seq, index, at);
+            for (from, into) in self.miner.take_merged() {
+                self.counters.merge_pattern(from, into);
+                self.d1_patterns.insert(from, seq);
+                self.d1_patterns.insert(into, seq);
+            }
             self.counters.count(record, observed.id);
             self.d1_patterns.insert(observed.id, seq);
             self.d1_hours.insert(record.timestamp.floor_to(crate::counter::HOUR), seq);
@@ -406,17 +411,19 @@ impl StreamMachine {
     }
 }
 
-/// What is kept of a record over quota: everything that is counted, no text.
+/// What is kept of a record over quota: everything that is counted, and of the text its template. A template is mined
+/// like the line it came from, so the count goes to the same pattern.
 fn without_text(record: Record) -> Record {
-    let template = match record.message_template {
-        Some(given) => given,
+    let message = match &record.message_template {
+        Some(_) => String::new(),
         None => crate::pattern::template_of(&record.message),
     };
     Record {
+        message,
         id: record.id,
         timestamp: record.timestamp,
         level: record.level,
-        message_template: Some(template),
+        message_template: record.message_template,
         component: record.component,
         environment: record.environment,
         source: record.source,

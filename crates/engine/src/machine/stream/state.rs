@@ -35,6 +35,8 @@ pub struct Checkpoint {
     pub patterns: Vec<(PatternId, Vec<u8>)>,
     /// Patterns that left.
     pub patterns_gone: Vec<PatternId>,
+    /// What the miner learnt (signatures, aliases, evidence), if it changed.
+    pub learnt: Option<Vec<u8>>,
     /// Counts to merge into the rows of these hours.
     pub hours: BTreeMap<Timestamp, Rollup>,
     /// Pages of batch keys.
@@ -56,6 +58,8 @@ pub struct Stored {
     pub state: Option<Vec<u8>>,
     /// All patterns that could be read.
     pub patterns: Vec<Pattern>,
+    /// What the miner learnt.
+    pub learnt: Option<Vec<u8>>,
     /// Pages of batch keys, in order.
     pub key_pages: Vec<Page>,
     /// Pages of record ids, in order.
@@ -81,7 +85,7 @@ impl StreamMachine {
         let cursor = machine.d1.cursor;
         machine.d1_patterns.retain(|_, &mut dirtied| dirtied > cursor);
         machine.d1_hours.retain(|_, &mut dirtied| dirtied > cursor);
-        machine.miner = Miner::restore(stored.patterns);
+        machine.miner = Miner::restore(stored.patterns, stored.learnt.as_deref());
         Ok(machine)
     }
 
@@ -100,7 +104,7 @@ impl StreamMachine {
             }
         }
         machine.outcomes.accepted = machine.counters.total();
-        machine.miner = Miner::restore(stored.patterns);
+        machine.miner = Miner::restore(stored.patterns, stored.learnt.as_deref());
         machine
     }
 
@@ -137,6 +141,7 @@ impl StreamMachine {
                 .filter_map(|id| self.miner.pattern(id).map(|pattern| (id, pattern.encode())))
                 .collect(),
             patterns_gone,
+            learnt: self.miner.take_learnt(),
             hours,
             key_pages,
             key_pages_gone,

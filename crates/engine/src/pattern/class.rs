@@ -1,0 +1,63 @@
+//! The class of each byte, as bits: what the scanner asks of a byte is one table look-up.
+
+/// White space. Always with [`STOP`].
+pub(super) const SPACE: u16 = 1;
+/// Ends a piece.
+pub(super) const STOP: u16 = 1 << 1;
+/// `0` to `9`.
+pub(super) const DIGIT: u16 = 1 << 2;
+/// `A` to `Z`.
+pub(super) const UPPER: u16 = 1 << 3;
+/// `a` to `z`.
+pub(super) const LOWER: u16 = 1 << 4;
+/// `.`
+pub(super) const DOT: u16 = 1 << 5;
+/// `/`
+pub(super) const SLASH: u16 = 1 << 6;
+/// `@`
+pub(super) const AT: u16 = 1 << 7;
+/// No hex digit.
+pub(super) const NONHEX: u16 = 1 << 8;
+/// Two or more of it in a row are a rule, not a word: `....`, `---`, `***`.
+pub(super) const RUN: u16 = 1 << 9;
+/// First byte of a character of a script that is written without spaces (U+3000 and above), or a byte within one.
+pub(super) const CJK: u16 = 1 << 10;
+/// Not a byte's: the piece is a path or an address.
+pub(super) const PATH: u16 = 1 << 11;
+
+const CLASSES: [u16; 256] = classes();
+
+/// The classes of a byte.
+pub(super) fn class(byte: u8) -> u16 {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(0)
+}
+
+const fn classes() -> [u16; 256] {
+    let mut table = [0; 256];
+    let mut index = 0;
+    while index < 256 {
+        table[index] = class_of(index as u8);
+        index += 1;
+    }
+    table
+}
+
+const fn class_of(byte: u8) -> u16 {
+    match byte {
+        b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => SPACE | STOP | NONHEX,
+        b'=' | b',' | b';' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'<' | b'>' | b'"' | b'\'' | b'|' | b':' => {
+            STOP | NONHEX
+        }
+        b'0'..=b'9' => DIGIT,
+        b'A'..=b'F' => UPPER,
+        b'G'..=b'Z' => UPPER | NONHEX,
+        b'a'..=b'f' => LOWER,
+        b'g'..=b'z' => LOWER | NONHEX,
+        b'.' => DOT | RUN | NONHEX,
+        b'-' | b'*' | b'#' | b'~' | b'+' | b'!' | b'?' => RUN | NONHEX,
+        b'/' => SLASH | NONHEX,
+        b'@' => AT | NONHEX,
+        0xe3..=0xff => CJK | NONHEX,
+        _ => NONHEX,
+    }
+}

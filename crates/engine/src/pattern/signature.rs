@@ -1,0 +1,134 @@
+//! The signature of a line: its words, delimiters and variables in order, folded into 64 bits.
+//!
+//! White space does not count. Variables in a row, with nothing but list punctuation between them, are one: the length
+//! of a list makes no new shape. The same fold serves the fast path (straight from the scanner) and the slow one (over
+//! tokens of which some were made variables), so a generalized line has the signature of a line that came that way.
+
+use super::scan::{Sink, scan};
+use crate::limits;
+
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+const SEED: u64 = 0x5a97_00d1_6e5c_a11e;
+const VARIABLE: u64 = 0xd1b5_4a32_d192_ed03;
+const DELIMITER: u64 = 0xa076_1d64_78bd_642f;
+
+/// A fold in progress. Copied to try what follows from here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fold {
+    state: u64,
+    /// The state right behind the last variable, while only list punctuation followed it.
+    behind_variable: Option<u64>,
+}
+
+impl Default for Fold {
+    fn default() -> Self {
+        Self { state: SEED, behind_variable: None }
+    }
+}
+
+impl Fold {
+    /// A word with this hash.
+    pub(super) fn word(&mut self, hash: u64) {
+        self.mix(hash);
+        self.behind_variable = None;
+    }
+
+    /// A delimiter. Runs of the same one count once.
+    pub(super) fn delimiter(&mut self, byte: u8) {
+        self.mix(DELIMITER ^ u64::from(byte));
+        if !joins_variables(byte) {
+            self.behind_variable = None;
+        }
+    }
+
+    /// A variable.
+    pub(super) fn variable(&mut self) {
+        match self.behind_variable {
+            Some(state) => self.state = state,
+            None => {
+                self.mix(VARIABLE);
+                self.behind_variable = Some(self.state);
+            }
+        }
+    }
+
+    /// The signature; never zero, which is the overflow pattern's.
+    pub(super) fn finish(self) -> u64 {
+        let mut state = self.state;
+        state ^= state >> 32;
+        state = state.wrapping_mul(MULTIPLIER);
+        state ^= state >> 29;
+        state.max(1)
+    }
+
+    fn mix(&mut self, value: u64) {
+        self.state = (self.state.rotate_left(23) ^ value).wrapping_mul(MULTIPLIER);
+    }
+}
+
+/// Punctuation that people put between the values of a list or the parts of one value.
+pub(super) fn joins_variables(byte: u8) -> bool {
+    matches!(byte, b',' | b';' | b':' | b'|' | b'-' | b'.' | b'+')
+}
+
+#[inline(always)]
+/// The hash of a word, eight bytes at a time.
+pub(super) fn hash_of(word: &[u8]) -> u64 {
+    let mut state = SEED ^ word.len() as u64;
+    let (chunks, tail) = word.as_chunks::<8>();
+    for chunk in chunks {
+        state = (state ^ u64::from_le_bytes(*chunk)).wrapping_mul(MULTIPLIER);
+        state ^= state >> 32;
+    }
+    let last = match tail {
+        [] => 0,
+        &[a] => u64::from(a),
+        &[a, b] => u64::from(u16::from_le_bytes([a, b])),
+        &[a, b, c] => u64::from(u32::from_le_bytes([a, b, c, 0])),
+        // Two halves that overlap: with the length in the seed, each tail has its own number.
+        tail => half(tail.first_chunk()) << 32 | half(tail.last_chunk()),
+    };
+    state = (state ^ last).wrapping_mul(MULTIPLIER);
+    state ^ state >> 32
+}
+
+fn half(bytes: Option<&[u8; 4]>) -> u64 {
+    bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)))
+}
+
+struct Straight<'a> {
+    text: &'a [u8],
+    fold: Fold,
+    tokens: usize,
+}
+
+impl Sink for Straight<'_> {
+    #[inline(always)]
+    fn word(&mut self, start: usize, end: usize) {
+        self.tokens += 1;
+        self.fold.word(hash_of(self.text.get(start..end).unwrap_or_default()));
+    }
+    #[inline(always)]
+    fn delimiter(&mut self, byte: u8, _start: usize, _end: usize) {
+        self.tokens += 1;
+        self.fold.delimiter(byte);
+    }
+    #[inline(always)]
+    fn variable(&mut self, _start: usize, _end: usize) {
+        self.tokens += 1;
+        self.fold.variable();
+    }
+    fn is_full(&self) -> bool {
+        self.tokens >= limits::PATTERN_TOKENS_MAX
+    }
+}
+
+/// The signature of a message. What lies behind [`limits::PATTERN_TOKENS_MAX`] tokens is one variable.
+pub(super) fn signature_of(message: &str) -> u64 {
+    let text = message.as_bytes();
+    let mut sink = Straight { text, fold: Fold::default(), tokens: 0 };
+    if scan(text, &mut sink) < text.len() {
+        sink.fold.variable();
+    }
+    sink.fold.finish()
+}
