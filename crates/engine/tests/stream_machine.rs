@@ -518,6 +518,20 @@ fn patterns_that_turn_out_to_be_one_have_one_series_and_one_row() {
     }
 }
 
+#[test]
+fn an_incident_goes_on_when_its_pattern_turns_out_to_be_another() {
+    let mut object = Object::new();
+    for (name, pause) in ["mail", "index", "cache", "video", "image", "audio"].iter().zip(0..) {
+        object.append(&[record(&format!("the {name} worker is broken"), Level::ERROR, NOW + pause)], NOW + pause);
+    }
+    let machine = &object.machine;
+    let elder = machine.miner().patterns().next().unwrap().id;
+    let open: Vec<_> = machine.incidents().all().map(|incident| (incident.pattern, incident.count)).collect();
+    // Four names were errors never seen before; the fifth and sixth were seen to be the same, and count in the newest.
+    assert_eq!(open, [(elder, 1), (elder, 1), (elder, 1), (elder, 3)]);
+    assert_eq!(machine.miner().len(), 1);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Append { records: Vec<(u8, u8, bool, i64)>, key: Option<u8> },
