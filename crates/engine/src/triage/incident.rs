@@ -212,6 +212,13 @@ impl Incidents {
         }
     }
 
+    /// A pattern turned out to be another: what is open for it goes on under the other's id.
+    pub(crate) fn merge_pattern(&mut self, from: PatternId, into: PatternId) {
+        for incident in self.held.iter_mut().filter(|incident| incident.pattern == from) {
+            incident.pattern = into;
+        }
+    }
+
     /// An error pattern was seen for the first time.
     pub(crate) fn open_new_pattern(&mut self, trigger: &Trigger<'_>, policy: &AlertPolicy) -> Option<Vec<Incident>> {
         self.open(Self::incident(IncidentKind::NewPattern, trigger), trigger.now, policy)

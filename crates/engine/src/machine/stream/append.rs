@@ -314,9 +314,7 @@ impl StreamMachine {
             let index = index as u16;
             let observed = self.miner.observe(record, seq, index, at);
             for (from, into) in self.miner.take_merged() {
-                self.counters.merge_pattern(from, into);
-                self.d1_patterns.insert(from, seq);
-                self.d1_patterns.insert(into, seq);
+                self.merge_pattern(from, into, seq);
             }
             self.counters.count(record, observed.id);
             self.d1_patterns.insert(observed.id, seq);
@@ -334,6 +332,17 @@ impl StreamMachine {
             }
         }
         patterns
+    }
+
+    /// Two patterns turned out to be one: everything that names the younger names the elder from now on.
+    fn merge_pattern(&mut self, from: PatternId, into: PatternId, seq: u64) {
+        self.counters.merge_pattern(from, into);
+        self.incidents.merge_pattern(from, into);
+        for (pattern, _) in self.recent_errors.iter_mut().filter(|(pattern, _)| *pattern == from) {
+            *pattern = into;
+        }
+        self.d1_patterns.insert(from, seq);
+        self.d1_patterns.insert(into, seq);
     }
 
     /// Looks at one error record; returns the groups of incidents to be told now.
