@@ -50,6 +50,9 @@ const _: () = assert!(SEGMENT_RECORDS_MAX <= ROW_RECORDS_MAX, "a segment fits a 
 pub const PATTERNS_MAX: usize = 2_000;
 /// Contexts (lines with one word left open) that wait for evidence. At about 130 bytes each, with four words, 1 MB.
 pub const PATTERN_CONTEXTS_MAX: usize = 8_192;
+/// Patterns that had to leave whose id and first sight are remembered: one that comes back is not new, and ranks above
+/// what was seen once. At about 80 bytes each 0.3 MB.
+pub const PATTERNS_LEFT_MAX: usize = 4_096;
 /// Generalized shapes remembered of a pattern.
 pub const PATTERN_SHAPES_MAX: usize = 16;
 /// Ids remembered of the patterns that were merged into one; of what was stored under an older one only the old id

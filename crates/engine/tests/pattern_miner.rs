@@ -217,6 +217,13 @@ fn nine_garbage_lines_in_ten_do_not_take_the_ids_of_the_known_ones() {
         assert!(miner.len() <= limits::PATTERNS_MAX);
     }
     assert!(kept * 100 >= seen * 99, "{kept} of {seen}");
+    // Not only the id: once it came back, a known pattern stays, and is never taken for new again.
+    for line in &known {
+        let record = Record { message: line.clone(), timestamp: Timestamp(60_000), ..Record::default() };
+        let observed = miner.clone().observe(&record, 60_000, 0, Timestamp(60_000));
+        assert!(!observed.is_new);
+        assert!(miner.pattern(observed.id).is_some_and(|pattern| pattern.count >= 28), "{line}");
+    }
     assert_eq!(miner.patterns().map(|pattern| pattern.count).sum::<u64>(), 60_000);
     let overflow = miner.pattern(PatternId::OVERFLOW).unwrap();
     assert!(overflow.count > 40_000);

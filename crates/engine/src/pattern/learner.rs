@@ -15,9 +15,10 @@ use super::shape::{Context, Readiness, Shape};
 use super::signature::signature_of;
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::limits;
-use std::collections::BTreeMap;
+use crate::time::Timestamp;
+use std::collections::{BTreeMap, VecDeque};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Steps of generalization for one line: each makes one word a variable (or all that stand where values stand).
 const STEPS_MAX: usize = 16;
 /// With fewer words left a shape says nothing.
@@ -63,6 +64,9 @@ pub(super) struct Learner {
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
     births: u64,
+    /// Patterns that left, with when they were first seen; `left_order` by when they left.
+    left: BTreeMap<PatternId, Timestamp>,
+    left_order: VecDeque<PatternId>,
     evidence: Evidence,
     /// Grows with every change of what is known.
     epoch: u64,
@@ -295,6 +299,23 @@ impl Learner {
         self.change();
     }
 
+    /// Remembers a pattern that has to leave.
+    pub(super) fn remember_left(&mut self, id: PatternId, first_seen: Timestamp) {
+        if self.left.insert(id, first_seen).is_none() {
+            self.left_order.push_back(id);
+        }
+        while self.left_order.len() > limits::PATTERNS_LEFT_MAX {
+            let oldest = self.left_order.pop_front().unwrap_or_default();
+            self.left.remove(&oldest);
+        }
+        self.is_dirty = true;
+    }
+
+    /// When a pattern that is born now was first seen, if it had left before.
+    pub(super) fn left_before(&self, id: PatternId) -> Option<Timestamp> {
+        self.left.get(&id).copied()
+    }
+
     /// The slots of all patterns, by id.
     pub(super) fn living(&self) -> impl Iterator<Item = u32> {
         self.ids.iter().filter(|&(&id, &slot)| self.slot(slot).is_some_and(|it| it.id == id)).map(|(_, &slot)| slot)
@@ -342,6 +363,11 @@ impl Learner {
                 out.u64_fixed(alias.0);
             }
         }
+        out.uint(self.left_order.len() as u64);
+        for id in &self.left_order {
+            out.u64_fixed(id.0);
+            out.int(self.left.get(id).map_or(0, |at| at.0));
+        }
         self.evidence.write(&mut out);
         out.into_bytes()
     }
@@ -371,6 +397,11 @@ impl Learner {
                 learner.ids.insert(id, slot);
             }
             learner.slots.push(Some(read));
+        }
+        for _ in 0..input.count()? {
+            let (id, at) = (PatternId(input.u64_fixed()?), Timestamp(input.int()?));
+            learner.left.insert(id, at);
+            learner.left_order.push_back(id);
         }
         learner.evidence = Evidence::read(&mut input)?;
         if input.is_empty() { Ok(learner) } else { Err(ReadError::Unknown("bytes after the learner")) }

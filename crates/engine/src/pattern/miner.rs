@@ -71,10 +71,7 @@ impl Miner {
         }
         match self.learner.learn(&record.message, signature) {
             Learnt::Known(slot) => (slot, false),
-            Learnt::Born { slot, id, template } => {
-                self.bear(slot, id, template, record.timestamp);
-                (slot, true)
-            }
+            Learnt::Born { slot, id, template } => (slot, self.bear(slot, id, template, record.timestamp)),
             Learnt::Merged { into, others, template } => {
                 self.merge(into, &others, template);
                 (into, false)
@@ -106,13 +103,15 @@ impl Miner {
             return (slot, false);
         }
         let slot = self.learner.name(id);
-        self.bear(slot, id, template.to_owned(), record.timestamp);
-        (slot, true)
+        (slot, self.bear(slot, id, template.to_owned(), record.timestamp))
     }
 
-    fn bear(&mut self, slot: u32, id: PatternId, template: String, at: Timestamp) {
+    /// Puts a new pattern in its place; returns whether it was never seen, and did not just come back.
+    fn bear(&mut self, slot: u32, id: PatternId, template: String, at: Timestamp) -> bool {
         self.make_room();
-        self.put(slot, Pattern::born(id, template, at));
+        let before = self.learner.left_before(id);
+        self.put(slot, Pattern::born(id, template, before.map_or(at, |before| before.min(at))));
+        before.is_none()
     }
 
     fn put(&mut self, slot: u32, pattern: Pattern) {
@@ -139,7 +138,14 @@ impl Miner {
         }
         let rank = |pattern: &Pattern| {
             let has_errors = pattern.error_count() > 0 && pattern.count > 1;
-            (pattern.was_alerted, has_errors, pattern.count, pattern.last_seen, pattern.id)
+            let came_back = pattern.first_seen < pattern.last_seen;
+            (
+                pattern.was_alerted,
+                has_errors,
+                pattern.count.max(1 + u64::from(came_back)),
+                pattern.last_seen,
+                pattern.id,
+            )
         };
         let held = self.patterns.iter().zip(0u32..);
         let mut ranked: Vec<_> = held.filter_map(|(pattern, slot)| Some((rank(pattern.as_ref()?), slot))).collect();
@@ -147,6 +153,7 @@ impl Miner {
         for &(_, slot) in ranked.iter().take(limits::PATTERNS_MAX / 10) {
             let Some(pattern) = self.take(slot) else { continue };
             self.learner.forget(slot);
+            self.learner.remember_left(pattern.id, pattern.first_seen);
             self.gone.push(pattern.id);
             self.overflow
                 .get_or_insert_with(|| {
