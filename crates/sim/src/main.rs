@@ -34,7 +34,7 @@ enum Command {
     },
     /// Measure the detectors on weeks of components with faults of known kind and start; print the table.
     Scenarios {
-        /// Worlds: two quiet weeks each, then every kind of fault once.
+        /// Worlds: three quiet weeks each, then every kind of fault once.
         #[arg(long, default_value_t = 100)]
         seeds: u64,
         /// Also show every signal of the quiet weeks.

@@ -1,6 +1,6 @@
 //! How many faults are found, how soon, and how often something is told that is none.
 //!
-//! Each seed's world runs quiet for two weeks; then it is run once more for every kind of fault, from the state
+//! Each seed's world runs quiet for three weeks; then it is run once more for every kind of fault, from the state
 //! reached. A plain z-score and a static threshold see the same minutes.
 
 use crate::scenario::{FAULTS, Fault, FaultKind, Happening, STEP_MS, World};
@@ -12,6 +12,9 @@ use std::fmt::Write;
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
+
+/// Weeks without a fault, the cold start among them.
+const QUIET_WEEKS: i64 = 3;
 
 /// Findings of one kind of fault.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +55,10 @@ impl Plain {
     fn close(&mut self) -> (bool, bool) {
         let x = self.count as f64;
         let deviation = (self.square - self.mean * self.mean).max(1e-9).sqrt();
-        let told = (self.minutes > 60 && (x - self.mean).abs() > 4.0 * deviation, self.minutes > 1_440 && self.count > 2 * self.highest);
+        let told = (
+            self.minutes > 60 && (x - self.mean).abs() > 4.0 * deviation,
+            self.minutes > 1_440 && self.count > 2 * self.highest,
+        );
         let weight = (1.0 / (self.minutes as f64 + 1.0)).max(1.0 / 1_440.0);
         self.mean += weight * (x - self.mean);
         self.square += weight * (x * x - self.square);
@@ -73,7 +79,12 @@ struct Run {
 
 impl Run {
     fn new(seed: u64) -> Self {
-        Self { world: World::new(seed, None), detectors: Detectors::default(), plain: Plain::default(), buffer: Vec::new() }
+        Self {
+            world: World::new(seed, None),
+            detectors: Detectors::default(),
+            plain: Plain::default(),
+            buffer: Vec::new(),
+        }
     }
 
     /// One step; signals and what the plain detectors told.
@@ -102,7 +113,9 @@ fn answers(fault: FaultKind, signal: &Signal) -> bool {
     match fault {
         FaultKind::Burst | FaultKind::LevelShift => matches!(signal.kind, SignalKind::Burst | SignalKind::LevelShift),
         FaultKind::Drop => matches!(signal.kind, SignalKind::Drop | SignalKind::Silence),
-        FaultKind::Silence => matches!(signal.kind, SignalKind::Drop | SignalKind::Silence) && signal.subject == Subject::Component,
+        FaultKind::Silence => {
+            matches!(signal.kind, SignalKind::Drop | SignalKind::Silence) && signal.subject == Subject::Component
+        }
         FaultKind::ErrorRatio => signal.kind == SignalKind::ErrorRatio,
         FaultKind::Latency => signal.kind == SignalKind::LatencyShift,
         FaultKind::NewPattern => signal.kind == SignalKind::NewPattern,
@@ -140,7 +153,7 @@ impl Scorecard {
                 self.plain_quiet.1 += u64::from(threshold);
                 (any, alerting, z, threshold) = (false, false, false, false);
             }
-            if end >= 2 * WEEK_MS {
+            if end >= QUIET_WEEKS * WEEK_MS {
                 return;
             }
         }
@@ -148,7 +161,8 @@ impl Scorecard {
 
     fn fault(&mut self, run: &Run, seed: u64, place: usize) {
         let Some((kind, line)) = self.kinds.get_mut(place) else { return };
-        let from = 2 * WEEK_MS + (HOUR_MS + (seed as i64 * 7_919 + place as i64 * 104_729) % (20 * HOUR_MS)) / STEP_MS * STEP_MS;
+        let from = QUIET_WEEKS * WEEK_MS
+            + (HOUR_MS + (seed as i64 * 7_919 + place as i64 * 104_729) % (20 * HOUR_MS)) / STEP_MS * STEP_MS;
         let fault = Fault::new(*kind, from);
         let mut run = run.clone();
         run.world = run.world.with(fault);
@@ -179,7 +193,9 @@ impl Scorecard {
         for (kind, line) in &self.kinds {
             let mut delays = line.delays.clone();
             delays.sort_unstable();
-            let median = delays.get(delays.len() / 2).map_or_else(|| "-".into(), |delay| format!("{:.0}", *delay as f64 / 1_000.0));
+            let median = delays
+                .get(delays.len() / 2)
+                .map_or_else(|| "-".into(), |delay| format!("{:.0}", *delay as f64 / 1_000.0));
             let found = percent(delays.len() as u32, line.made);
             let busy = percent(line.busy.1, line.busy.0);
             let _ = writeln!(

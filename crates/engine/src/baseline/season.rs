@@ -14,9 +14,9 @@ use crate::time::{Millis, Timestamp};
 const HOUR: Millis = Millis::from_hours(1);
 const DAY: usize = 24;
 const WEEK: usize = 168;
-/// Hours seen before a daily rhythm may be used (two days), and a weekly one (two weeks less a day).
+/// Hours seen before a daily rhythm may be used (two days), and a weekly one (a week and a day).
 const DAILY_HOURS_MIN: u32 = 48;
-const WEEKLY_HOURS_MIN: u32 = 13 * 24;
+const WEEKLY_HOURS_MIN: u32 = 8 * 24;
 /// A rhythm is used when its error is below this share of the simpler model's.
 const BETTER: f64 = 0.85;
 const SHIFTS: [i64; 3] = [0, -1, 1];
@@ -165,12 +165,11 @@ impl Season {
 
     pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         let mut season = Self { hours: input.u32()?, ..Self::default() };
-        for mean in
-            [&mut season.overall, &mut season.error_flat, &mut season.error_day, &mut season.error_week]
-                .into_iter()
-                .chain(&mut season.error_shift)
-                .chain(&mut season.day)
-                .chain(&mut season.week)
+        for mean in [&mut season.overall, &mut season.error_flat, &mut season.error_day, &mut season.error_week]
+            .into_iter()
+            .chain(&mut season.error_shift)
+            .chain(&mut season.day)
+            .chain(&mut season.week)
         {
             *mean = Mean::read(input)?;
         }

@@ -65,8 +65,8 @@ pub fn ln_gamma(x: f64) -> f64 {
     }
     let inverse = 1.0 / at;
     let square = inverse * inverse;
-    let series =
-        inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square * (1.0 / 1260.0 - square * (1.0 / 1680.0 - square / 1188.0))));
+    let series = inverse
+        * (1.0 / 12.0 - square * (1.0 / 360.0 - square * (1.0 / 1260.0 - square * (1.0 / 1680.0 - square / 1188.0))));
     (at - 0.5) * ln(at) - at + 0.918_938_533_204_672_8 + series - ln(product)
 }
 

@@ -42,8 +42,7 @@ pub fn ratio_at_least(hits: u64, total: u64, chance: f64, strength: f64) -> f64 
         return 0.0;
     }
     let (a, b) = (chance * strength, (1.0 - chance) * strength);
-    let first = ln_gamma(n + 1.0) - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0) + ln_gamma(k + a)
-        + ln_gamma(n - k + b)
+    let first = ln_gamma(n + 1.0) - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0) + ln_gamma(k + a) + ln_gamma(n - k + b)
         - ln_gamma(n + strength)
         + ln_gamma(strength)
         - ln_gamma(a)
@@ -161,7 +160,11 @@ mod tests {
         assert_eq!(ratio_at_least(5, 4, 0.1, 10.0), 0.0);
         assert_eq!(ratio_at_least(0, 4, 0.1, 10.0), 1.0);
         assert_eq!(ratio_at_least(3, 4, 0.1, f64::NAN), 1.0);
-        for tail in [count_at_least(u64::MAX, 1e9, 0.1), count_at_most(0, 1e300, 0.1), ratio_at_least(1 << 60, 1 << 61, 0.1, 9.0)] {
+        for tail in [
+            count_at_least(u64::MAX, 1e9, 0.1),
+            count_at_most(0, 1e300, 0.1),
+            ratio_at_least(1 << 60, 1 << 61, 0.1, 9.0),
+        ] {
             assert!((0.0..=1.0).contains(&tail), "{tail}");
         }
     }
@@ -170,8 +173,9 @@ mod tests {
     fn more_is_never_more_probable() {
         for spread in [0.0, 0.01, 1.0] {
             for mean in [0.5, 7.0, 300.0, 90_000.0] {
-                let tails: Vec<f64> =
-                    (0..40).map(|i| count_at_least((mean * (1.0 + f64::from(i) * 0.1)) as u64 + 1, mean, spread)).collect();
+                let tails: Vec<f64> = (0..40)
+                    .map(|i| count_at_least((mean * (1.0 + f64::from(i) * 0.1)) as u64 + 1, mean, spread))
+                    .collect();
                 assert!(tails.windows(2).all(|pair| pair[1] <= pair[0] * 1.000_001), "{mean} {spread} {tails:?}");
             }
         }

@@ -20,8 +20,10 @@ const SLOT_WINDOWS: [usize; 3] = [1, 3, 6];
 const MINUTE_WINDOWS: [usize; 3] = [5, 15, 60];
 /// Both directions of every window.
 const TRIALS: f64 = 12.0;
-/// The least relative variance that a level is believed to have: 5 %, and 8 % for long windows.
-const SPREAD_MIN: [f64; 6] = [0.0025, 0.0025, 0.0025, 0.0025, 0.0064, 0.0064];
+/// Slots are judged six times as often as minutes, and a clump of ten seconds is in the nature of logs.
+const SLOT_TRIALS: [f64; 3] = [100.0, 3.0, 1.0];
+/// The least relative variance that a level is believed to have: 5 %, and 6 % for long windows.
+const SPREAD_MIN: [f64; 6] = [0.0025, 0.0025, 0.0025, 0.0025, 0.0036, 0.0036];
 /// What is assumed of a series nobody knows, worth ten minutes of experience.
 const SPREAD_PRIOR: f64 = 0.05;
 /// Minutes of history before short and long windows are judged.
@@ -29,6 +31,40 @@ const SHORT_AFTER: u32 = 10;
 const LONG_AFTER: u32 = 90;
 /// Minutes a deviation lasts before it is the new level.
 const SHIFT_MINUTES: u16 = 20;
+
+/// Minutes that a level rests on: twice the inverse of the weight it is learned with.
+const RECENT_MEMORY: f64 = 90.0;
+const SETTLED_MEMORY: f64 = 360.0;
+
+/// What a level makes due in a window of that many (seasonal) minutes.
+#[derive(Clone, Copy)]
+struct Due {
+    level: Mean,
+    memory: f64,
+    minutes: f64,
+}
+
+impl Due {
+    /// Expected records, and the relative variance that comes from not knowing the level better: a level that rests on
+    /// `n` records is a gamma law of shape `n + 1`, so that a rare series is never certain to have none.
+    fn expected(&self, seen: u64) -> (f64, f64) {
+        let memory = self.memory.min(f64::from(self.level.count().max(1)));
+        let level = self.level.value();
+        let shape = level * memory + 1.0;
+        let expected = level * self.minutes;
+        if seen as f64 > expected { (shape / memory * self.minutes, 1.0 / shape) } else { (expected, 1.0 / shape) }
+    }
+}
+
+/// The season in the middle of a window of 5, 15 or 60 minutes, from that of now and the mean of the last hour.
+fn middle(place: usize, factor: f64, hour_factor: f64) -> f64 {
+    let share = match place {
+        0 => 0.08,
+        1 => 0.25,
+        _ => 1.0,
+    };
+    factor + (hour_factor - factor) * share
+}
 
 /// What a window showed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -109,8 +145,12 @@ impl CountWatch {
         }
         let deviations = SLOT_WINDOWS.iter().enumerate().filter_map(|(place, &width)| {
             let seen = self.slots.iter().take(width).map(|&count| u64::from(count)).sum();
-            let expected = self.level(factor) * width as f64 / SLOTS as f64;
-            self.deviation(place, Millis(SLOT.0 * width as i64), seen, expected).filter(Deviation::is_above)
+            let due =
+                Due { level: self.recent_level, memory: RECENT_MEMORY, minutes: width as f64 / SLOTS as f64 * factor };
+            let mut found =
+                self.deviation(place, Millis(SLOT.0 * width as i64), seen, due).filter(Deviation::is_above)?;
+            found.probability = (found.probability * SLOT_TRIALS.get(place).copied().unwrap_or(1.0)).min(1.0);
+            Some(found)
         });
         deviations.min_by(|a, b| a.probability.total_cmp(&b.probability))
     }
@@ -136,16 +176,17 @@ impl CountWatch {
 
     fn judge_minutes(&self, factor: f64, hour_factor: f64) -> Option<Deviation> {
         let deviations = MINUTE_WINDOWS.iter().enumerate().filter_map(|(place, &width)| {
-            let (level, needed) = if place == 0 {
-                (self.recent_level.value() * factor, SHORT_AFTER)
+            let minutes = width as f64 * middle(place, factor, hour_factor);
+            let (due, needed) = if place == 0 {
+                (Due { level: self.recent_level, memory: RECENT_MEMORY, minutes }, SHORT_AFTER)
             } else {
-                (self.settled_level.value() * if place == 1 { factor } else { hour_factor }, LONG_AFTER)
+                (Due { level: self.settled_level, memory: SETTLED_MEMORY, minutes }, LONG_AFTER)
             };
             if self.recent_level.count() < needed {
                 return None;
             }
             let seen = self.minutes.sum(width);
-            self.deviation(place + 3, Millis::from_mins(width as i64), seen, level * width as f64)
+            self.deviation(place + 3, Millis::from_mins(width as i64), seen, due)
         });
         let minute = self.last_minute(factor);
         deviations.chain(minute).min_by(|a, b| a.probability.total_cmp(&b.probability))
@@ -155,18 +196,21 @@ impl CountWatch {
         if self.recent_level.count() < SHORT_AFTER {
             return None;
         }
-        self.deviation(2, Millis::from_mins(1), self.minutes.sum(1), self.level(factor))
+        let due = Due { level: self.recent_level, memory: RECENT_MEMORY, minutes: factor };
+        self.deviation(2, Millis::from_mins(1), self.minutes.sum(1), due)
     }
 
-    fn deviation(&self, place: usize, window: Millis, seen: u64, expected: f64) -> Option<Deviation> {
+    fn deviation(&self, place: usize, window: Millis, seen: u64, due: Due) -> Option<Deviation> {
+        let (expected, doubt) = due.expected(seen);
         let least = SPREAD_MIN.get(place).copied().unwrap_or(SPREAD_PRIOR);
-        let spread = self.spread.get(place).map_or(SPREAD_PRIOR, |spread| spread.value().max(least));
+        let spread = self.spread.get(place).map_or(SPREAD_PRIOR, |spread| spread.value().max(least)) + doubt;
         // A quick look spares the sum: what lies within two deviations decides nothing.
         let off = seen as f64 - expected;
         if off * off < 4.0 * (expected + spread * expected * expected) {
             return None;
         }
-        let tail = if off > 0.0 { count_at_least(seen, expected, spread) } else { count_at_most(seen, expected, spread) };
+        let tail =
+            if off > 0.0 { count_at_least(seen, expected, spread) } else { count_at_most(seen, expected, spread) };
         Some(Deviation { window, expected, spread, seen, probability: (tail * TRIALS).min(1.0) })
     }
 
@@ -177,7 +221,8 @@ impl CountWatch {
         let known = self.recent_level.count();
         if known >= SHORT_AFTER {
             for (place, width) in [(2, 1), (3, 5), (4, 15), (5, 60)] {
-                let level = if place < 4 { self.recent_level.value() * factor } else { self.settled_level.value() * hour_factor };
+                let season = if place < 3 { factor } else { middle(place - 3, factor, hour_factor) };
+                let level = season * if place < 4 { self.recent_level.value() } else { self.settled_level.value() };
                 let enough = place < 4 || self.settled_level.count() > 0 && known >= 60 + width;
                 if enough {
                     self.learn_spread(place, self.minutes.sum(width as usize) as f64, level * f64::from(width));
@@ -193,12 +238,13 @@ impl CountWatch {
             }
         }
         // Young series learn the minute itself; later the one that left the short or the long window.
-        let factor = factor.max(0.02);
+        // The season between now and half an hour ago is close to a line.
+        let ago = |minutes: f64| (factor + (hour_factor - factor) * minutes / 30.0).max(0.02);
         let lag = if known < 30 { 1 } else { 6 };
-        let minute = f64::from(self.minutes.ago(lag - 1)) / factor;
+        let minute = f64::from(self.minutes.ago(lag - 1)) / ago(lag as f64);
         self.recent_level.learn(self.clipped(minute, self.recent_level), 1.0 / 45.0);
         if known >= 60 {
-            let minute = f64::from(self.minutes.ago(59)) / hour_factor.max(0.02);
+            let minute = f64::from(self.minutes.ago(59)) / ago(60.0);
             self.settled_level.learn(self.clipped(minute, self.settled_level), 1.0 / 180.0);
         }
     }
@@ -225,6 +271,8 @@ impl CountWatch {
         let weight = match place {
             0 => 1.0 / 2_880.0,
             1 => 1.0 / 960.0,
+            5 => 1.0 / 2_880.0,
+            4 => 1.0 / 1_440.0,
             _ => 1.0 / 480.0,
         };
         spread.learn(sample.clamp(-usual, 9.0 * usual), weight);

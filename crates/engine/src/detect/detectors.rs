@@ -26,7 +26,7 @@ const SIGNALS_MAX: usize = 1_000;
 /// Expected share of false findings at one moment; 10 s apart this is one in a month for a component.
 const FALSE_SHARE: f64 = 1e-6;
 /// Sure enough to tell somebody.
-const ALERT_BELOW: f64 = 1e-8;
+const ALERT_BELOW: f64 = 1e-9;
 /// After a longer pause the slots in between are not closed one by one.
 const SLOTS_CLOSED_MAX: i64 = 400;
 const SLOTS_A_MINUTE: i64 = 6;
@@ -139,7 +139,8 @@ impl Detectors {
     /// then.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let silence = if self.is_silent { None } else { self.silent_at() };
-        let missed = self.patterns.values().filter(|watch| !watch.is_missed).filter_map(|watch| watch.rhythm.overdue_at());
+        let missed =
+            self.patterns.values().filter(|watch| !watch.is_missed).filter_map(|watch| watch.rhythm.overdue_at());
         missed.chain(silence).min()
     }
 
@@ -305,7 +306,8 @@ impl Detectors {
             return;
         }
         let overdue = |watch: &PatternWatch| !watch.is_missed && watch.rhythm.overdue_at().is_some_and(|at| at <= now);
-        let missed: Vec<PatternId> = self.patterns.iter().filter(|(_, watch)| overdue(watch)).map(|(&id, _)| id).collect();
+        let missed: Vec<PatternId> =
+            self.patterns.iter().filter(|(_, watch)| overdue(watch)).map(|(&id, _)| id).collect();
         for id in missed {
             let Some(watch) = self.patterns.get_mut(&id) else { continue };
             watch.is_missed = true;
@@ -315,14 +317,34 @@ impl Detectors {
         }
     }
 
-    fn absence(&self, kind: SignalKind, subject: Subject, since: Timestamp, now: Timestamp, is_alerting: bool) -> Signal {
+    fn absence(
+        &self,
+        kind: SignalKind,
+        subject: Subject,
+        since: Timestamp,
+        now: Timestamp,
+        is_alerting: bool,
+    ) -> Signal {
         let window = now.since(since);
         let due = match subject {
             Subject::Component => self.component.level(self.season.factor(now)) * window.0 as f64 / 60_000.0,
             Subject::Pattern(_) => 1.0,
         };
         let (expected_low, probability) = (due.min(1.0), ALERT_BELOW);
-        Signal { kind, subject, at: now, since, window, expected: due, expected_low, expected_high: due, seen: 0, total: 0, probability, is_alerting }
+        Signal {
+            kind,
+            subject,
+            at: now,
+            since,
+            window,
+            expected: due,
+            expected_low,
+            expected_high: due,
+            seen: 0,
+            total: 0,
+            probability,
+            is_alerting,
+        }
     }
 
     fn tell_new(&mut self, facts: &Facts) {
@@ -393,8 +415,11 @@ impl Detectors {
         }
         for _ in 0..input.count()?.min(WATCHED_PATTERNS_MAX) {
             let id = PatternId(input.uint()?);
-            let watch =
-                PatternWatch { counts: CountWatch::read(input)?, rhythm: Rhythm::read(input)?, is_missed: input.u8()? != 0 };
+            let watch = PatternWatch {
+                counts: CountWatch::read(input)?,
+                rhythm: Rhythm::read(input)?,
+                is_missed: input.u8()? != 0,
+            };
             read.patterns.insert(id, watch);
         }
         Ok(read)

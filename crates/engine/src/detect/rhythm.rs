@@ -49,7 +49,8 @@ impl Rhythm {
     /// Mean gap, if the gaps are regular and worth watching.
     pub(crate) fn period(&self) -> Option<Millis> {
         let gap = self.gap.value();
-        let is_regular = self.gap.count() >= GAPS_MIN && self.deviation.value() < REGULAR * gap && gap >= SILENCE_MS_MIN;
+        let is_regular =
+            self.gap.count() >= GAPS_MIN && self.deviation.value() < REGULAR * gap && gap >= SILENCE_MS_MIN;
         is_regular.then_some(Millis(gap as i64))
     }
 
