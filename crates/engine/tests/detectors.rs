@@ -22,7 +22,7 @@ fn restarted(detectors: &Detectors) -> Detectors {
     detectors.write(&mut out);
     let bytes = out.into_bytes();
     let mut input = Reader::new(&bytes);
-    let read = Detectors::read(&mut input).unwrap();
+    let read = Detectors::read(&mut input).expect("what was written is read");
     assert!(input.is_empty());
     read
 }
