@@ -1,7 +1,7 @@
 //! Weeks of components that do not exist, with faults of known kind and start: what detectors are measured on.
 //!
 //! A world draws a component (rate, daily and weekly rhythm, burstiness, error share, durations, a regular job) and
-//! gives its records one by one; deploys bring an uneven minute, one week holds a change of daylight saving. A fault
+//! gives its records one by one; half of them see a change of daylight saving in the third or fourth week. A fault
 //! changes the rates while it lasts. The same seed gives the same records; arithmetic beyond integers is addition,
 //! multiplication and the engine's own exponential, so that this holds on every machine.
 
