@@ -15,6 +15,7 @@ mod patterns;
 mod play;
 mod render;
 mod replies;
+mod score;
 mod search;
 mod summary;
 mod tail;
@@ -52,6 +53,8 @@ enum Command {
     Summary(summary::Summary),
     /// Give every line of a file its pattern.
     Mine(mine::Mine),
+    /// Say how unusual each value of a measured series is.
+    Score(score::Score),
     /// Play files and show what the service makes of them, from the first line to the account.
     Demo(demo::Demo),
     /// Show the configuration that would hold, where each value comes from, and everything wrong with it.
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Components(command) => command.run(&mut out),
         Command::Summary(command) => command.run(&mut out),
         Command::Mine(command) => command.run(&mut out),
+        Command::Score(command) => command.run(&mut out),
         Command::Demo(command) => command.run(&mut out),
         Command::CheckConfig(command) => command.run(&mut out).map_err(|fault| Fault::Request(fault.to_string())),
     };

@@ -10,9 +10,11 @@
 //! the same bytes natively and in wasm.
 
 pub mod address;
+pub mod baseline;
 pub mod bytes;
 pub mod config;
 pub mod counter;
+pub mod detect;
 pub mod level;
 pub mod limits;
 pub mod machine;

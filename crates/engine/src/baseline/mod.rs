@@ -1,0 +1,14 @@
+//! What is expected of a series, and how improbable what was seen is.
+//!
+//! In scope: forgetting means ([`Mean`]), seasonal levels ([`Season`]), tails of counts and ratios ([`tail`]) and the
+//! arithmetic below them ([`special`]). Out of scope: deciding what to do about it, which is [`crate::detect`].
+//! Nothing here reads a clock, allocates by the input, or calls a function whose last digit the platform chooses.
+
+pub mod special;
+pub mod tail;
+
+mod mean;
+mod season;
+
+pub use mean::Mean;
+pub use season::Season;

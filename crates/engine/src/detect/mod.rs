@@ -1,0 +1,17 @@
+//! Noticing what is not usual.
+//!
+//! In scope: scoring measured series ([`ValueScorer`]), and watching the log series of one component ([`Detectors`]):
+//! bursts, drops, silences, missed jobs, level shifts, error ratio, latency, new patterns, all told as [`Signal`]s.
+//! Out of scope: whom to tell and when, which is [`crate::triage`]; what is usual, which is [`crate::baseline`].
+
+mod count_watch;
+mod detectors;
+mod ratio_watch;
+mod rhythm;
+mod ring;
+mod signal;
+mod value;
+
+pub use detectors::{Detectors, Facts, WATCHED_PATTERNS_MAX};
+pub use signal::{Signal, SignalKind, Subject};
+pub use value::{ValueScore, ValueScorer};

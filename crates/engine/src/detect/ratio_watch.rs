@@ -1,0 +1,203 @@
+//! The share of records that are errors, or slow: a ratio of counts, judged by the beta-binomial.
+//!
+//! The usual share is that of the minutes before the last hour (before the last five while the series is young), held
+//! as forgetting means of hits and of records. How far it wanders by itself is learned as the overdispersion of
+//! minutes. Nothing is learned while a deviation is open; after an hour it is the new share.
+
+use super::ring::MinuteRing;
+use crate::baseline::Mean;
+use crate::baseline::tail::ratio_at_least;
+use crate::bytes::{ReadError, Reader, Writer};
+use crate::time::Millis;
+
+const WINDOWS: [usize; 4] = [1, 5, 15, 60];
+const AFTER_MINUTES: u32 = 10;
+const OPEN_MINUTES_MAX: u16 = 60;
+
+/// What a window showed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct RatioDeviation {
+    pub(crate) window: Millis,
+    pub(crate) share: f64,
+    pub(crate) strength: f64,
+    pub(crate) hits: u64,
+    pub(crate) total: u64,
+    pub(crate) probability: f64,
+}
+
+/// One ratio.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct RatioWatch {
+    hits: u32,
+    total: u32,
+    hit_minutes: MinuteRing,
+    total_minutes: MinuteRing,
+    usual_hits: Mean,
+    usual_total: Mean,
+    /// Correlation of the records of one minute: 0 for a plain binomial.
+    correlation: Mean,
+    minutes: u32,
+    open: Option<(u16, u16)>,
+}
+
+impl RatioWatch {
+    pub(crate) fn count(&mut self, is_hit: bool) {
+        self.total = self.total.saturating_add(1);
+        self.hits = self.hits.saturating_add(u32::from(is_hit));
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    pub(crate) fn open(&mut self) {
+        self.open.get_or_insert((0, 0));
+    }
+
+    /// Ends a minute: judges the windows, then learns.
+    pub(crate) fn close_minute(&mut self) -> Option<RatioDeviation> {
+        self.hit_minutes.push(self.hits);
+        self.total_minutes.push(self.total);
+        (self.hits, self.total) = (0, 0);
+        self.minutes = self.minutes.saturating_add(1);
+        let deviation = self.judge();
+        match self.open {
+            None => self.learn(),
+            Some((minutes, usual)) => {
+                let usual = if deviation.is_none_or(|d| d.probability > 1e-3) { usual + 1 } else { 0 };
+                self.open = (usual < 5).then_some((minutes.saturating_add(1), usual));
+                if minutes >= OPEN_MINUTES_MAX {
+                    self.accept();
+                }
+            }
+        }
+        deviation
+    }
+
+    fn judge(&self) -> Option<RatioDeviation> {
+        let (usual_hits, usual_total) = (self.usual_hits.value(), self.usual_total.value());
+        let known = usual_total * f64::from(self.usual_total.count().min(180));
+        if self.usual_total.count() < AFTER_MINUTES || known < 20.0 {
+            return None;
+        }
+        // Half a hit and the certainty of what is known: a share nobody has seen yet is not impossible.
+        let share = (usual_hits * known / usual_total + 0.5) / (known + 1.0);
+        let strength = 1.0 / self.correlation.value().max(0.001).max(1.0 / (known + 1.0));
+        let deviations = WINDOWS.iter().filter(|&&width| self.minutes as usize >= width).filter_map(|&width| {
+            let (hits, total) = (self.hit_minutes.sum(width), self.total_minutes.sum(width));
+            if hits < 3 || hits as f64 <= total as f64 * share * 1.2 {
+                return None;
+            }
+            let probability = (ratio_at_least(hits, total, share, strength) * WINDOWS.len() as f64).min(1.0);
+            Some(RatioDeviation { window: Millis::from_mins(width as i64), share, strength, hits, total, probability })
+        });
+        deviations.min_by(|a, b| a.probability.total_cmp(&b.probability))
+    }
+
+    fn learn(&mut self) {
+        let lag = if self.minutes < 90 { 5 } else { 59 };
+        if self.minutes <= lag {
+            return;
+        }
+        let (hits, total) = (self.hit_minutes.ago(lag as usize), self.total_minutes.ago(lag as usize));
+        let (hits, total) = (f64::from(hits), f64::from(total));
+        let share = self.usual_hits.value() / self.usual_total.value().max(1e-9);
+        if self.usual_total.count() >= AFTER_MINUTES && total >= 2.0 && share > 0.0 && share < 1.0 {
+            let plain = total * share * (1.0 - share);
+            let off = (hits - total * share) * (hits - total * share);
+            let sample = (off / plain - 1.0) / (total - 1.0);
+            self.correlation.learn(sample.clamp(-0.02, 0.1), 1.0 / 480.0);
+        }
+        self.usual_hits.learn(hits, 1.0 / 180.0);
+        self.usual_total.learn(total, 1.0 / 180.0);
+    }
+
+    /// What lasted an hour is the usual share from here on.
+    fn accept(&mut self) {
+        self.usual_hits.restart(self.hit_minutes.sum(30) as f64 / 30.0, 60);
+        self.usual_total.restart(self.total_minutes.sum(30) as f64 / 30.0, 60);
+        self.open = None;
+    }
+
+    pub(crate) fn write(&self, out: &mut Writer) {
+        out.uint(u64::from(self.hits));
+        out.uint(u64::from(self.total));
+        self.hit_minutes.write(out);
+        self.total_minutes.write(out);
+        self.usual_hits.write(out);
+        self.usual_total.write(out);
+        self.correlation.write(out);
+        out.uint(u64::from(self.minutes));
+        let (minutes, usual) = self.open.map_or((0, 0), |(minutes, usual)| (u64::from(minutes) + 1, u64::from(usual)));
+        out.uint(minutes);
+        out.uint(usual);
+    }
+
+    pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let short = |value: u64| u16::try_from(value).map_err(|_| ReadError::Overflow);
+        let mut watch = Self {
+            hits: input.u32()?,
+            total: input.u32()?,
+            hit_minutes: MinuteRing::read(input)?,
+            total_minutes: MinuteRing::read(input)?,
+            usual_hits: Mean::read(input)?,
+            usual_total: Mean::read(input)?,
+            correlation: Mean::read(input)?,
+            minutes: input.u32()?,
+            open: None,
+        };
+        let (minutes, usual) = (input.uint()?, short(input.uint()?)?);
+        watch.open = if minutes == 0 { None } else { Some((short(minutes - 1)?, usual)) };
+        Ok(watch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minute(watch: &mut RatioWatch, hits: u32, total: u32) -> Option<RatioDeviation> {
+        (0..total).for_each(|i| watch.count(i < hits));
+        watch.close_minute()
+    }
+
+    fn trained() -> RatioWatch {
+        let mut watch = RatioWatch::default();
+        (0..200).for_each(|i| assert!(minute(&mut watch, i % 3, 60).is_none_or(|d| d.probability > 1e-4)));
+        watch
+    }
+
+    #[test]
+    fn five_points_more_errors_are_found_within_minutes() {
+        let mut watch = trained();
+        let found = (0..5).find_map(|_| minute(&mut watch, 5, 60).filter(|d| d.probability < 1e-6));
+        assert!(found.is_some_and(|d| (d.share - 1.0 / 60.0).abs() < 0.005), "{found:?}");
+    }
+
+    #[test]
+    fn more_traffic_with_the_same_share_is_nothing() {
+        let mut watch = trained();
+        (0..30).for_each(|i| assert!(minute(&mut watch, 10 + i % 2, 600).is_none_or(|d| d.probability > 1e-3)));
+    }
+
+    #[test]
+    fn what_lasts_an_hour_is_accepted() {
+        let mut watch = trained();
+        for i in 0..240 {
+            if minute(&mut watch, 6, 60).is_some_and(|d| d.probability < 1e-6) {
+                assert!(i < 70, "{i}");
+                watch.open();
+            }
+        }
+        assert!(!watch.is_open());
+    }
+
+    #[test]
+    fn survives_its_bytes() {
+        let mut watch = trained();
+        watch.open();
+        let mut out = Writer::new();
+        watch.write(&mut out);
+        assert_eq!(RatioWatch::read(&mut Reader::new(out.as_bytes())), Ok(watch));
+    }
+}

@@ -1,0 +1,178 @@
+//! The detectors of a component from the outside: any records, restarts between any two of them, and each kind of
+//! fault on a component that was quiet before.
+
+use proptest::prelude::*;
+use sapwood_engine::bytes::{Reader, Writer};
+use sapwood_engine::detect::{Detectors, Facts, Signal, SignalKind, Subject};
+use sapwood_engine::pattern::PatternId;
+use sapwood_engine::time::Timestamp;
+
+fn facts(at: i64, pattern: u64) -> Facts {
+    Facts {
+        at: Timestamp(at),
+        pattern: PatternId(pattern),
+        is_new_pattern: false,
+        is_error: false,
+        duration_ms: Some(10.0 + (at * 31 % 97) as f64),
+    }
+}
+
+fn restarted(detectors: &Detectors) -> Detectors {
+    let mut out = Writer::new();
+    detectors.write(&mut out);
+    let bytes = out.into_bytes();
+    let mut input = Reader::new(&bytes);
+    let read = Detectors::read(&mut input).expect("what was written is read");
+    assert!(input.is_empty());
+    read
+}
+
+const MINUTE: i64 = 60_000;
+const QUIET: i64 = 6 * 60 * MINUTE;
+
+/// Six quiet hours with a record a second and a job every five minutes; nothing may be found in them.
+fn quiet() -> Detectors {
+    let mut detectors = Detectors::default();
+    run(&mut detectors, 0, QUIET, |_, _| ());
+    assert_eq!(detectors.take_signals(), []);
+    detectors
+}
+
+/// A record a second, each as `change` makes it (an error flag cleared, a duration doubled), and the job.
+fn run(detectors: &mut Detectors, from: i64, to: i64, change: impl Fn(i64, &mut Facts)) {
+    for second in from / 1_000..to / 1_000 {
+        let mut record = facts(second * 1_000 + second * 7 % 900, 1 + second as u64 % 7);
+        change(second, &mut record);
+        detectors.observe(&record);
+        if second % 300 == 0 {
+            detectors.observe(&facts(second * 1_000, 99));
+        }
+    }
+    detectors.close(Timestamp(to));
+}
+
+fn kinds(signals: &[Signal]) -> Vec<SignalKind> {
+    signals.iter().map(|signal| signal.kind).collect()
+}
+
+#[test]
+fn a_burst_is_told_once_and_within_half_a_minute() {
+    let mut detectors = quiet();
+    for i in 0..180 {
+        detectors.observe(&facts(QUIET + i * 333, 1 + i as u64 % 7));
+    }
+    run(&mut detectors, QUIET + MINUTE, QUIET + 30 * MINUTE, |_, _| ());
+    let signals = detectors.take_signals();
+    let bursts: Vec<_> = signals.iter().filter(|signal| signal.subject == Subject::Component).collect();
+    assert_eq!(bursts.len(), 1, "{signals:?}");
+    let burst = bursts[0];
+    assert_eq!(burst.kind, SignalKind::Burst);
+    assert!(burst.at.0 <= QUIET + 30_000 && burst.seen as f64 > burst.expected_high, "{burst:?}");
+}
+
+#[test]
+fn silence_is_found_by_the_deadline_that_was_announced() {
+    let mut detectors = quiet();
+    let deadline = detectors.next_deadline().unwrap();
+    assert!(deadline.0 <= QUIET + 2 * MINUTE, "{deadline}");
+    detectors.close(Timestamp(deadline.0 - 1));
+    assert_eq!(detectors.take_signals().iter().filter(|signal| signal.kind == SignalKind::Silence).count(), 0);
+    detectors.close(deadline);
+    assert_eq!(kinds(&detectors.take_signals()), [SignalKind::Silence]);
+    detectors.close(Timestamp(deadline.0 + 600 * MINUTE));
+    assert!(!kinds(&detectors.take_signals()).contains(&SignalKind::Silence), "told once");
+}
+
+#[test]
+fn a_job_that_stops_is_missed_and_named() {
+    let mut detectors = quiet();
+    for second in QUIET / 1_000..QUIET / 1_000 + 1_200 {
+        detectors.observe(&facts(second * 1_000, 1 + second as u64 % 7));
+    }
+    let signals = detectors.take_signals();
+    let missed = signals.iter().find(|signal| signal.kind == SignalKind::Missed).unwrap();
+    assert_eq!(missed.subject, Subject::Pattern(PatternId(99)));
+    assert!(missed.at.0 - missed.since.0 < 3 * 5 * MINUTE);
+}
+
+#[test]
+fn five_points_more_errors_and_twice_the_time_are_found() {
+    let mut detectors = quiet();
+    run(&mut detectors, QUIET, QUIET + 40 * MINUTE, |second, record| record.is_error = second % 20 == 0);
+    assert_eq!(kinds(&detectors.take_signals()), [SignalKind::ErrorRatio]);
+    let mut detectors = quiet();
+    run(&mut detectors, QUIET, QUIET + 40 * MINUTE, |_, record| {
+        record.duration_ms = record.duration_ms.map(|d| d * 2.0)
+    });
+    assert_eq!(kinds(&detectors.take_signals()), [SignalKind::LatencyShift]);
+}
+
+#[test]
+fn a_new_pattern_is_told_with_its_record_and_an_error_alerts() {
+    let mut detectors = quiet();
+    detectors.observe(&Facts { is_new_pattern: true, is_error: true, ..facts(QUIET, 1_000) });
+    let signals = detectors.take_signals();
+    assert_eq!(kinds(&signals), [SignalKind::NewPattern]);
+    assert!(signals[0].is_alerting && signals[0].subject == Subject::Pattern(PatternId(1_000)));
+}
+
+#[test]
+fn a_backfill_of_a_week_raises_nothing() {
+    let mut detectors = quiet();
+    for i in 0..50_000 {
+        detectors.observe(&facts(QUIET - 7 * 86_400_000 + i * 10, 5));
+    }
+    run(&mut detectors, QUIET, QUIET + 30 * MINUTE, |_, _| ());
+    assert_eq!(detectors.take_signals(), []);
+    assert_eq!(detectors.late(), 50_000);
+}
+
+#[test]
+fn four_thousand_patterns_stay_below_four_megabytes_of_bytes_and_are_counted() {
+    let mut detectors = Detectors::default();
+    for i in 0..8_000 {
+        detectors.observe(&facts(i * 100, i as u64 % 4_000));
+    }
+    let mut out = Writer::new();
+    detectors.write(&mut out);
+    assert!(out.len() < 4_000_000);
+    assert_eq!(detectors.unwatched(), 4_000);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Gaps of all sizes, backwards too; a restart between any two records cannot be noticed.
+    #[test]
+    fn a_restart_cannot_be_noticed(
+        steps in proptest::collection::vec((-100_000i64..400_000, 0u64..6, any::<bool>(), proptest::option::of(any::<f64>())), 1..200),
+        cut in 0usize..200,
+    ) {
+        let (mut through, mut broken) = (Detectors::default(), Detectors::default());
+        let mut at = 1_700_000_000_000i64;
+        for (place, (step, pattern, flag, duration_ms)) in steps.into_iter().enumerate() {
+            at += step;
+            let record = Facts { at: Timestamp(at), pattern: PatternId(pattern), is_new_pattern: flag, is_error: flag, duration_ms };
+            if place == cut {
+                broken = restarted(&broken);
+            }
+            through.observe(&record);
+            broken.observe(&record);
+            prop_assert_eq!(through.take_signals(), broken.take_signals());
+            prop_assert_eq!(through.next_deadline(), broken.next_deadline());
+        }
+        prop_assert_eq!(&through, &broken);
+        prop_assert_eq!(&restarted(&through), &through);
+    }
+
+    /// Any instants and any bytes: no panic.
+    #[test]
+    fn any_input_is_taken_or_refused(times in proptest::collection::vec(any::<i64>(), 1..30), bytes: Vec<u8>) {
+        let mut detectors = Detectors::default();
+        for at in times {
+            detectors.observe(&facts(at / 100, 1));
+            detectors.close(Timestamp(at));
+        }
+        let _ = Detectors::read(&mut Reader::new(&bytes));
+    }
+}
