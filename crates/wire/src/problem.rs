@@ -239,7 +239,7 @@ mod tests {
             assert_eq!(code.type_reference(), format!("/problems/{}", code.code()));
             assert!(!code.title().is_empty() && !code.title().ends_with('.'));
             assert!(code.prototype_code().bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'));
-            let is_running = code == ProblemCode::IdempotencyInProgress;
+            let is_running = *code == ProblemCode::IdempotencyInProgress;
             let may_pass_later = is_running || matches!(code.status(), 429 | 500..=599);
             assert_eq!(code.retry() == Retry::Later, may_pass_later, "{code:?}");
         }

@@ -3,7 +3,7 @@
 //! Counts follow a Poisson law whose mean is itself uncertain, which is the negative binomial: `spread` is the
 //! relative variance of the mean (0 is Poisson). Ratios follow a binomial whose chance is uncertain, the beta-binomial.
 //! All are sums from the seen value outwards, each term made from the one before; a sum that is cut after
-//! [`TERMS_MAX`] terms is completed by the geometric series above it, so that a tail is never understated.
+//! `TERMS_MAX` terms is completed by the geometric series above it, so that a tail is never understated.
 
 use super::special::{exp, ln, ln_gamma};
 
