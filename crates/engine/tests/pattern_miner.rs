@@ -183,7 +183,7 @@ fn unreadable_learning_costs_the_merges_and_nothing_else() {
     }
 }
 
-fn word(mut number: usize) -> String {
+fn word(mut number: u64) -> String {
     let mut word = String::from("q");
     while number > 0 {
         word.push(char::from(b'a' + (number % 26) as u8));
@@ -211,7 +211,8 @@ fn nine_garbage_lines_in_ten_do_not_take_the_ids_of_the_known_ones() {
                 }
             }
         } else {
-            let garbage = format!("{} {} {}", word(i * 7919), word(i * 104_729 + 3), word(i * 1_299_709 + 1));
+            let n = i as u64;
+            let garbage = format!("{} {} {}", word(n * 7919), word(n * 104_729 + 3), word(n * 1_299_709 + 1));
             observe_at(&mut miner, &garbage, i as i64);
         }
         assert!(miner.len() <= limits::PATTERNS_MAX);
@@ -236,7 +237,7 @@ fn a_hundred_thousand_shapes_and_a_mutating_line_stay_within_bounds() {
     let mut words: Vec<String> = (0..7).map(word).collect();
     for i in 0..100_000usize {
         let place = i % words.len();
-        words[place] = word(i * 7 + 11);
+        words[place] = word(i as u64 * 7 + 11);
         observe_at(&mut miner, &words.join(if i % 2 == 0 { " " } else { "; " }), i as i64);
     }
     assert!(miner.len() <= limits::PATTERNS_MAX);
