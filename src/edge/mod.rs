@@ -147,6 +147,7 @@ async fn serve(
         Route::Summary => handlers::summary::summary(&call).await,
         Route::Patterns => handlers::patterns::patterns(&call).await,
         Route::SimilarPatterns => handlers::patterns::similar(&call).await,
+        Route::AnalyzePatterns => handlers::patterns::analyze(&call, request).await,
         Route::Components => handlers::lists::components(&call).await,
         Route::Incidents => handlers::lists::incidents(&call).await,
         Route::Alerts => handlers::lists::alerts(&call).await,

@@ -24,6 +24,8 @@ pub enum Route {
     Patterns,
     /// `GET /api/logs/patterns/similar`.
     SimilarPatterns,
+    /// `POST /api/logs/analyze/patterns`: a question whose conditions are in the body.
+    AnalyzePatterns,
     /// `GET /api/components`.
     Components,
     /// `GET /api/incidents`.
@@ -76,6 +78,7 @@ impl Route {
             | Self::Summary
             | Self::Patterns
             | Self::SimilarPatterns
+            | Self::AnalyzePatterns
             | Self::Components
             | Self::Incidents
             | Self::Alerts
@@ -129,7 +132,8 @@ fn routes_at(path: &str) -> Vec<(&'static str, Route)> {
         ["api", "logs", "analytics", "summary"] => vec![("GET", Route::Summary)],
         ["api", "logs", "analytics", "patterns"] => vec![("GET", Route::Patterns)],
         ["api", "logs", "patterns", "similar"] => vec![("GET", Route::SimilarPatterns)],
-        ["api", "logs", "analytics" | "patterns"] => Vec::new(),
+        ["api", "logs", "analyze", "patterns"] => vec![("POST", Route::AnalyzePatterns)],
+        ["api", "logs", "analytics" | "patterns" | "analyze"] => Vec::new(),
         ["api", "logs", id] if !id.is_empty() => vec![("GET", Route::Record(decoded(id)))],
         ["api", "components"] => vec![("GET", Route::Components)],
         ["api", "incidents"] => vec![("GET", Route::Incidents)],
@@ -186,6 +190,7 @@ mod tests {
         check("GET", "/api/logs/analytics/summary", Route::Summary);
         check("GET", "/api/logs/analytics/patterns", Route::Patterns);
         check("GET", "/api/logs/patterns/similar", Route::SimilarPatterns);
+        check("POST", "/api/logs/analyze/patterns", Route::AnalyzePatterns);
         check("GET", "/api/components", Route::Components);
         check("GET", "/api/incidents", Route::Incidents);
         check("GET", "/api/alerts", Route::Alerts);

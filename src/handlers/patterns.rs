@@ -4,6 +4,10 @@
 //! Each object knows its own patterns; the same pattern in several components is one row that names them. Counts are
 //! since the beginning of the pattern, not of a span of time: how often it came lately is the summary's to say.
 
+mod analyze;
+
+pub use analyze::analyze;
+
 use super::fan_out::{Gathered, ask_objects};
 use super::lists::{parameter_error, require_all_rows};
 use super::{Answer, Call, Outcome, invalid_query, json};

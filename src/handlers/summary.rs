@@ -3,7 +3,7 @@
 //! Counted by the objects as records come, by event time; nothing is searched. Totals are of the span asked for; the
 //! outcomes are since the beginning, because a refused record has no event time.
 
-mod span;
+pub(super) mod span;
 
 use super::fan_out::{Gathered, ask_objects, ask_these};
 use super::lists::require_all_rows;

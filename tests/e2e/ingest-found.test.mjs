@@ -176,3 +176,30 @@ test("patterns that say nearly the same are found in every component, most simil
   assert.match((await ask({ text: "a cart was emptied" })).json.similar[0].template, /cart emptied/);
   assert.deepEqual([(await ask({})).status, (await ask({ pattern: "x" })).status, (await ask({ pattern: "00000000000000cc" })).status], [400, 400, 404]);
 });
+
+test("an analysis counts the shapes of a span and of the one before it", async () => {
+  const own = await service.key(["ingest", "read"], { domain: "analysis.example" });
+  const minute = 60_000;
+  const start = Math.floor(Date.now() / minute) * minute - 120 * minute;
+  const at = (component, message, minutes) => ({ component, message, level: "info", timestamp: start + minutes * minute });
+  const json = [
+    ...[10, 20, 30].map((minutes) => at("shop", `order ${minutes} placed`, minutes)),
+    ...[70, 80].map((minutes) => at("shop", `order ${minutes} placed`, minutes)),
+    at("mail", "queue drained", 75),
+    at("mail", "queue drained", 78),
+    at("mail", "once only", 79),
+  ];
+  const reply = await service.request("POST", "/api/logs", { key: own, json });
+  assert.equal(reply.json?.accepted, json.length, reply.text);
+  const ask = (body) => service.request("POST", "/api/logs/analyze/patterns", { key: own, json: body });
+  const time_range = { from: start + 60 * minute, to: start + 120 * minute };
+  const found = (await ask({ time_range, min_frequency: 2 })).json;
+  const rows = found.patterns.map((one) => [one.template, one.frequency, one.frequency_before, one.is_new]).sort();
+  assert.deepEqual(rows, [["order <*> placed", 2, 3, false], ["queue drained", 2, 0, true]]);
+  assert.deepEqual([found.total, found.records, found.partial], [2, 5, false]);
+  assert.equal((await ask({ time_range, services: ["mail"] })).json.total, 2);
+  assert.equal((await ask({ time_range: { start: new Date(start).toISOString(), end: new Date(start + 60 * minute).toISOString() } })).json.patterns[0].frequency, 3);
+  const wrong = await ask({ time_range: "soon", services: 5, foo: 1 });
+  assert.equal(wrong.status, 400);
+  assert.deepEqual(wrong.json.errors.map((one) => one.pointer).sort(), ["/foo", "/services", "/time_range"]);
+});

@@ -59,6 +59,7 @@ function attempts() {
     ["GET", "/api/logs/analytics/patterns"],
     ["GET", `/api/logs/analytics/patterns?component=${mark}-api`],
     ["GET", "/api/logs/patterns/similar?text=secret%20of&min=0"],
+    ["POST", "/api/logs/analyze/patterns", { time_range: "24h" }],
     ["GET", "/api/components"],
     ["GET", "/api/incidents"],
     ["GET", "/api/alerts"],

@@ -27,18 +27,18 @@ const INTERVALS: [(&str, i64); 7] = [
 
 /// A span of event time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Span {
+pub(in crate::handlers) struct Span {
     /// Inclusive.
-    pub(super) from_ms: i64,
+    pub(in crate::handlers) from_ms: i64,
     /// Exclusive.
-    pub(super) to_ms: i64,
-    pub(super) interval_ms: i64,
-    pub(super) components: Vec<String>,
+    pub(in crate::handlers) to_ms: i64,
+    pub(in crate::handlers) interval_ms: i64,
+    pub(in crate::handlers) components: Vec<String>,
 }
 
 impl Span {
     /// Reads `from`, `to`, `timeframe`, `interval` and `component`; a day until now if nothing is said.
-    pub(super) fn read(query: &[(String, String)], now_ms: i64) -> Result<Self, Vec<FieldError>> {
+    pub(in crate::handlers) fn read(query: &[(String, String)], now_ms: i64) -> Result<Self, Vec<FieldError>> {
         let (mut timeframe, mut interval, mut errors) = (DAY, None, Vec::new());
         let mut others = Vec::new();
         for (name, value) in query {
@@ -78,7 +78,7 @@ impl Span {
     }
 
     /// The starts of all intervals, aligned to the epoch.
-    pub(super) fn intervals(&self) -> impl Iterator<Item = i64> {
+    pub(in crate::handlers) fn intervals(&self) -> impl Iterator<Item = i64> {
         let (width, to) = (self.interval_ms.max(1), self.to_ms);
         let first = self.from_ms.div_euclid(width) * width;
         std::iter::successors(Some(first), move |start| start.checked_add(width)).take_while(move |start| *start < to)
