@@ -17,6 +17,19 @@ const MIGRATIONS: &[&str] = &[include_str!("../../migrations/stream/0001_init.sq
 const PAGE_KEYS: i64 = 0;
 const PAGE_IDS: i64 = 1;
 
+/// What a row says of itself without its records.
+#[derive(Clone, Copy, Debug)]
+pub struct Outline {
+    /// Sequence.
+    pub seq: u64,
+    /// Kind; `None` for one of a later build.
+    pub kind: Option<RowKind>,
+    /// Accepted records.
+    pub count: u32,
+    /// One bit for each level class that a record has.
+    pub levels: u8,
+}
+
 /// Rows of one stream object.
 pub struct StreamRows {
     sql: Sql,
@@ -71,6 +84,18 @@ impl StreamRows {
         let query = "SELECT seq, at, kind, time_min, time_max, count, levels, heads, body FROM journal \
                      WHERE seq > ? ORDER BY seq";
         self.sql.each("read the journal", query, vec![uint(after)], |columns| read_row(columns).is_none_or(&mut visit))
+    }
+
+    /// Sequence, kind, count and level mask of the rows with `after < seq <= to`, oldest first, at most `room` of them:
+    /// what decides whether a row has to be read at all.
+    pub fn outlines(&self, after: u64, to: u64, room: u32) -> Result<Vec<Outline>, Fault> {
+        let query = "SELECT seq, kind, count, levels FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?";
+        self.sql.all("read outlines", query, vec![uint(after), uint(to), int(room.into())], |columns| Outline {
+            seq: columns.uint(),
+            kind: RowKind::from_code(columns.int() as u8),
+            count: columns.int() as u32,
+            levels: columns.int() as u8,
+        })
     }
 
     /// One whole row.

@@ -16,6 +16,7 @@ use sapwood_engine::record::Record;
 use sapwood_engine::time::{Millis, Timestamp};
 use sapwood_wire::data_service::{self, BATCH_PATH, BatchOutcome, DataServiceOutcome, DataServiceRecord, STORE_PATH};
 use sapwood_wire::record_view::PatternRef;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use worker::Method;
 
@@ -24,6 +25,9 @@ const RETAIN_ROWS: u32 = 500;
 /// Records of one D1 flush, and bytes of their JSON.
 const D1_RECORDS_MAX: usize = 500;
 const D1_BYTES_MAX: usize = 700_000;
+/// Rows that one D1 flush passes by, and those that it opens.
+const D1_OUTLINES: u32 = 4_096;
+const D1_ROWS_OPENED: usize = 64;
 /// Flushes of one alarm; what is left waits for the next.
 const ROUNDS_MAX: usize = 20;
 /// Records sent one by one in one alarm, while the data service has no batch route. Beyond that only warnings and worse
@@ -286,30 +290,28 @@ impl Live {
         let level_min = self.config.d1_record_level();
         let mut flush = Flush::default();
         let mut cursor = self.machine.d1().cursor;
-        let (mut bytes, mut is_done) = (0usize, true);
-        let mut rows = Vec::new();
-        self.rows.rows_after(cursor, |row| {
-            if row.seq > folded {
-                return false;
+        let mut bytes = 0usize;
+        let outlines = self.rows.outlines(cursor, folded, D1_OUTLINES)?;
+        let mut is_done = outlines.len() < D1_OUTLINES as usize;
+        let exemplars: BTreeSet<u64> =
+            self.machine.miner().patterns().flat_map(|it| it.exemplars.iter().map(|exemplar| exemplar.seq)).collect();
+        let mut opened = 0;
+        for outline in outlines {
+            let is_empty = outline.kind != Some(RowKind::Segments) || outline.count == 0;
+            // Most rows hold nothing that is wanted; those are not even read.
+            let is_wanted = may_hold(outline.levels, level_min) || exemplars.contains(&outline.seq);
+            if is_empty || !is_wanted {
+                cursor = outline.seq;
+                continue;
             }
             // At most a few rows at a time: each can hold thousands of records.
-            let is_enough = rows.len() >= 64;
-            if is_enough {
-                is_done = false;
-            } else {
-                rows.push(row);
-            }
-            !is_enough
-        })?;
-        for row in rows {
-            if flush.records.len() >= D1_RECORDS_MAX || bytes >= D1_BYTES_MAX {
+            if flush.records.len() >= D1_RECORDS_MAX || bytes >= D1_BYTES_MAX || opened >= D1_ROWS_OPENED {
                 is_done = false;
                 break;
             }
-            cursor = row.seq;
-            if row.kind != RowKind::Segments || !may_hold(row.levels, level_min) && row.count == 0 {
-                continue;
-            }
+            cursor = outline.seq;
+            opened += 1;
+            let Some(row) = self.rows.row(outline.seq)? else { continue };
             let (Ok(records), Ok(heads)) = (row::records(&row.body), Heads::decode(&row.heads)) else { continue };
             for (index, record) in records.iter().enumerate() {
                 let pattern = heads.pattern_at(index);
