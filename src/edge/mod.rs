@@ -143,6 +143,7 @@ async fn serve(
         Route::Configuration => handlers::configuration::show(&call).await,
         Route::Configure => handlers::configuration::replace(&call, request).await,
         Route::Audit => handlers::audit::audit(&call).await,
+        Route::Cleanup => handlers::cleanup::cleanup(&call).await,
         Route::RebuildD1 => handlers::audit::rebuild_d1(&call).await,
         Route::Summary => handlers::summary::summary(&call).await,
         Route::Patterns => handlers::patterns::patterns(&call).await,

@@ -44,6 +44,8 @@ pub enum Route {
     Configure,
     /// `GET /api/audit`.
     Audit,
+    /// `DELETE /api/logs/cleanup`.
+    Cleanup,
     /// `POST /api/admin/rebuild-d1`.
     RebuildD1,
     /// `GET /health`.
@@ -89,6 +91,7 @@ impl Route {
             | Self::Configuration
             | Self::Configure
             | Self::Audit
+            | Self::Cleanup
             | Self::RebuildD1 => Some(Scopes::ADMIN),
             Self::Health => None,
             #[cfg(feature = "fault-injection")]
@@ -127,6 +130,7 @@ fn routes_at(path: &str) -> Vec<(&'static str, Route)> {
         ["metrics"] => vec![("GET", Route::Metrics)],
         ["logs"] => vec![("POST", Route::Submit)],
         ["api", "logs"] | ["api", "logs", "store" | "batch"] => vec![("POST", Route::Ingest)],
+        ["api", "logs", "cleanup"] => vec![("DELETE", Route::Cleanup)],
         ["api", "logs", "search"] => vec![("GET", Route::Search)],
         ["api", "logs", "tail"] => vec![("GET", Route::Tail)],
         ["api", "logs", "analytics", "summary"] => vec![("GET", Route::Summary)],
@@ -190,6 +194,7 @@ mod tests {
         check("GET", "/api/logs/analytics/summary", Route::Summary);
         check("GET", "/api/logs/analytics/patterns", Route::Patterns);
         check("GET", "/api/logs/patterns/similar", Route::SimilarPatterns);
+        check("DELETE", "/api/logs/cleanup", Route::Cleanup);
         check("POST", "/api/logs/analyze/patterns", Route::AnalyzePatterns);
         check("GET", "/api/components", Route::Components);
         check("GET", "/api/incidents", Route::Incidents);

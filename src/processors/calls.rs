@@ -244,6 +244,26 @@ pub struct CountsAnswer {
     pub levels_over_time: BTreeMap<i64, BTreeMap<String, u64>>,
 }
 
+/// Edge to stream: remove what is older, as retention does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CleanupCall {
+    /// Event time, ms; a row goes when all of its records are older.
+    pub before_ms: i64,
+    /// Only count.
+    pub is_dry_run: bool,
+}
+
+/// Stream to edge: what was, or would be, removed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct CleanupAnswer {
+    /// Rows of the journal.
+    pub rows: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Whether nothing is left that may go.
+    pub is_complete: bool,
+}
+
 /// A pattern as an object knows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PatternView {

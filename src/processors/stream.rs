@@ -145,13 +145,17 @@ impl Inner {
                 })?;
                 empty()
             }
+            "/cleanup" => {
+                let call = serde_json::from_slice(body).map_err(|error| Fault::new("read a call", error))?;
+                json(&self.clean_up(&call).await?)
+            }
             "/rebuild-d1" => {
                 let hours = self.with_live(|live| live.rows.hours())?;
                 self.transition(Event::D1Lost(hours), now())?;
                 json(&())
             }
             #[cfg(feature = "fault-injection")]
-            "/panic" => self.break_at(body).await,
+            "/panic" => self.break_at(body),
             _ => self.answer_read(path, body),
         }
     }
@@ -178,12 +182,11 @@ impl Inner {
     }
 
     /// Breaks in a way that the platform punishes: `now` panics here; `handled` and `written` have the next append panic
-    /// between its decisions and its rows, and after its rows; `sql` steps over a statement that fails half-way; `retain`
-    /// removes everything that may go, as if it had expired;
+    /// between its decisions and its rows, and after its rows; `sql` steps over a statement that fails half-way;
     /// `values` says what became of numbers and text that went through SQLite.
     #[cfg(feature = "fault-injection")]
     #[expect(clippy::panic, reason = "this is what the route is for")]
-    async fn break_at(&self, at: &[u8]) -> std::result::Result<Response, Fault> {
+    fn break_at(&self, at: &[u8]) -> std::result::Result<Response, Fault> {
         let at = String::from_utf8_lossy(at).into_owned();
         match at.as_str() {
             "now" => panic!("fault injected: an object was asked to panic"),
@@ -192,10 +195,6 @@ impl Inner {
                 self.with_live(|live| {
                     live.rows.sql().all("step over a broken row", query, vec![], |columns| columns.text())
                 })?;
-                empty()
-            }
-            "retain" => {
-                self.retain(now().plus(sapwood_engine::counter::HOUR)).await?;
                 empty()
             }
             "values" => json(&self.with_live(|live| live.rows.sql().traps())?),

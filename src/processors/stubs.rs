@@ -4,9 +4,9 @@
 //! exception a stub is broken, so each call takes a new one.
 
 use super::calls::{
-    AlertEntry, AppendAnswer, AppendCall, AuditView, CountsAnswer, CountsCall, CreateKeyCall, DirectoryAnswer,
-    DomainStatus, IncidentView, KeyView, NO_ROOM, PatternView, RecordCall, RegisterCall, SearchAnswer, SearchCall,
-    StatusAnswer, StreamAddress, TailCall,
+    AlertEntry, AppendAnswer, AppendCall, AuditView, CleanupAnswer, CleanupCall, CountsAnswer, CountsCall,
+    CreateKeyCall, DirectoryAnswer, DomainStatus, IncidentView, KeyView, NO_ROOM, PatternView, RecordCall,
+    RegisterCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress, TailCall,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -162,6 +162,11 @@ impl<'a> Stubs<'a> {
     }
 
     /// Sends everything to D1 again.
+    pub async fn clean_up(&self, to: &StreamAddress, call: &CleanupCall) -> Result<CleanupAnswer, CallError> {
+        self.json(STREAM, &to.name(), "/cleanup", call).await
+    }
+
+    /// Has the object send all that it has to D1 again.
     pub async fn rebuild_d1(&self, to: &StreamAddress) -> Result<(), CallError> {
         self.json(STREAM, &to.name(), "/rebuild-d1", &()).await
     }

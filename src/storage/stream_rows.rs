@@ -270,6 +270,14 @@ impl StreamRows {
         Ok(seqs.len() as u64)
     }
 
+    /// Rows and accepted records that [`StreamRows::retain`] would remove, whatever the room.
+    pub fn expiring(&self, from: Timestamp, received_before: Timestamp, seq_max: u64) -> Result<(u64, u64), Fault> {
+        let query = "SELECT count(*), total(count) FROM journal WHERE seq <= ? AND time_max < ? AND at < ?";
+        let values = vec![uint(seq_max), time(from), time(received_before)];
+        let found = self.sql.all("count expired rows", query, values, |columns| (columns.uint(), columns.uint()))?;
+        Ok(found.into_iter().next().unwrap_or_default())
+    }
+
     /// Removes the counts of hours that ended before `from`.
     pub fn retain_hours(&self, from: Timestamp) -> Result<(), Fault> {
         let values = vec![time(from.minus(HOUR))];

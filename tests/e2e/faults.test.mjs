@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { before, test } from "node:test";
 
 import { findAll, metrics } from "./account.mjs";
-import { startWorker, until } from "./harness.mjs";
+import { startWorker } from "./harness.mjs";
 
 /** An answer to a broken call is quick; a hanging one would run into the object timeout of 10 s. */
 const QUICK_MS = 5000;
@@ -122,36 +122,6 @@ test("numbers, text with a NUL, and bytes come back from SQLite as they went in"
     ["integer text blob", '9007199254740991 "5" []'],
     ["integer text blob", '-9007199254740991 "" [0, 0, 0, 0]'],
   ]);
-});
-
-test("what expires leaves the object and D1 alike, and what is too young stays", async () => {
-  const aging = await startWorker({
-    build: `${process.env.SAPWOOD_E2E_BUILD ?? "release"}-fault-injection`,
-    vars: { STORAGE_MODE: "hybrid", FLUSH_INTERVAL: "100ms", IDEMPOTENCY_WINDOW: "1s" },
-  });
-  const domain = "aging.example";
-  const own = await aging.key(["ingest", "read", "admin"], { domain });
-  const post = (json) => aging.request("POST", "/api/logs", { key: own, json });
-  const old = Date.now() - 3 * 3600_000;
-  for (const component of ["a", "b"]) {
-    const reply = await post(Array.from({ length: 3 }, (_, n) => ({ level: "error", component, message: `old ${n}`, timestamp: old + n })));
-    assert.equal(reply.json?.accepted, 3, reply.text);
-  }
-  const database = await aging.d1();
-  const count = (table, component) => database.prepare(`SELECT count(*) AS n FROM ${table} WHERE domain = ? AND component = ?`).bind(domain, component).first("n");
-  for (const component of ["a", "b"]) {
-    await until(`D1 has all of ${component}`, async () => (await count("record", component)) === 3 && (await count("rollup", component)) > 0);
-  }
-  // Not before the window in which a retry must find what it stored has passed.
-  await until("everything of a is gone", async () => {
-    const reply = await aging.request("POST", "/_fault/panic?component=a&at=retain", { key: own });
-    assert.equal(reply.status, 200, reply.text);
-    return (await findAll(aging, own, { component: "a" })).length === 0;
-  }, { within: 10_000, every: 200 });
-  assert.deepEqual([await count("record", "a"), await count("rollup", "a")], [0, 0]);
-  assert.deepEqual([await count("record", "b"), (await findAll(aging, own, { component: "b" })).length], [3, 3], "the neighbour keeps its own");
-  assert.equal((await post({ level: "error", component: "a", message: "new" })).json?.accepted, 1);
-  await until("D1 has the new one", async () => (await count("record", "a")) === 1);
 });
 
 test("the routes that break things need an administrator's key", async () => {

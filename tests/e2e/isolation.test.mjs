@@ -60,6 +60,7 @@ function attempts() {
     ["GET", `/api/logs/analytics/patterns?component=${mark}-api`],
     ["GET", "/api/logs/patterns/similar?text=secret%20of&min=0"],
     ["POST", "/api/logs/analyze/patterns", { time_range: "24h" }],
+    ["DELETE", "/api/logs/cleanup?older_than_days=1"],
     ["GET", "/api/components"],
     ["GET", "/api/incidents"],
     ["GET", "/api/alerts"],

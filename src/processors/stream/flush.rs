@@ -5,6 +5,7 @@
 //! on meanwhile: everything here awaits with no borrow held.
 
 use super::{Inner, Live, now};
+use crate::processors::calls::{CleanupAnswer, CleanupCall};
 use crate::processors::outgoing;
 use crate::storage::d1::{self, Flush, IncidentRow, Origin, PatternRow, RecordRow, RollupRow};
 use crate::storage::fault::Fault;
@@ -22,6 +23,8 @@ use worker::Method;
 
 /// Rows removed in one transition.
 const RETAIN_ROWS: u32 = 500;
+/// Slices of one clean-up; a caller is told to come again for the rest.
+const CLEANUP_ROUNDS: usize = 40;
 /// Records of one D1 flush, and bytes of their JSON.
 const D1_RECORDS_MAX: usize = 500;
 const D1_BYTES_MAX: usize = 700_000;
@@ -42,7 +45,8 @@ impl Inner {
     pub(super) async fn perform_outside(self: Rc<Self>, effects: Effects) -> Result<(), Fault> {
         self.hand_over_alerts(&effects.deliver).await?;
         if let Some(from) = effects.retain_from {
-            self.retain(from).await?;
+            // What was played in late is kept as long as if it had happened when it came.
+            self.retain(from, from).await?;
         }
         if effects.flush_d1 {
             self.flush_d1().await?;
@@ -100,21 +104,15 @@ impl Inner {
 
     /// Removes expired rows in slices. A row leaves only when it is folded and, unless a sink has been away for as long
     /// as records are kept, when the sinks have it.
-    pub(super) async fn retain(&self, from: Timestamp) -> Result<(), Fault> {
+    ///
+    /// `from` is event time; of the older rows those go that were also received before `received_before`.
+    async fn retain(&self, from: Timestamp, received_before: Timestamp) -> Result<(), Fault> {
         self.prune_d1(from).await;
         let oldest = self.with_live(|live| {
             let machine = &live.machine;
-            let settings = machine.settings();
-            let mut seq_max = machine.folded_seq();
-            let patience = now().minus(settings.retention).minus(settings.retention);
-            for (is_on, cursor) in
-                [(settings.has_d1, machine.d1().cursor), (settings.has_data_service, machine.data_service().cursor)]
-            {
-                if is_on {
-                    seq_max = seq_max.min(cursor);
-                }
-            }
-            let received_before = from.min(now().minus(settings.key_window));
+            let retention = machine.settings().retention;
+            let patience = now().minus(retention).minus(retention);
+            let (received_before, seq_max) = live.removable(received_before);
             let removed = live.rows.retain(from, received_before, seq_max, RETAIN_ROWS)?;
             let forced = live.rows.retain(patience, patience, machine.folded_seq(), RETAIN_ROWS)?;
             if forced > 0 {
@@ -126,6 +124,29 @@ impl Inner {
         })?;
         self.transition(Event::Retained(oldest), now())?;
         Ok(())
+    }
+
+    /// Removes, or only counts, what is older than an instant and may go.
+    pub(super) async fn clean_up(&self, call: &CleanupCall) -> Result<CleanupAnswer, Fault> {
+        let before = Timestamp(call.before_ms);
+        let expiring = || {
+            self.with_live(|live| {
+                let (received_before, seq_max) = live.removable(now());
+                live.rows.expiring(before, received_before, seq_max)
+            })
+        };
+        let (rows, records) = expiring()?;
+        let mut left = rows;
+        if !call.is_dry_run {
+            for _ in 0..CLEANUP_ROUNDS {
+                self.retain(before, now()).await?;
+                left = expiring()?.0;
+                if left == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(CleanupAnswer { rows, records, is_complete: call.is_dry_run || left == 0 })
     }
 
     /// Removes from D1 what expires here. What could not be removed goes with the next time.
@@ -284,6 +305,19 @@ impl Inner {
 }
 
 impl Live {
+    /// Up to which instant of receipt, at most `received_before`, and up to which row something may go: what is folded,
+    /// what the sinks have, and what no retry can ask for any more.
+    fn removable(&self, received_before: Timestamp) -> (Timestamp, u64) {
+        let settings = self.machine.settings();
+        let sinks = [
+            (settings.has_d1, self.machine.d1().cursor),
+            (settings.has_data_service, self.machine.data_service().cursor),
+        ];
+        let cursors = sinks.into_iter().filter(|(is_on, _)| *is_on).map(|(_, cursor)| cursor);
+        let seq_max = cursors.fold(self.machine.folded_seq(), u64::min);
+        (received_before.min(now().minus(settings.key_window)), seq_max)
+    }
+
     /// What D1 does not have yet, the row up to which that is, and whether it is all.
     fn d1_flush(&mut self) -> Result<(Flush, u64, bool), Fault> {
         let folded = self.machine.folded_seq();

@@ -1,0 +1,159 @@
+//! `DELETE /api/logs/cleanup`: removes what is older than an instant before its retention is over.
+//!
+//! Only people with an administrator's key for the whole domain, and never by itself: no log line can cause it. It is
+//! booked before it is done. `dry_run=true` counts and removes nothing.
+
+use super::fan_out::{Gathered, ask_objects};
+use super::lists::parameter_error;
+use super::{Answer, Call, Outcome, invalid_query, json, require_whole_domain};
+use crate::processors::calls::{CleanupAnswer, CleanupCall};
+use sapwood_wire::query::parse_search;
+use sapwood_wire::reply::FieldError;
+use serde::Serialize;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    before_ms: i64,
+    is_dry_run: bool,
+    components: Vec<String>,
+}
+
+#[derive(Debug, Serialize, PartialEq, Eq)]
+struct Cleaned {
+    component: String,
+    records: u64,
+    rows: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Cleanup {
+    dry_run: bool,
+    /// Event time, ms.
+    before: i64,
+    /// Records removed, or that would be.
+    records: u64,
+    components: Vec<Cleaned>,
+    /// Whether nothing is left that may go; if not, the same call goes on.
+    complete: bool,
+    partial: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed_components: Vec<String>,
+}
+
+/// Removes, or counts.
+pub async fn cleanup(call: &Call<'_>) -> Outcome {
+    require_whole_domain(&call.principal)?;
+    let wanted = read(&call.head.query(), call.now.0).map_err(invalid_query)?;
+    if !wanted.is_dry_run {
+        let components =
+            if wanted.components.is_empty() { "all components".to_owned() } else { wanted.components.join(", ") };
+        let detail = format!("older than {} ms, {components}", wanted.before_ms);
+        call.stubs().book(call.domain(), &call.actor(), "logs.cleanup", &detail).await?;
+    }
+    let asked = CleanupCall { before_ms: wanted.before_ms, is_dry_run: wanted.is_dry_run };
+    let gathered = ask_objects(call, &wanted.components, |stubs, address| {
+        let asked = asked.clone();
+        async move { stubs.clean_up(&address, &asked).await }
+    })
+    .await?;
+    Ok(Answer::Json(json(&sum(gathered, &wanted))?))
+}
+
+fn read(query: &[(String, String)], now_ms: i64) -> Result<Wanted, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    let (mut before_ms, mut is_dry_run, mut components) = (None, false, Vec::new());
+    for (name, value) in query {
+        let mut refuse = |detail: &str| errors.push(parameter_error(name, "invalid_value", detail.to_owned()));
+        match name.as_str() {
+            "before" => match parse_search([("to", value)], now_ms) {
+                Ok(query) => before_ms = before_ms.or(query.to_ms),
+                Err(_) => refuse("an instant is a number of milliseconds or RFC 3339"),
+            },
+            "older_than_days" => match value.parse::<i64>() {
+                Ok(days) if (1..=36_500).contains(&days) => before_ms = before_ms.or(Some(now_ms - days * DAY_MS)),
+                _ => refuse("a number of days from 1 on is expected"),
+            },
+            "component" => components.extend(value.split(',').map(str::trim).map(str::to_owned)),
+            "dry_run" => match value.as_str() {
+                "true" | "1" => is_dry_run = true,
+                "false" | "0" => is_dry_run = false,
+                _ => refuse("true or false is expected"),
+            },
+            _ => {
+                let accepted = "accepted are before or older_than_days, component, dry_run";
+                errors.push(parameter_error(name, "unknown_parameter", accepted.to_owned()));
+            }
+        }
+    }
+    match before_ms {
+        Some(before_ms) if errors.is_empty() && before_ms <= now_ms => {
+            return Ok(Wanted { before_ms, is_dry_run, components });
+        }
+        Some(before_ms) if before_ms > now_ms => {
+            errors.push(parameter_error("before", "invalid_value", "this lies in the future".to_owned()));
+        }
+        Some(_) => {}
+        None if errors.is_empty() => {
+            let detail = "say what is to go: before=INSTANT or older_than_days=N";
+            errors.push(parameter_error("before", "missing_parameter", detail.to_owned()));
+        }
+        None => {}
+    }
+    Err(errors)
+}
+
+fn sum(gathered: Gathered<CleanupAnswer>, wanted: &Wanted) -> Cleanup {
+    let complete = gathered.failed.is_empty() && gathered.answers.iter().all(|(_, answer)| answer.is_complete);
+    let components: Vec<Cleaned> = gathered
+        .answers
+        .into_iter()
+        .map(|(entry, answer)| Cleaned { component: entry.component, records: answer.records, rows: answer.rows })
+        .filter(|cleaned| cleaned.rows > 0)
+        .collect();
+    Cleanup {
+        dry_run: wanted.is_dry_run,
+        before: wanted.before_ms,
+        records: components.iter().map(|cleaned| cleaned.records).sum(),
+        components,
+        complete,
+        partial: !gathered.failed.is_empty(),
+        failed_components: gathered.failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_763_632_800_000;
+
+    fn asked(query: &[(&str, &str)]) -> Result<Wanted, Vec<String>> {
+        let query: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        read(&query, NOW).map_err(|errors| errors.into_iter().filter_map(|error| error.parameter).collect())
+    }
+
+    #[test]
+    fn an_instant_has_to_be_named_and_be_past() {
+        let before = |query: &[(&str, &str)]| asked(query).map(|wanted| (wanted.before_ms, wanted.is_dry_run));
+        assert_eq!(before(&[("older_than_days", "2"), ("dry_run", "true")]), Ok((NOW - 2 * DAY_MS, true)));
+        assert_eq!(before(&[("before", "2025-11-20T09:00:00Z")]), Ok((NOW - 3_600_000, false)));
+        assert_eq!(before(&[("before", "1763629200000")]), Ok((NOW - 3_600_000, false)));
+        for bad in [vec![], vec![("before", "2099-01-01T00:00:00Z")], vec![("before", "soon")]] {
+            assert_eq!(before(&bad), Err(vec!["before".to_owned()]), "{bad:?}");
+        }
+        let bad = [("older_than_days", "0"), ("dry_run", "maybe"), ("x", "1")];
+        assert_eq!(before(&bad), Err(["older_than_days", "dry_run", "x"].map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn what_did_not_answer_is_not_called_complete() {
+        let wanted = asked(&[("older_than_days", "1")]).unwrap();
+        let all = sum(Gathered { answers: vec![], failed: vec![] }, &wanted);
+        assert!(all.complete && !all.partial && all.records == 0);
+        let part = sum(Gathered { answers: vec![], failed: vec!["a".into()] }, &wanted);
+        assert!(!part.complete && part.partial);
+    }
+}
