@@ -44,6 +44,28 @@ impl Exemplar {
         self.message.clear();
         self.message.push_str(cut(&record.message, limits::EXEMPLAR_BYTES_MAX));
     }
+
+    /// Its bytes, as part of a row.
+    pub(crate) fn write(&self, out: &mut Writer) {
+        out.uint(self.seq);
+        out.uint(u64::from(self.index));
+        out.int(self.received_at.0);
+        out.int(self.timestamp.0);
+        out.u8(self.level.number());
+        out.text(&self.message);
+    }
+
+    /// Reads what [`Exemplar::write`] wrote.
+    pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            seq: input.uint()?,
+            index: u16::try_from(input.uint()?).map_err(|_| ReadError::Overflow)?,
+            received_at: Timestamp(input.int()?),
+            timestamp: Timestamp(input.int()?),
+            level: Level::from_number(input.u8()?).ok_or(ReadError::Unknown("level"))?,
+            message: input.text()?.to_owned(),
+        })
+    }
 }
 
 /// A mined shape with its statistics.
@@ -77,7 +99,9 @@ pub struct Pattern {
     pub(super) is_dirty: bool,
 }
 
-const VERSION: u8 = 1;
+/// Written since sections exist; rows of version 1 end where the sections begin.
+const VERSION: u8 = 2;
+const VERSION_WITHOUT_SECTIONS: u8 = 1;
 
 impl Pattern {
     pub(super) fn born(id: PatternId, template: String, timestamp: Timestamp) -> Self {
@@ -187,13 +211,12 @@ impl Pattern {
             }
         }
         out.uint(self.exemplars.len() as u64);
-        for exemplar in self.exemplars.iter().chain(&self.last) {
-            out.uint(exemplar.seq);
-            out.uint(u64::from(exemplar.index));
-            out.int(exemplar.received_at.0);
-            out.int(exemplar.timestamp.0);
-            out.u8(exemplar.level.number());
-            out.text(&exemplar.message);
+        for exemplar in &self.exemplars {
+            exemplar.write(&mut out);
+        }
+        out.u8(u8::from(self.last.is_some()));
+        if let Some(last) = &self.last {
+            last.write(&mut out);
         }
         out.u8(u8::from(self.was_alerted));
         out.into_bytes()
@@ -205,7 +228,8 @@ impl Pattern {
     /// Damaged bytes or a version of a later build.
     pub fn decode(bytes: &[u8]) -> Result<Self, ReadError> {
         let mut input = Reader::new(bytes);
-        if input.u8()? != VERSION {
+        let version = input.u8()?;
+        if !matches!(version, VERSION | VERSION_WITHOUT_SECTIONS) {
             return Err(ReadError::Unknown("pattern version"));
         }
         let id = PatternId(input.u64_fixed()?);
@@ -223,31 +247,62 @@ impl Pattern {
             }
         }
         for _ in 0..input.count()? {
-            pattern.exemplars.push(read_exemplar(&mut input)?);
+            pattern.exemplars.push(Exemplar::read(&mut input)?);
         }
-        if input.remaining() > 1 {
-            pattern.last = Some(read_exemplar(&mut input)?);
+        let has_last = match version {
+            VERSION_WITHOUT_SECTIONS => input.remaining() > 1,
+            _ => input.u8()? == 1,
+        };
+        if has_last {
+            pattern.last = Some(Exemplar::read(&mut input)?);
         }
         pattern.was_alerted = input.u8()? == 1;
+        if version != VERSION_WITHOUT_SECTIONS {
+            // Sections (tag, length, bytes) of later builds: whoever does not know a tag passes by it, so that a
+            // rollback reads the rows of its successor.
+            while !input.is_empty() {
+                input.u8()?;
+                input.bytes()?;
+            }
+        }
         pattern.is_dirty = false;
         if input.is_empty() { Ok(pattern) } else { Err(ReadError::Unknown("bytes after a pattern")) }
     }
-}
-
-fn read_exemplar(input: &mut Reader<'_>) -> Result<Exemplar, ReadError> {
-    Ok(Exemplar {
-        seq: input.uint()?,
-        index: u16::try_from(input.uint()?).map_err(|_| ReadError::Overflow)?,
-        received_at: Timestamp(input.int()?),
-        timestamp: Timestamp(input.int()?),
-        level: Level::from_number(input.u8()?).ok_or(ReadError::Unknown("level"))?,
-        message: input.text()?.to_owned(),
-    })
 }
 
 fn remember(known: &mut Vec<String>, value: Option<&str>) {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return };
     if known.len() < limits::PATTERN_FACETS_MAX && !known.iter().any(|known| known == value) {
         known.push(value.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern() -> Pattern {
+        let mut pattern = Pattern::born(PatternId(7), "order <*>".into(), Timestamp(5));
+        let record = Record { message: "order 1".into(), ..Record::default() };
+        for seq in 0..5 {
+            pattern.count(&record, Position { seq, index: 0, received_at: Timestamp(9) });
+        }
+        pattern.is_dirty = false;
+        pattern
+    }
+
+    #[test]
+    fn a_row_with_a_section_of_a_later_build_is_read() {
+        let mut row = pattern().encode();
+        row.extend([200, 3, 1, 2, 3]);
+        assert_eq!(Pattern::decode(&row), Ok(pattern()));
+        row.pop();
+        assert!(Pattern::decode(&row).is_err());
+    }
+
+    #[test]
+    fn a_row_of_the_first_version_is_read() {
+        const ROW: &[u8] = include_bytes!("../../tests/golden/pattern/row_v1.bin");
+        assert_eq!(Pattern::decode(ROW), Ok(pattern()));
     }
 }

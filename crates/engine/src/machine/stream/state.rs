@@ -8,7 +8,6 @@
 use super::{DomainView, Identity, Lease, Outcomes, StreamMachine, StreamSettings};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::counter::{Counters, Rollup};
-use crate::level::Level;
 use crate::limits;
 use crate::machine::outbox::{Due, Outbox};
 use crate::machine::sink::Sink;
@@ -165,7 +164,7 @@ impl StreamMachine {
         out.uint(self.recent_errors.len() as u64);
         for (pattern, exemplar) in &self.recent_errors {
             out.u64_fixed(pattern.0);
-            write_exemplar(&mut out, exemplar);
+            exemplar.write(&mut out);
         }
         out.bytes(&encode_view(&self.view, self.is_registered));
         write_lease(&mut out, &self.lease);
@@ -202,7 +201,7 @@ impl StreamMachine {
         self.incidents = Incidents::read(&mut input)?;
         for _ in 0..input.count()? {
             let pattern = PatternId(input.u64_fixed()?);
-            self.recent_errors.push_back((pattern, read_exemplar(&mut input)?));
+            self.recent_errors.push_back((pattern, Exemplar::read(&mut input)?));
         }
         let now = self.clock;
         let view = input.bytes()?;
@@ -222,26 +221,6 @@ impl StreamMachine {
         self.flush_at = Some(input.int()?).filter(|&at| at != i64::MIN).map(Timestamp);
         if input.is_empty() { Ok(()) } else { Err(ReadError::Unknown("bytes after the state")) }
     }
-}
-
-fn write_exemplar(out: &mut Writer, exemplar: &Exemplar) {
-    out.uint(exemplar.seq);
-    out.uint(u64::from(exemplar.index));
-    out.int(exemplar.received_at.0);
-    out.int(exemplar.timestamp.0);
-    out.u8(exemplar.level.number());
-    out.text(&exemplar.message);
-}
-
-fn read_exemplar(input: &mut Reader<'_>) -> Result<Exemplar, ReadError> {
-    Ok(Exemplar {
-        seq: input.uint()?,
-        index: u16::try_from(input.uint()?).map_err(|_| ReadError::Overflow)?,
-        received_at: Timestamp(input.int()?),
-        timestamp: Timestamp(input.int()?),
-        level: Level::from_number(input.u8()?).ok_or(ReadError::Unknown("level"))?,
-        message: input.text()?.to_owned(),
-    })
 }
 
 /// The body of an event row: the domain's view.
