@@ -69,6 +69,27 @@ pub const EXEMPLAR_BYTES_MAX: usize = 512;
 /// Endpoints, environments and releases remembered of a pattern.
 pub const PATTERN_FACETS_MAX: usize = 8;
 
+/// Lessons (taught facts about patterns) of a domain.
+pub const LESSONS_MAX: usize = 1_000;
+/// Bytes of all lessons of a domain: each change sends and journals them whole, so they stay well below a row.
+pub const LESSONS_BYTES_MAX: usize = 256 * 1024;
+/// Patterns that one lesson merges into another.
+pub const LESSON_MEMBERS_MAX: usize = 100;
+/// Bytes of a taught name: it stands in titles of alerts.
+pub const LESSON_NAME_BYTES_MAX: usize = 120;
+/// Bytes of any other text of a lesson.
+pub const LESSON_TEXT_BYTES_MAX: usize = 1_024;
+/// Values that part from a pattern by one lesson. Undone, each becomes an alias of the pattern, which has room for them.
+pub const SPLIT_VALUES_MAX: usize = 100;
+/// Bytes of such a value; a longer one stays with the pattern.
+pub const SPLIT_VALUE_BYTES_MAX: usize = 128;
+/// Mined patterns that taught templates took over and that are remembered one by one. At about 300 bytes each 0.3 MB;
+/// beyond, a line is looked at anew each time.
+pub const COVERED_MAX: usize = 1_000;
+
+const _: () = assert!(LESSONS_BYTES_MAX * 4 < ROW_BYTES_MAX, "lessons fit a row of the journal");
+const _: () = assert!(SPLIT_VALUES_MAX < PATTERN_ALIASES_MAX, "what parted can become aliases again");
+
 /// Series of one object that are counted by name; the rest of a kind folds into its `other` and is counted there.
 pub const SERIES_MAX: usize = 8_192;
 /// Distinct endpoints counted by name.

@@ -89,6 +89,21 @@ impl Learner {
         self.ids.get(&id).copied()
     }
 
+    /// The id of the pattern in a slot.
+    pub(super) fn id_of(&self, slot: u32) -> Option<PatternId> {
+        self.slot(slot).map(|slot| slot.id)
+    }
+
+    /// An alias means the pattern that took it over no more.
+    pub(super) fn part(&mut self, id: PatternId) {
+        let Some(slot) = self.slot_of(id) else { return };
+        if let Some(Some(place)) = self.slots.get_mut(slot as usize) {
+            place.aliases.retain(|&alias| alias != id);
+            self.ids.remove(&id);
+            self.change();
+        }
+    }
+
     /// The ids that mean the same pattern as this one.
     pub(super) fn aliases_of(&self, slot: u32) -> &[PatternId] {
         self.slot(slot).map_or(&[], |slot| &slot.aliases)
@@ -263,7 +278,7 @@ impl Learner {
         }
     }
 
-    fn merge(&mut self, from: u32, into: u32) {
+    pub(super) fn merge(&mut self, from: u32, into: u32) {
         let Some(gone) = self.slots.get_mut(from as usize).and_then(Option::take) else { return };
         self.free.push(from);
         for signature in gone.shapes {
@@ -322,9 +337,9 @@ impl Learner {
     }
 
     /// Forgets patterns whose rows are gone.
-    pub(super) fn forget_all_but(&mut self, is_held: impl Fn(u32) -> bool) {
+    pub(super) fn forget_all_but(&mut self, is_held: impl Fn(u32, PatternId) -> bool) {
         for slot in 0..self.slots.len() as u32 {
-            if self.slot(slot).is_some() && !is_held(slot) {
+            if self.id_of(slot).is_some_and(|id| !is_held(slot, id)) {
                 self.forget(slot);
             }
         }

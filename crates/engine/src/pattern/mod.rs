@@ -20,12 +20,14 @@ mod class;
 mod evidence;
 mod index;
 mod learner;
+pub mod lesson;
 mod miner;
 mod scan;
 mod shape;
 mod signature;
 pub mod similar;
 mod stats;
+mod taught;
 mod variables;
 
 pub use miner::{Miner, Observed};
