@@ -113,7 +113,9 @@ fn undoing_a_merge_gives_back_what_was_counted_before_and_leaves_what_was_counte
     object.id("worker 2 started");
     let lesson = object.merge(&[a], b);
     object.restart();
-    (0..5).for_each(|_| drop(object.id("worker 3 started")));
+    for _ in 0..5 {
+        object.id("worker 3 started");
+    }
     object.undo(lesson);
     assert_eq!((object.count(a), object.count(b)), (2, 6));
     assert_eq!(object.observe("worker 4 started"), Observed { id: a, is_new: false });
@@ -160,7 +162,9 @@ fn a_merge_holds_where_the_patterns_are_not_known_yet() {
 fn a_lesson_holds_for_a_pattern_that_was_born_with_another_word() {
     let learn = |words: &[&str]| {
         let mut object = Object::default();
-        words.iter().for_each(|word| drop(object.id(&format!("session opened for user {word} today"))));
+        for word in words {
+            object.id(&format!("session opened for user {word} today"));
+        }
         object
     };
     let mut here = learn(&["ann", "bob", "eve", "joe", "sue"]);

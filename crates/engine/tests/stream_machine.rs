@@ -10,8 +10,10 @@ use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::{self, BatchKey, Heads, Row, RowKind};
 use sapwood_engine::machine::stream::{
     AppendReply, Batch, DomainView, Effects, Event, Identity, Lease, Stored, StreamMachine, StreamSettings,
+    decode_domain_view, decode_told, encode_told,
 };
 use sapwood_engine::machine::window::Page;
+use sapwood_engine::pattern::lesson::{Lessons, Naming, Reference, Teaching};
 use sapwood_engine::pattern::{Pattern, PatternId};
 use sapwood_engine::record::Record;
 use sapwood_engine::segment;
@@ -26,6 +28,7 @@ struct Disk {
     state: Option<Vec<u8>>,
     patterns: BTreeMap<PatternId, Vec<u8>>,
     learnt: Option<Vec<u8>>,
+    taught: Option<Vec<u8>>,
     hours: BTreeMap<Timestamp, Rollup>,
     key_pages: BTreeMap<u64, Page>,
     id_pages: BTreeMap<u64, Page>,
@@ -39,6 +42,7 @@ struct Object {
     disk: Disk,
     settings: StreamSettings,
     alerts: Vec<Alert>,
+    lessons: Lessons,
 }
 
 fn identity() -> Identity {
@@ -52,7 +56,7 @@ impl Object {
 
     fn with(settings: StreamSettings) -> Self {
         let machine = StreamMachine::new(identity(), settings.clone());
-        Self { machine, disk: Disk::default(), settings, alerts: Vec::new() }
+        Self { machine, disk: Disk::default(), settings, alerts: Vec::new(), lessons: Lessons::default() }
     }
 
     fn handle(&mut self, event: Event, now: i64) -> Effects {
@@ -87,6 +91,7 @@ impl Object {
             disk.patterns.remove(&id);
         }
         disk.learnt = checkpoint.learnt.or(disk.learnt.take());
+        disk.taught = checkpoint.taught.or(disk.taught.take());
         for (hour, delta) in checkpoint.hours {
             disk.hours.entry(hour).or_default().merge(&delta);
         }
@@ -103,6 +108,7 @@ impl Object {
             state: disk.state,
             patterns: disk.patterns.values().map(|row| Pattern::decode(row).unwrap()).collect(),
             learnt: disk.learnt,
+            taught: disk.taught,
             key_pages: disk.key_pages.into_values().collect(),
             id_pages: disk.id_pages.into_values().collect(),
             outbox: disk.outbox.into_iter().collect(),
@@ -126,6 +132,17 @@ impl Object {
     fn append_as(&mut self, records: &[Record], key: Option<BatchKey>, now: i64) -> AppendReply {
         let batch = Batch { key, segments: segment::encode(records), ..Batch::default() };
         self.handle(Event::Append(vec![batch]), now).replies.remove(0)
+    }
+
+    fn reference(&self, id: PatternId) -> Reference {
+        let template = self.machine.miner().pattern(id).map(|pattern| pattern.template.clone()).unwrap_or_default();
+        Reference { id, template }
+    }
+
+    fn teach(&mut self, teaching: Teaching, now: i64) -> Option<u64> {
+        let taught = self.lessons.teach(teaching, "ann", Timestamp(now), "").ok();
+        self.handle(Event::Taught(self.lessons.clone()), now);
+        taught
     }
 
     /// Every stored record, decoded from the journal.
@@ -532,8 +549,84 @@ fn an_incident_goes_on_when_its_pattern_turns_out_to_be_another() {
     assert_eq!(machine.miner().len(), 1);
 }
 
+#[test]
+fn a_lesson_is_one_row_of_the_journal_and_what_it_joins_is_sent_to_d1_again() {
+    let mut object = Object::new();
+    let seq_of = |object: &Object| object.disk.rows.len();
+    object.append(&[info("worker 1 started"), info("job 2 began")], NOW);
+    let ids: Vec<_> = object.machine.miner().patterns().map(|pattern| pattern.id).collect();
+    object.handle(Event::D1Advanced { cursor: object.machine.last_seq(), delivered: 2, generation: 0 }, NOW);
+    assert!(object.machine.d1_dirty().0.is_empty());
+    let (from, into) = (vec![object.reference(ids[0])], object.reference(ids[1]));
+    let before = seq_of(&object);
+    let lesson = object.teach(Teaching::Merge { from, into }, NOW).unwrap();
+    assert_eq!(seq_of(&object), before + 1);
+    assert_eq!(object.machine.d1_dirty().0, ids);
+    object.handle(Event::Taught(object.lessons.clone()), NOW);
+    assert_eq!(seq_of(&object), before + 1, "the same again is no event");
+    for machine in [object.restored(), {
+        object.checkpoint();
+        object.restored()
+    }] {
+        assert_eq!((machine.miner().resolve(ids[0]), machine.miner().lessons()), (ids[1], &object.lessons));
+    }
+    object.lessons.undo(lesson).unwrap();
+    object.handle(Event::Taught(object.lessons.clone()), NOW);
+    assert_eq!(object.restored().miner().resolve(ids[0]), ids[0]);
+}
+
+#[test]
+fn an_alert_calls_a_pattern_by_its_taught_name() {
+    let mut object = Object::new();
+    let naming = Naming { name: "Lost payment".into(), ..Naming::default() };
+    object.teach(Teaching::Template { template: "payment <*> failed <*>".into(), naming }, NOW);
+    object.append(&[record("payment 17 failed badly", Level::ERROR, NOW)], NOW);
+    let pattern = &object.alerts[0].patterns[0];
+    assert_eq!((pattern.template.as_str(), pattern.name.as_deref()), ("payment <*> failed <*>", Some("Lost payment")));
+}
+
+#[test]
+fn a_value_that_parts_by_a_lesson_alarms_nobody_as_new() {
+    let mut object = Object::new();
+    let failed = |card: u32, now| record(&format!("card {card} refused"), Level::ERROR, now);
+    object.append(&[failed(1, NOW)], NOW);
+    let told = object.alerts.len();
+    let id = object.machine.miner().patterns().next().unwrap().id;
+    object.teach(Teaching::Constant { pattern: object.reference(id), place: 0 }, NOW);
+    object.append(&[failed(2, NOW + 1)], NOW + 1);
+    assert_eq!((object.machine.miner().len(), object.alerts.len()), (2, told));
+}
+
+#[test]
+fn lessons_that_cannot_be_read_come_again_with_registering() {
+    let mut object = Object::new();
+    object.handle(Event::Registered(DomainView::default()), NOW);
+    let naming = Naming { name: "n".into(), ..Naming::default() };
+    object.teach(Teaching::Template { template: "payment <*>".into(), naming }, NOW);
+    object.checkpoint();
+    assert!(object.restored().is_registered());
+    object.disk.taught = Some(vec![77]);
+    assert!(!object.restored().is_registered());
+}
+
+#[test]
+fn what_a_stream_is_told_survives_the_way() {
+    let view = DomainView { version: 3, revoked: vec!["k".into()], ..DomainView::default() };
+    let mut lessons = Lessons::default();
+    let naming = Naming { name: "n".into(), ..Naming::default() };
+    lessons.teach(Teaching::Template { template: "payment <*>".into(), naming }, "ann", Timestamp(1), "why").unwrap();
+    assert_eq!(decode_told(&encode_told(&view, None)), Ok((view.clone(), None)));
+    let told = encode_told(&view, Some(&lessons));
+    assert_eq!(decode_domain_view(&told), Ok(view.clone()), "a build without lessons reads the view");
+    assert_eq!(decode_told(&told), Ok((view, Some(lessons))));
+    assert!(decode_told(&told[..told.len() - 1]).is_err());
+}
+
 #[derive(Clone, Debug)]
 enum Step {
+    Merge(u8, u8),
+    Constant(u8),
+    Undo(u8),
     Append { records: Vec<(u8, u8, bool, i64)>, key: Option<u8> },
     Wake,
     Checkpoint,
@@ -553,6 +646,9 @@ fn steps() -> impl Strategy<Value = Vec<(Step, i64)>> {
         1 => any::<bool>().prop_map(Step::Configure),
         1 => (0u8..5).prop_map(Step::Lease),
         1 => Just(Step::Deliver),
+        1 => (any::<u8>(), any::<u8>()).prop_map(|(from, into)| Step::Merge(from, into)),
+        1 => any::<u8>().prop_map(Step::Constant),
+        1 => any::<u8>().prop_map(Step::Undo),
         1 => Just(Step::Restart),
     ];
     proptest::collection::vec((step, 0i64..40_000), 1..40)
@@ -569,8 +665,35 @@ fn text_of(shape: u8, level: u8, offset: i64) -> String {
     }
 }
 
+/// Teaches, or undoes, something about the patterns that are there.
+fn teach_some(object: &mut Object, step: &Step, now: i64) {
+    let ids: Vec<_> = object.machine.miner().patterns().map(|pattern| pattern.id).collect();
+    let pick = |at: u8| ids.get(usize::from(at) % ids.len().max(1)).map(|&id| object.reference(id));
+    let teaching = match step {
+        Step::Merge(from, into) => {
+            pick(*from).zip(pick(*into)).map(|(from, into)| Teaching::Merge { from: vec![from], into })
+        }
+        Step::Constant(at) => pick(*at).map(|pattern| Teaching::Constant { pattern, place: 0 }),
+        _ => None,
+    };
+    if let Some(teaching) = teaching {
+        object.teach(teaching, now);
+        return;
+    }
+    let known: Vec<u64> = object.lessons.list().iter().map(|lesson| lesson.id).collect();
+    if let (Step::Undo(at), false) = (step, known.is_empty())
+        && object.lessons.undo(known[usize::from(*at) % known.len()]).is_ok()
+    {
+        object.handle(Event::Taught(object.lessons.clone()), now);
+    }
+}
+
 fn run(object: &mut Object, step: &Step, now: i64, version: &mut u64) -> u64 {
     match step {
+        Step::Merge(..) | Step::Constant(_) | Step::Undo(_) => {
+            teach_some(object, step, now);
+            0
+        }
         Step::Append { records, key: key_of } => {
             let records: Vec<_> = records
                 .iter()

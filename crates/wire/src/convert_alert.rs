@@ -62,8 +62,9 @@ fn exemplar(exemplar: &sapwood_engine::pattern::Exemplar, identity: &Identity) -
 
 fn title(alert: &Alert, kind: AlertKind, component: &str) -> String {
     let count = alert.incidents.len();
-    let template = alert.patterns.first().map_or("", |pattern| pattern.template.as_str());
-    let short: String = template.chars().take(120).collect();
+    // What people call it says more than its words.
+    let words = alert.patterns.first().map_or("", |it| it.name.as_deref().unwrap_or(it.template.as_str()));
+    let short: String = words.chars().take(120).collect();
     match kind {
         _ if count > 1 => format!("{count} new incidents in {component}, first: {short}"),
         AlertKind::NewPattern => format!("New error pattern in {component}: {short}"),
@@ -102,7 +103,7 @@ mod tests {
         Alert {
             id: incidents[0].id.clone(),
             decided_at: Timestamp(10),
-            patterns: vec![AlertPattern { id: PatternId(7), template: "pay <*> failed".into(), count: 12 }],
+            patterns: vec![AlertPattern { id: PatternId(7), template: "pay <*> failed".into(), name: None, count: 12 }],
             exemplars: Vec::new(),
             release: Some("1.2".into()),
             environment: "production".into(),
@@ -119,6 +120,10 @@ mod tests {
         let view = alert_view(&alert(vec![incident(IncidentKind::NewPattern, "n")]), &identity);
         assert_eq!((view.expected, view.pattern_template.as_deref()), (None, Some("pay <*> failed")));
         assert_eq!(view.title, "New error pattern in checkout: pay <*> failed");
+        let mut named = alert(vec![incident(IncidentKind::NewPattern, "n")]);
+        named.patterns[0].name = Some("Lost payment".into());
+        let view = alert_view(&named, &identity);
+        assert_eq!(view.title, "New error pattern in checkout: Lost payment");
         let both = vec![incident(IncidentKind::NewPattern, "n"), incident(IncidentKind::NewPattern, "m")];
         assert!(alert_view(&alert(both), &identity).title.starts_with("2 new incidents in checkout"));
     }

@@ -11,7 +11,7 @@ mod append;
 mod state;
 
 pub use append::{AppendReply, Batch, TailItem};
-pub use state::{Checkpoint, Stored, decode_domain_view, encode_domain_view};
+pub use state::{Checkpoint, Stored, decode_domain_view, decode_told, encode_domain_view, encode_told};
 
 use crate::counter::Counters;
 use crate::limits;
@@ -19,6 +19,7 @@ use crate::machine::outbox::{Due, Outbox, RetryPolicy};
 use crate::machine::row::{Row, RowKind};
 use crate::machine::sink::{Sink, SinkPolicy};
 use crate::machine::window::Window;
+use crate::pattern::lesson::Lessons;
 use crate::pattern::{Exemplar, Miner, PatternId};
 use crate::record::Record;
 use crate::record_id::{RecordId, object_tag};
@@ -135,6 +136,8 @@ pub enum Event {
     Registered(DomainView),
     /// The domain object's view changed.
     Configure(DomainView),
+    /// The domain's lessons about patterns changed; an older copy is ignored.
+    Taught(Lessons),
     /// The domain granted records.
     Leased(Lease),
     /// An alert reached the domain object.
@@ -285,6 +288,13 @@ impl StreamMachine {
                     self.configure(view, now, &mut effects);
                 }
             }
+            Event::Taught(lessons) => {
+                if lessons.version > self.miner.lessons().version {
+                    effects.rows.push(self.event_row(state::encode_taught(&lessons), now));
+                    self.learn(lessons, self.last);
+                    self.set_dirty(now);
+                }
+            }
             Event::Leased(lease) => {
                 self.grant(lease);
                 effects.rows.push(self.event_row(state::encode_lease(&lease), now));
@@ -371,6 +381,12 @@ impl StreamMachine {
         }
         effects.rows.push(self.event_row(state::encode_view(&self.view, self.is_registered), now));
         self.set_dirty(now);
+    }
+
+    /// Puts lessons in force; what they join or part is sent to D1 again.
+    fn learn(&mut self, lessons: Lessons, seq: u64) {
+        self.miner.teach(lessons);
+        self.follow_patterns(seq);
     }
 
     /// Adds what the domain granted to what is left of today's lease.
@@ -484,7 +500,8 @@ impl StreamMachine {
                 else {
                     continue;
                 };
-                patterns.push(AlertPattern { id, template: pattern.template.clone(), count: pattern.count });
+                let name = self.miner.naming(id).map(|naming| naming.name.clone());
+                patterns.push(AlertPattern { id, template: pattern.template.clone(), name, count: pattern.count });
                 if !is_burst {
                     exemplars.extend(pattern.exemplars.iter().take(2).cloned());
                 }

@@ -143,6 +143,8 @@ pub struct AlertPattern {
     pub id: PatternId,
     /// Its template.
     pub template: String,
+    /// What people call it, if they do.
+    pub name: Option<String>,
     /// Records so far.
     pub count: u64,
 }

@@ -313,9 +313,7 @@ impl StreamMachine {
         for (index, record) in records.iter().enumerate() {
             let index = index as u16;
             let observed = self.miner.observe(record, seq, index, at);
-            for (from, into) in self.miner.take_merged() {
-                self.merge_pattern(from, into, seq);
-            }
+            self.follow_patterns(seq);
             self.counters.count(record, observed.id);
             self.d1_patterns.insert(observed.id, seq);
             self.d1_hours.insert(record.timestamp.floor_to(crate::counter::HOUR), seq);
@@ -334,9 +332,20 @@ impl StreamMachine {
         patterns
     }
 
-    /// Two patterns turned out to be one: everything that names the younger names the elder from now on.
-    fn merge_pattern(&mut self, from: PatternId, into: PatternId, seq: u64) {
-        self.counters.merge_pattern(from, into);
+    /// Follows the patterns that were merged, or that lessons joined or parted.
+    pub(super) fn follow_patterns(&mut self, seq: u64) {
+        for (from, into) in self.miner.take_merged() {
+            self.counters.merge_pattern(from, into);
+            self.rename_pattern(from, into, seq);
+        }
+        // What a lesson joined is counted on under both names, which are read as one: so it can come apart again.
+        for (from, into) in self.miner.take_linked() {
+            self.rename_pattern(from, into, seq);
+        }
+    }
+
+    /// Everything that names a pattern names another from now on.
+    fn rename_pattern(&mut self, from: PatternId, into: PatternId, seq: u64) {
         self.incidents.merge_pattern(from, into);
         for (pattern, _) in self.recent_errors.iter_mut().filter(|(pattern, _)| *pattern == from) {
             *pattern = into;

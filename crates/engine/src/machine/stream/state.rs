@@ -12,6 +12,7 @@ use crate::limits;
 use crate::machine::outbox::{Due, Outbox};
 use crate::machine::sink::Sink;
 use crate::machine::window::{Page, Window};
+use crate::pattern::lesson::Lessons;
 use crate::pattern::{Exemplar, Miner, Pattern, PatternId};
 use crate::time::Timestamp;
 use crate::triage::{ErrorWatch, Incidents};
@@ -22,6 +23,7 @@ const STATE_VERSION: u8 = 1;
 const EVENT_VIEW: u8 = 1;
 const EVENT_WAKE: u8 = 2;
 const EVENT_LEASE: u8 = 3;
+const EVENT_TAUGHT: u8 = 16;
 
 /// Rows to write in one commit.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +38,8 @@ pub struct Checkpoint {
     pub patterns_gone: Vec<PatternId>,
     /// What the miner learnt (signatures, aliases, evidence), if it changed.
     pub learnt: Option<Vec<u8>>,
+    /// What people taught and what follows from it, if it changed.
+    pub taught: Option<Vec<u8>>,
     /// Counts to merge into the rows of these hours.
     pub hours: BTreeMap<Timestamp, Rollup>,
     /// Pages of batch keys.
@@ -59,6 +63,8 @@ pub struct Stored {
     pub patterns: Vec<Pattern>,
     /// What the miner learnt.
     pub learnt: Option<Vec<u8>>,
+    /// What people taught.
+    pub taught: Option<Vec<u8>>,
     /// Pages of batch keys, in order.
     pub key_pages: Vec<Page>,
     /// Pages of record ids, in order.
@@ -84,7 +90,7 @@ impl StreamMachine {
         let cursor = machine.d1.cursor;
         machine.d1_patterns.retain(|_, &mut dirtied| dirtied > cursor);
         machine.d1_hours.retain(|_, &mut dirtied| dirtied > cursor);
-        machine.miner = Miner::restore(stored.patterns, stored.learnt.as_deref());
+        machine.restore_miner(stored);
         Ok(machine)
     }
 
@@ -103,8 +109,15 @@ impl StreamMachine {
             }
         }
         machine.outcomes.accepted = machine.counters.total();
-        machine.miner = Miner::restore(stored.patterns, stored.learnt.as_deref());
+        machine.restore_miner(stored);
         machine
+    }
+
+    fn restore_miner(&mut self, stored: Stored) {
+        let Stored { patterns, learnt, taught, .. } = stored;
+        self.miner = Miner::restore_taught(patterns, learnt.as_deref(), taught.as_deref());
+        // Lessons that cannot be read come again with the answer to registering.
+        self.is_registered &= taught.is_none() || self.miner.lessons().version > 0;
     }
 
     fn from_rows(identity: Identity, settings: StreamSettings, stored: &Stored) -> Self {
@@ -141,6 +154,7 @@ impl StreamMachine {
                 .collect(),
             patterns_gone,
             learnt: self.miner.take_learnt(),
+            taught: self.miner.take_taught(),
             hours,
             key_pages,
             key_pages_gone,
@@ -256,6 +270,27 @@ pub fn encode_domain_view(view: &DomainView) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// What the domain object tells a stream: its view, and its lessons if the stream may not have them.
+pub fn encode_told(view: &DomainView, lessons: Option<&Lessons>) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.raw(&encode_domain_view(view));
+    if let Some(lessons) = lessons {
+        out.bytes(&lessons.encode());
+    }
+    out.into_bytes()
+}
+
+/// Reads what [`encode_told`] wrote. Builds without lessons write, and read, the view alone.
+///
+/// # Errors
+/// Damaged bytes.
+pub fn decode_told(bytes: &[u8]) -> Result<(DomainView, Option<Lessons>), ReadError> {
+    let mut input = Reader::new(bytes);
+    let view = read_view(&mut input)?;
+    let lessons = if input.is_empty() { None } else { Some(Lessons::decode(input.bytes()?)?) };
+    Ok((view, lessons))
+}
+
 /// Reads what [`encode_domain_view`] wrote.
 ///
 /// # Errors
@@ -277,6 +312,14 @@ fn read_view(input: &mut Reader<'_>) -> Result<DomainView, ReadError> {
         view.overrides.push((input.text()?.to_owned(), input.text()?.to_owned()));
     }
     Ok(view)
+}
+
+/// The body of an event row: the domain's lessons.
+pub(super) fn encode_taught(lessons: &Lessons) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.u8(EVENT_TAUGHT);
+    out.bytes(&lessons.encode());
+    out.into_bytes()
 }
 
 /// The body of an event row: a wake that told gathered incidents.
@@ -321,6 +364,12 @@ pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timesta
             for incident in machine.incidents.wake(now, &policy).into_iter().flatten() {
                 machine.miner.mark_alerted(incident.pattern);
             }
+            Ok(())
+        }
+        EVENT_TAUGHT => {
+            let lessons = Lessons::decode(input.bytes()?)?;
+            machine.learn(lessons, machine.last);
+            machine.set_dirty(now);
             Ok(())
         }
         EVENT_LEASE => {
