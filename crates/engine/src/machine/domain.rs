@@ -86,12 +86,10 @@ pub enum Event {
     Limit(Option<u64>),
     /// Somebody teaches about patterns: all of it, or nothing.
     Teach {
-        /// What.
-        teachings: Vec<Teaching>,
+        /// What, and why.
+        teachings: Vec<(Teaching, String)>,
         /// Who.
         by: String,
-        /// Why.
-        note: String,
     },
     /// A lesson is undone.
     Undo(u64),
@@ -306,7 +304,7 @@ impl DomainMachine {
                     self.changed(&mut effects);
                 }
             }
-            Event::Teach { teachings, by, note } => match self.would_teach(&teachings, &by, &note, now) {
+            Event::Teach { teachings, by } => match self.would_teach(&teachings, &by, now) {
                 Ok((lessons, ids)) => {
                     self.set_lessons(lessons, &mut effects);
                     effects.answer = Answer::Taught(ids);
@@ -423,14 +421,13 @@ impl DomainMachine {
     /// The first that cannot stand.
     pub fn would_teach(
         &self,
-        teachings: &[Teaching],
+        teachings: &[(Teaching, String)],
         by: &str,
-        note: &str,
         now: Timestamp,
     ) -> Result<(Lessons, Vec<u64>), (usize, LessonFault)> {
         let mut lessons = self.lessons.clone();
         let mut ids = Vec::new();
-        for (index, teaching) in teachings.iter().enumerate() {
+        for (index, (teaching, note)) in teachings.iter().enumerate() {
             ids.push(lessons.teach(teaching.clone(), by, now, note).map_err(|fault| (index, fault))?);
         }
         Ok((lessons, ids))
@@ -673,7 +670,8 @@ mod tests {
     }
 
     fn teach(machine: &mut DomainMachine, teachings: Vec<Teaching>) -> Effects {
-        machine.handle(Event::Teach { teachings, by: "ann".into(), note: String::new() }, Timestamp(5))
+        let teachings = teachings.into_iter().map(|teaching| (teaching, String::new())).collect();
+        machine.handle(Event::Teach { teachings, by: "ann".into() }, Timestamp(5))
     }
 
     #[test]
