@@ -24,6 +24,12 @@ pub enum Route {
     Patterns,
     /// `GET /api/logs/patterns/similar`.
     SimilarPatterns,
+    /// `POST /api/logs/patterns/learn`.
+    Teach,
+    /// `GET /api/logs/patterns/lessons`.
+    Lessons,
+    /// `DELETE /api/logs/patterns/lessons/{id}`.
+    UndoLesson(String),
     /// `POST /api/logs/analyze/patterns`: a question whose conditions are in the body.
     AnalyzePatterns,
     /// `GET /api/components`.
@@ -81,6 +87,7 @@ impl Route {
             | Self::Patterns
             | Self::SimilarPatterns
             | Self::AnalyzePatterns
+            | Self::Lessons
             | Self::Components
             | Self::Incidents
             | Self::Alerts
@@ -91,6 +98,8 @@ impl Route {
             | Self::Configuration
             | Self::Configure
             | Self::Audit
+            | Self::Teach
+            | Self::UndoLesson(_)
             | Self::Cleanup
             | Self::RebuildD1 => Some(Scopes::ADMIN),
             Self::Health => None,
@@ -136,6 +145,11 @@ fn routes_at(path: &str) -> Vec<(&'static str, Route)> {
         ["api", "logs", "analytics", "summary"] => vec![("GET", Route::Summary)],
         ["api", "logs", "analytics", "patterns"] => vec![("GET", Route::Patterns)],
         ["api", "logs", "patterns", "similar"] => vec![("GET", Route::SimilarPatterns)],
+        ["api", "logs", "patterns", "learn"] => vec![("POST", Route::Teach)],
+        ["api", "logs", "patterns", "lessons"] => vec![("GET", Route::Lessons)],
+        ["api", "logs", "patterns", "lessons", id] if !id.is_empty() => {
+            vec![("DELETE", Route::UndoLesson(decoded(id)))]
+        }
         ["api", "logs", "analyze", "patterns"] => vec![("POST", Route::AnalyzePatterns)],
         ["api", "logs", "analytics" | "patterns" | "analyze"] => Vec::new(),
         ["api", "logs", id] if !id.is_empty() => vec![("GET", Route::Record(decoded(id)))],
@@ -194,6 +208,9 @@ mod tests {
         check("GET", "/api/logs/analytics/summary", Route::Summary);
         check("GET", "/api/logs/analytics/patterns", Route::Patterns);
         check("GET", "/api/logs/patterns/similar", Route::SimilarPatterns);
+        check("POST", "/api/logs/patterns/learn", Route::Teach);
+        check("GET", "/api/logs/patterns/lessons", Route::Lessons);
+        check("DELETE", "/api/logs/patterns/lessons/7", Route::UndoLesson("7".into()));
         check("DELETE", "/api/logs/cleanup", Route::Cleanup);
         check("POST", "/api/logs/analyze/patterns", Route::AnalyzePatterns);
         check("GET", "/api/components", Route::Components);

@@ -14,6 +14,7 @@ pub mod health;
 pub mod ingest;
 pub mod json_body;
 pub mod keys;
+pub mod lessons;
 pub mod lists;
 pub mod metrics;
 pub mod patterns;

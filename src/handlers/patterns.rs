@@ -11,7 +11,7 @@ pub use analyze::analyze;
 use super::fan_out::{Gathered, ask_objects};
 use super::lists::{parameter_error, require_all_rows};
 use super::{Answer, Call, Outcome, invalid_query, json};
-use crate::processors::calls::{ExemplarView, PatternView};
+use crate::processors::calls::{ExemplarView, NamingView, PatternView};
 use sapwood_engine::level::{Level, LevelClass};
 use sapwood_engine::limits::{PATTERN_EXEMPLARS_MAX, PATTERN_FACETS_MAX};
 use sapwood_engine::pattern::{PatternId, similar};
@@ -19,7 +19,7 @@ use sapwood_wire::problem::{Problem, ProblemCode};
 use sapwood_wire::reply::FieldError;
 use serde::Serialize;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of a text that patterns are compared with.
 const LINE_BYTES_MAX: usize = 4096;
@@ -107,6 +107,42 @@ struct DomainPattern {
     releases: Vec<String>,
     exemplars: Vec<ExemplarView>,
     was_alerted: bool,
+    /// What people taught about it.
+    #[serde(flatten)]
+    taught: TaughtView,
+}
+
+/// What people taught about a pattern; what nobody said is left out.
+#[derive(Debug, Default, Serialize)]
+struct TaughtView {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    kind: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    owner: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    link: String,
+    /// Ids of patterns that are one with it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    aliases: BTreeSet<String>,
+    /// Patterns that parted from it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    children: BTreeSet<String>,
+    /// The pattern it parted from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+}
+
+impl TaughtView {
+    fn add(&mut self, naming: Option<NamingView>, aliases: Vec<String>, children: Vec<String>, parent: Option<String>) {
+        if let Some(naming) = naming.filter(|_| self.name.is_empty()) {
+            (self.name, self.kind, self.owner, self.link) = (naming.name, naming.kind, naming.owner, naming.link);
+        }
+        self.aliases.extend(aliases);
+        self.children.extend(children);
+        self.parent = self.parent.take().or(parent);
+    }
 }
 
 #[derive(Debug, Serialize, PartialEq, Eq)]
@@ -305,10 +341,13 @@ fn list(gathered: Gathered<Vec<PatternView>>, wanted: &Wanted) -> PatternList {
 
 impl DomainPattern {
     fn new(view: PatternView, count: ComponentCount) -> Self {
+        let said = view.naming.as_ref().map(|naming| naming.description.clone()).filter(|said| !said.is_empty());
+        let mut taught = TaughtView::default();
+        taught.add(view.naming, view.aliases, view.children, view.parent);
         Self {
             id: view.id,
             kind: "info",
-            description: view.template.clone(),
+            description: said.unwrap_or_else(|| view.template.clone()),
             template: view.template,
             count: view.count,
             level: String::new(),
@@ -321,6 +360,7 @@ impl DomainPattern {
             releases: view.releases,
             exemplars: view.exemplars,
             was_alerted: view.was_alerted,
+            taught,
         }
     }
 
@@ -341,10 +381,11 @@ impl DomainPattern {
         add_facets(&mut self.releases, view.releases);
         self.exemplars.extend(view.exemplars);
         self.was_alerted |= view.was_alerted;
+        self.taught.add(view.naming, view.aliases, view.children, view.parent);
     }
 
     fn is_wanted(&self, wanted: &Wanted) -> bool {
-        let template = self.template.to_lowercase();
+        let template = format!("{} {}", self.template, self.taught.name).to_lowercase();
         let has_level = |class: &LevelClass| self.levels.get(class.word()).is_some_and(|count| *count > 0);
         (wanted.levels.is_empty() || wanted.levels.iter().any(has_level))
             && wanted.words.iter().all(|word| template.contains(word.as_str()))
@@ -400,6 +441,7 @@ mod tests {
                 message: "m".into(),
             }],
             was_alerted: false,
+            ..PatternView::default()
         }
     }
 

@@ -49,6 +49,9 @@ struct PatternCount {
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     template: Option<String>,
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     count: u64,
     components: Vec<String>,
 }
@@ -141,7 +144,7 @@ fn summarize(gathered: Gathered<(CountsAnswer, StatusAnswer)>, span: &Span) -> S
         .into_iter()
         .map(|(id, count)| {
             let components = patterns.remove(&id).map(|(_, holders)| holders.into_iter().collect()).unwrap_or_default();
-            PatternCount { id, template: None, count, components }
+            PatternCount { id, template: None, name: None, count, components }
         })
         .collect();
     summary
@@ -180,10 +183,12 @@ fn moments(mut timeline: BTreeMap<i64, Counts>, span: &Span) -> Vec<Moment> {
 }
 
 fn name_patterns(top: &mut [PatternCount], known: Gathered<Vec<PatternView>>) {
-    let templates: BTreeMap<String, String> =
-        known.answers.into_iter().flat_map(|(_, views)| views).map(|view| (view.id, view.template)).collect();
+    let views = known.answers.into_iter().flat_map(|(_, views)| views);
+    let views: BTreeMap<String, PatternView> = views.map(|view| (view.id.clone(), view)).collect();
     for pattern in top {
-        pattern.template = templates.get(&pattern.id).cloned();
+        let Some(view) = views.get(&pattern.id) else { continue };
+        pattern.template = Some(view.template.clone());
+        pattern.name = view.naming.as_ref().map(|naming| naming.name.clone()).filter(|name| !name.is_empty());
     }
 }
 

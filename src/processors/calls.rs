@@ -265,7 +265,7 @@ pub struct CleanupAnswer {
 }
 
 /// A pattern as an object knows it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PatternView {
     /// 16 hex digits.
     pub id: String,
@@ -289,6 +289,81 @@ pub struct PatternView {
     pub exemplars: Vec<ExemplarView>,
     /// Whether it ever raised an alert.
     pub was_alerted: bool,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub naming: Option<NamingView>,
+    /// Ids under which records of it may be stored beside its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// Patterns that parted from it by a lesson.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<String>,
+    /// The pattern it parted from by a lesson.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+}
+
+/// What people call a pattern; what nobody said is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamingView {
+    /// Its name.
+    pub name: String,
+    /// What it means.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// What kind of thing it is.
+    #[serde(default, rename = "type", skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// Whose business it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// Where more is written.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub link: String,
+}
+
+/// Edge to domain: teach these, all or none.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TeachCall {
+    /// Lessons as exported, in order.
+    pub lessons: Vec<serde_json::Value>,
+    /// Only say whether they can stand.
+    pub is_dry_run: bool,
+}
+
+/// Domain to edge: what came of teaching, or of undoing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeachAnswer {
+    /// Ids of the lessons, in order; of an undone one its own.
+    pub ids: Vec<u64>,
+    /// Grows with every change.
+    pub version: u64,
+    /// Components where they are not in force yet.
+    pub pending: Vec<String>,
+    /// Why nothing was taught or undone.
+    pub refused: Option<LessonRefusal>,
+}
+
+/// Why a lesson cannot stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LessonRefusal {
+    /// Which of them, from 0.
+    pub index: usize,
+    /// The field that is wrong.
+    pub field: String,
+    /// Stable code; `unknown_lesson` for one that is not there.
+    pub code: String,
+    /// For a person.
+    pub detail: String,
+}
+
+/// Domain to edge: everything taught.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct LessonsAnswer {
+    /// Grows with every change.
+    pub version: u64,
+    /// As exported, in the order taught.
+    pub lessons: Vec<serde_json::Value>,
 }
 
 /// A record that shows a pattern.

@@ -146,6 +146,9 @@ impl StreamRows {
         if let Some(learnt) = checkpoint.learnt {
             self.sql.set_meta("learnt", learnt)?;
         }
+        if let Some(taught) = checkpoint.taught {
+            self.sql.set_meta("taught", taught)?;
+        }
         for (hour, delta) in checkpoint.hours {
             // A damaged hour is started anew rather than keeping the object from writing at all.
             let mut rollup = self.rollup(hour)?.unwrap_or_default();
@@ -210,6 +213,7 @@ impl StreamRows {
             state: self.sql.meta("state")?,
             patterns,
             learnt: self.sql.meta("learnt")?,
+            taught: self.sql.meta("taught")?,
             key_pages: self.pages(PAGE_KEYS)?,
             id_pages: self.pages(PAGE_IDS)?,
             outbox,

@@ -246,7 +246,7 @@ fn full_record() -> Record {
 }
 
 fn pattern() -> Option<PatternRef<'static>> {
-    Some(PatternRef { id: "p_17", template: Some("payment failed for order <*>: card <*>") })
+    Some(PatternRef { id: "p_17", template: Some("payment failed for order <*>: card <*>"), name: None })
 }
 
 #[test]

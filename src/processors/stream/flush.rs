@@ -390,7 +390,7 @@ impl Live {
                 first_seen: pattern.first_seen.0,
                 last_seen: pattern.last_seen.0,
                 level: pattern.worst_level().word().to_owned(),
-                body: super::read::pattern_view(pattern, tag),
+                body: super::read::pattern_view(self.machine.miner(), pattern, tag),
             });
         }
         for hour in hours {
@@ -475,7 +475,7 @@ impl Live {
             tenant_id: None,
             component: &identity.component,
             received_at_ms: at.0,
-            pattern: Some(PatternRef { id: &pattern_id, template }),
+            pattern: Some(PatternRef { id: &pattern_id, template, name: None }),
         }
         .to_json()
     }

@@ -4,15 +4,15 @@
 
 use super::{Inner, Live, json, now};
 use crate::processors::calls::{
-    CountsAnswer, CountsCall, ExemplarView, HitView, IncidentView, PatternView, RecordCall, SearchAnswer, SearchCall,
-    SinkView, StatusAnswer,
+    CountsAnswer, CountsCall, ExemplarView, HitView, IncidentView, NamingView, PatternView, RecordCall, SearchAnswer,
+    SearchCall, SinkView, StatusAnswer,
 };
 use crate::storage::fault::Fault;
 use sapwood_engine::counter::{HOUR, MINUTE, Rollup, SeriesKey, SeriesKind};
 use sapwood_engine::level::LevelClass;
 use sapwood_engine::machine::row::{self, Heads};
 use sapwood_engine::machine::sink::{Sink, SinkHealth};
-use sapwood_engine::pattern::{Exemplar, Pattern, PatternId};
+use sapwood_engine::pattern::{Exemplar, Miner, Pattern, PatternId};
 use sapwood_engine::query::{Hit, Order, Page, Position, RowSummary};
 use sapwood_engine::record::Record;
 use sapwood_engine::record_id::RecordId;
@@ -128,13 +128,14 @@ impl Live {
         let identity = self.machine.identity();
         let pattern_id = self.machine.miner().resolve(pattern).to_string();
         let template = self.machine.miner().pattern(pattern).map(|pattern| pattern.template.as_str());
+        let name = self.machine.miner().naming(pattern).map(|naming| naming.name.as_str());
         let view = RecordView {
             record,
             id: &id,
             domain: &identity.domain,
             component: &identity.component,
             received_at_ms: received_at.0,
-            pattern: Some(PatternRef { id: &pattern_id, template }),
+            pattern: Some(PatternRef { id: &pattern_id, template, name: name.filter(|name| !name.is_empty()) }),
         };
         let mut out = Vec::with_capacity(512);
         view.write_json(&mut out);
@@ -215,7 +216,10 @@ impl Live {
 
     fn patterns(&self) -> Vec<PatternView> {
         let tag = self.machine.identity().tag();
-        let mut patterns: Vec<_> = self.machine.miner().patterns().map(|pattern| pattern_view(pattern, tag)).collect();
+        let miner = self.machine.miner();
+        // One that counts nothing was left, or not yet reached, by its lines when lessons joined it to another.
+        let seen = miner.patterns().filter(|pattern| pattern.count > 0);
+        let mut patterns: Vec<_> = seen.map(|pattern| pattern_view(miner, pattern, tag)).collect();
         patterns.sort_by(|left, right| right.count.cmp(&left.count).then_with(|| left.id.cmp(&right.id)));
         patterns
     }
@@ -307,7 +311,7 @@ fn for_each_minute(hour: Timestamp, rollup: &Rollup, add: &mut impl FnMut(Timest
 }
 
 /// A pattern as it is shown; `tag` makes the ids of its exemplars.
-pub(super) fn pattern_view(pattern: &Pattern, tag: u32) -> PatternView {
+pub(super) fn pattern_view(miner: &Miner, pattern: &Pattern, tag: u32) -> PatternView {
     let exemplar = |exemplar: &Exemplar| ExemplarView {
         id: RecordId { received_at: exemplar.received_at, object_tag: tag, seq: exemplar.seq, index: exemplar.index }
             .to_string(),
@@ -328,5 +332,15 @@ pub(super) fn pattern_view(pattern: &Pattern, tag: u32) -> PatternView {
         releases: pattern.releases.clone(),
         exemplars: pattern.exemplars.iter().chain(&pattern.last).map(exemplar).collect(),
         was_alerted: pattern.was_alerted,
+        naming: miner.naming(pattern.id).map(|naming| NamingView {
+            name: naming.name.clone(),
+            description: naming.description.clone(),
+            kind: naming.kind.clone(),
+            owner: naming.owner.clone(),
+            link: naming.link.clone(),
+        }),
+        aliases: miner.ids_of(pattern.id).iter().skip(1).map(PatternId::to_string).collect(),
+        children: miner.children_of(pattern.id).map(|id| id.to_string()).collect(),
+        parent: miner.parent_of(pattern.id).map(|id| id.to_string()),
     }
 }

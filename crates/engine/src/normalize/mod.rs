@@ -5,7 +5,7 @@
 //! judged by whole words ([`words`]), never by parts of words. What could not be used stays visible as an attribute,
 //! with a defect. Only a missing message and an unknown level refuse a record.
 //!
-//! Each step owns its noun: [`text`], `message`, `moment`, [`severity`], `environment`, `source`, `category`,
+//! Each step owns its noun: [`text`], `template`, `message`, `moment`, [`severity`], `environment`, `source`, `category`,
 //! `component`, [`endpoint`], [`stack`], `trace`, `fields`. This file is their order. Normalizing is total, reads no
 //! clock, and costs time linear in the size of the record with a bounded share for words.
 //!
@@ -24,6 +24,7 @@ pub mod severity;
 mod source;
 pub mod stack;
 pub mod status;
+mod template;
 pub mod text;
 mod trace;
 pub(crate) mod vocabulary;
@@ -55,7 +56,8 @@ pub struct NormalizeContext<'a> {
 ///
 /// # Errors
 /// [`Rejection`] if there is no message, the message says nothing, or the level is none that is known.
-pub fn normalize(raw: RawRecord, ctx: &NormalizeContext<'_>) -> Result<Record, Rejection> {
+pub fn normalize(mut raw: RawRecord, ctx: &NormalizeContext<'_>) -> Result<Record, Rejection> {
+    template::adopt(&mut raw);
     let mut notes = Notes::new(raw.defects);
     let texts = message::read(raw.message, raw.stack_trace, &mut notes)?;
     let sent_level = raw.level.as_deref().map_or(Ok(None), severity::read)?;
