@@ -202,19 +202,25 @@ impl<'a> Known<'a> {
     fn complete(&self, wanted: &mut TeachRequest, is_partial: bool) -> Result<(), Refusal> {
         let mut unknown = Vec::new();
         for (teaching, at) in wanted.teachings.iter_mut().zip(&wanted.pointers) {
+            let is_split = matches!(teaching, Teaching::Split { .. } | Teaching::Constant { .. });
             for (field, reference) in references_mut(teaching) {
                 if let Some(&id) = self.by_template.get(reference.template.as_str())
                     && *reference == Reference::of_template(&reference.template)
                 {
                     reference.id = id;
                 }
-                match self.find(reference.id) {
-                    Some((template, _)) if reference.template.is_empty() => {
+                match (self.patterns.get(&reference.id), self.aliases.get(&reference.id)) {
+                    (Some((template, _)), _) if reference.template.is_empty() => {
                         reference.template = (*template).to_owned();
                     }
-                    Some(_) => {}
-                    None if wanted.is_file || reference.id == PatternId::OVERFLOW => {}
-                    None => unknown.push(FieldError {
+                    // What is another pattern by now is split as that one: its lines are there.
+                    (None, Some(&now)) if is_split => {
+                        let template = self.patterns.get(&now).map_or("", |(template, _)| *template);
+                        *reference = Reference { id: now, template: template.to_owned() };
+                    }
+                    (Some(_), _) | (_, Some(_)) => {}
+                    (None, None) if wanted.is_file || reference.id == PatternId::OVERFLOW => {}
+                    (None, None) => unknown.push(FieldError {
                         pointer: Some(format!("{at}/{field}")),
                         code: "unknown_pattern".to_owned(),
                         detail: format!("no component has a pattern {}", reference.id),
@@ -305,8 +311,11 @@ mod tests {
         ]}));
         known.complete(&mut request, false).unwrap();
         let told: Vec<_> = request.teachings.iter().flat_map(Teaching::references).collect();
-        assert_eq!(told[0].template, "order <*> failed", "an alias is known by what it is now");
+        assert_eq!(told[0].template, "", "of an alias the template it had is not known");
         assert_eq!(told[2].id, PatternId::parse(B).unwrap());
+        let mut split = wanted(json!({"kind": "constant", "pattern": "00000000000000ac", "place": 0}));
+        known.complete(&mut split, false).unwrap();
+        assert_eq!(split.teachings[0].references()[0].id, PatternId::parse(A).unwrap());
         let touched: Vec<_> = request.teachings.iter().map(|it| known.touched(it)).collect();
         assert_eq!(touched.iter().map(|it| (it.patterns, it.records)).collect::<Vec<_>>(), [(1, 12), (1, 2), (1, 12)]);
     }

@@ -198,6 +198,6 @@ test("what cannot be learnt is refused with its place and its reason, and nothin
   for (const id of ["99", "x", "-1"]) assert.equal((await undo(key, id)).status, 404, id);
   assert.equal((await service.request("GET", `${LESSONS}?format=xml`, { key })).status, 400);
   assert.equal((await service.request("GET", LESSONS, { key })).json.lessons.length, 1);
-  const bound = await service.key(["read", "admin"], { domain: "refused.example", component: "web" });
+});
   assert.equal((await service.request("POST", LEARN, { key: bound, json: { kind: "template", template: "a word" } })).status, 403);
 });

@@ -19,6 +19,7 @@ mod score;
 mod search;
 mod summary;
 mod tail;
+mod teach;
 #[cfg(test)]
 mod testing;
 
@@ -47,6 +48,8 @@ enum Command {
     Tail(tail::Tail),
     /// The shapes that lines have, with how often each was seen.
     Patterns(patterns::Patterns),
+    /// Teach about patterns: name, merge, split, and undo it again.
+    Teach(teach::Teach),
     /// The components of the domain.
     Components(components::Components),
     /// Levels, minute by minute.
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Search(command) => command.run(&mut out),
         Command::Tail(command) => command.run(&mut out),
         Command::Patterns(command) => command.run(&mut out),
+        Command::Teach(command) => command.run(&mut out),
         Command::Components(command) => command.run(&mut out),
         Command::Summary(command) => command.run(&mut out),
         Command::Mine(command) => command.run(&mut out),

@@ -250,6 +250,18 @@ impl Teaching {
         }
     }
 
+    /// Whether another says the same. Only where a place is counted in it does a template matter.
+    fn says_the_same(&self, other: &Self) -> bool {
+        let ids = |teaching: &Self| teaching.references().iter().map(|it| it.id).collect::<Vec<_>>();
+        match (self, other) {
+            (Self::Name { naming, .. }, Self::Name { naming: other_naming, .. }) => {
+                ids(self) == ids(other) && naming == other_naming
+            }
+            (Self::Merge { .. }, Self::Merge { .. }) => ids(self) == ids(other),
+            _ => self == other,
+        }
+    }
+
     /// The parts of a split: pattern, place, and the values that part (none: all).
     pub(super) fn as_split(&self) -> Option<(&Reference, usize, &[String])> {
         match self {
@@ -360,7 +372,7 @@ impl Lessons {
         if note.len() > limits::LESSON_TEXT_BYTES_MAX {
             return Err(LessonFault::TooLong);
         }
-        if let Some(known) = self.list.iter().find(|lesson| lesson.teaching == teaching) {
+        if let Some(known) = self.list.iter().find(|lesson| lesson.teaching.says_the_same(&teaching)) {
             return Ok(known.id);
         }
         self.check_cycle(&teaching)?;
@@ -598,6 +610,9 @@ mod tests {
         let mut lessons = taught(all());
         let version = lessons.version;
         assert_eq!(lessons.teach(merge(&[2, 3], 1), "bob", Timestamp(9), ""), Ok(2));
+        let with_template =
+            Teaching::Merge { from: vec![reference(2, "x"), reference(3, "")], into: reference(1, "y") };
+        assert_eq!(lessons.teach(with_template, "bob", Timestamp(9), ""), Ok(2));
         assert_eq!(lessons.version, version, "nothing changed");
         assert_eq!(lessons.undo(2).unwrap().by, "ann");
         assert_eq!(lessons.undo(2), Err(UndoFault::Unknown));
