@@ -17,6 +17,9 @@ pub(crate) struct Patterns {
     /// Only this component.
     #[arg(long)]
     component: Option<String>,
+    /// With their ids, by which `sapwood teach` knows them.
+    #[arg(long)]
+    ids: bool,
     /// The answer as it came.
     #[arg(long)]
     json: bool,
@@ -36,7 +39,11 @@ impl Patterns {
         if reply.patterns.is_empty() {
             writeln!(out, "no patterns yet: send some lines first (sapwood play FILE)")?;
         }
-        write_table(&reply.patterns, Style::of_stdout(), out)?;
+        if self.ids {
+            write_ids(&reply.patterns, Style::of_stdout(), out)?;
+        } else {
+            write_table(&reply.patterns, Style::of_stdout(), out)?;
+        }
         writeln!(out, "{} of {}", reply.patterns.len(), grouped(reply.total.max(reply.patterns.len() as u64)))?;
         Ok(Verdict::Good)
     }
@@ -69,10 +76,27 @@ pub(crate) fn write_table(patterns: &[PatternReply], style: Style, out: &mut dyn
             printable(&pattern.level),
             time_of_day(&pattern.last_seen),
             cut(&printable(&places(&pattern.components)), 18),
-            printable(&pattern.template),
+            shown(pattern),
         ]);
     }
     table.write(out, style)
+}
+
+/// Count, id and template.
+fn write_ids(patterns: &[PatternReply], style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut table = Table::new(&[">count", "id", "template"]);
+    for pattern in patterns {
+        table.row(vec![grouped(pattern.count), printable(&pattern.id), shown(pattern)]);
+    }
+    table.write(out, style)
+}
+
+/// The template, behind the name if people gave it one.
+fn shown(pattern: &PatternReply) -> String {
+    match pattern.name.as_str() {
+        "" => printable(&pattern.template),
+        name => format!("{}: {}", printable(name), printable(&pattern.template)),
+    }
 }
 
 /// The components, the most frequent first, as the service sends them.
@@ -87,7 +111,7 @@ mod tests {
     use crate::testing::{Answer, Server};
 
     const REPLY: &str = r#"{"patterns":[
-        {"id":"1","template":"rare <*>","count":3,"level":"error","last_seen":0,"components":[{"component":"cart","count":3}]},
+        {"id":"1","template":"rare <*>","name":"Rare","count":3,"level":"error","last_seen":0,"components":[{"component":"cart","count":3}]},
         {"id":"2","template":"often <*>","count":1200,"level":"info","components":[{"component":"web","count":1100},{"component":"cart","count":100}]}],"total":9}"#;
 
     #[test]
@@ -103,21 +127,29 @@ mod tests {
             "{text}"
         );
         assert!(lines[2].contains("error  00:00:00  cart"), "{text}");
+        assert!(lines[2].ends_with("Rare: rare <*>"), "{text}");
         assert_eq!(server.asked()[0].path, "/api/logs/analytics/patterns?limit=10&component=cart");
     }
 
     #[test]
     fn nothing_yet_is_said_with_the_way_on() {
-        let server = Server::scripted([Answer::new(200, "{}"), Answer::new(200, REPLY), Answer::new(200, REPLY)]);
+        let server = Server::scripted([
+            Answer::new(200, "{}"),
+            Answer::new(200, REPLY),
+            Answer::new(200, REPLY),
+            Answer::new(200, REPLY),
+        ]);
         let endpoint = EndpointArgs { url: Some(server.url()), key: Some("k".into()), ..EndpointArgs::default() };
-        let run = |json| {
+        let run = |json, ids| {
             let mut out = Vec::new();
-            let command = Patterns { limit: 5, component: None, json, endpoint: endpoint.clone() };
+            let command = Patterns { limit: 5, component: None, ids, json, endpoint: endpoint.clone() };
             command.run(&mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
-        assert!(run(false).contains("sapwood play"));
-        assert!(run(true).starts_with(r#"{"patterns":"#));
-        assert!(run(false).ends_with("2 of 9\n"));
+        assert!(run(false, false).contains("sapwood play"));
+        assert!(run(true, false).starts_with(r#"{"patterns":"#));
+        assert!(run(false, false).ends_with("2 of 9\n"));
+        let text = run(false, true);
+        assert!(text.contains("1,200  2   often <*>"), "{text}");
     }
 }

@@ -103,6 +103,7 @@ pub(crate) struct PatternsReply {
 pub(crate) struct PatternReply {
     pub id: String,
     pub template: String,
+    pub name: String,
     pub count: u64,
     pub level: String,
     pub first_seen: Moment,

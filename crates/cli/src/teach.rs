@@ -26,7 +26,7 @@ pub(crate) struct Teach {
 enum What {
     /// Give a pattern a name.
     Name {
-        /// The pattern's id (see `sapwood patterns --json`).
+        /// The pattern's id (see `sapwood patterns --ids`).
         pattern: String,
         /// The name.
         name: String,
