@@ -172,7 +172,7 @@ impl Inner {
             let effects = live.machine.handle(event, now);
             #[cfg(feature = "fault-injection")]
             is_append.then(|| breaks("handled"));
-            live.write(&effects)?;
+            effects.write(&mut live.machine, &mut live.rows)?;
             #[cfg(feature = "fault-injection")]
             is_append.then(|| breaks("written"));
             Ok((effects, live.machine.wake_at()))
@@ -332,28 +332,6 @@ impl Drop for Awake<'_> {
 }
 
 impl Live {
-    /// Writes the rows of a transition, in the order that [`Effects`] states.
-    fn write(&mut self, effects: &Effects) -> std::result::Result<(), Fault> {
-        for row in &effects.rows {
-            self.rows.append(row)?;
-        }
-        for (alert, due) in &effects.alerts {
-            let view = sapwood_wire::convert_alert::alert_view(alert, self.machine.identity());
-            let body = serde_json::to_string(&view).map_err(|error| Fault::new("write an alert", error))?;
-            self.rows.add_alert(&alert.id, *due, &body)?;
-        }
-        for id in &effects.delivered {
-            self.rows.remove_alert(id)?;
-        }
-        if effects.sinks_changed {
-            self.rows.set_sinks(self.machine.d1().encode(), self.machine.data_service().encode())?;
-        }
-        if effects.checkpoint {
-            self.rows.checkpoint(self.machine.checkpoint())?;
-        }
-        Ok(())
-    }
-
     /// Brings the settings in line with what the domain says.
     fn apply_overrides(&mut self) {
         let config = settings::of_domain(&self.base, &self.machine.view().overrides);
@@ -365,25 +343,14 @@ impl Live {
 
 /// A machine from its rows, with the number of rows that could not be read.
 fn restore(rows: &StreamRows, identity: Identity, config: &Config) -> std::result::Result<(StreamMachine, u64), Fault> {
-    let (stored, mut damaged) = rows.stored()?;
-    let settings = settings::stream(config);
-    let restored = StreamMachine::restore(identity.clone(), settings.clone(), stored);
-    let mut machine = match restored {
-        Ok(machine) => machine,
-        Err(error) => {
-            report("StateRebuilt", &[("error", &error)]);
-            let rollups = rows.rollups(Timestamp::MIN, Timestamp::MAX)?.into_iter().map(|(_, rollup)| rollup);
-            StreamMachine::rebuild(identity, settings, rows.stored()?.0, rollups)
-        }
-    };
-    rows.rows_after(machine.folded_seq(), |row| {
-        if let Err(error) = machine.replay(&row) {
-            damaged += 1;
-            report("RowUnreadable", &[("seq", &row.seq), ("error", &error)]);
-        }
-        true
-    })?;
-    Ok((machine, damaged))
+    let restored = StreamMachine::load(identity, settings::stream(config), rows)?;
+    if let Some(error) = restored.rebuilt {
+        report("StateRebuilt", &[("error", &error)]);
+    }
+    for (seq, error) in restored.unreadable {
+        report("RowUnreadable", &[("seq", &seq), ("error", &error)]);
+    }
+    Ok((restored.machine, restored.damaged))
 }
 
 fn json<T: serde::Serialize>(value: &T) -> std::result::Result<Response, Fault> {

@@ -8,10 +8,14 @@
 //! `folded <= last`: rows up to `folded` are in the checkpoint, rows up to `last` are in memory.
 
 mod append;
+mod outgoing;
 mod state;
+mod store;
 
 pub use append::{AppendReply, Batch, TailItem};
+pub use outgoing::{D1Span, LoadSpan, Outgoing};
 pub use state::{Checkpoint, Stored, decode_domain_view, encode_domain_view};
+pub use store::{Outline, Restored, StreamStore};
 
 use crate::counter::Counters;
 use crate::limits;
