@@ -279,9 +279,8 @@ impl StreamStore for StreamRows {
     fn stored(&self) -> Result<(Stored, u64), Fault> {
         Self::stored(self)
     }
-    fn all_rollups(&self) -> Result<Vec<Rollup>, Fault> {
-        let rollups = self.rollups(Timestamp::MIN, Timestamp::MAX)?;
-        Ok(rollups.into_iter().map(|(_, rollup)| rollup).collect())
+    fn all_rollups(&self) -> Result<Vec<(Timestamp, Rollup)>, Fault> {
+        self.rollups(Timestamp::MIN, Timestamp::MAX)
     }
     fn rows_after(&self, after: u64, visit: &mut dyn FnMut(Row) -> bool) -> Result<(), Fault> {
         let query = "SELECT seq, at, kind, time_min, time_max, count, levels, heads, body FROM journal \

@@ -412,7 +412,7 @@ fn an_unknown_state_version_is_rebuilt_from_rows_with_all_counts_and_patterns() 
     object.append(&[info("a 3")], NOW + 1);
     object.disk.state = Some(vec![250, 1, 2, 3]);
     assert!(StreamMachine::restore(identity(), object.settings.clone(), object.stored()).is_err());
-    let rollups = object.disk.hours.values().cloned().collect::<Vec<_>>();
+    let rollups = object.disk.hours.clone();
     let mut rebuilt = StreamMachine::rebuild(identity(), object.settings.clone(), object.stored(), rollups);
     for row in object.disk.rows.range(object.disk.folded + 1..).map(|(_, row)| row) {
         rebuilt.replay(row).unwrap();
@@ -424,6 +424,8 @@ fn an_unknown_state_version_is_rebuilt_from_rows_with_all_counts_and_patterns() 
     assert_eq!(patterns(&rebuilt), patterns(&object.machine));
     assert_eq!(rebuilt.outcomes().accepted, 4);
     assert!(!rebuilt.is_registered(), "it registers again");
+    let (patterns, hours) = rebuilt.d1_dirty();
+    assert_eq!((patterns.len(), hours.len()), (2, 1), "what D1 has of them is not known, so it gets all again");
 }
 
 #[test]

@@ -182,10 +182,13 @@ impl Inner {
         let epoch = d1::epoch(&database).await?;
         let (known, hours) = self.with_live(|live| Ok((live.rows.d1_epoch()?, live.rows.hours()?)))?;
         if known.as_deref() != Some(&epoch) {
-            self.with_live(|live| live.rows.set_d1_epoch(&epoch))?;
+            // First the event: if only that is written, it happens again.
             if known.is_some() {
                 crate::monitoring::report("D1Replaced", &[]);
                 self.transition(Event::D1Lost(hours), now())?;
+            }
+            self.with_live(|live| live.rows.set_d1_epoch(&epoch))?;
+            if known.is_some() {
                 return Ok(None);
             }
         }

@@ -410,6 +410,7 @@ impl StreamMachine {
     fn wake(&mut self, now: Timestamp, effects: &mut Effects) {
         if let Some(told) = self.incidents.wake(now, &self.settings.alerts) {
             effects.rows.push(self.event_row(state::encode_wake(), now));
+            self.set_dirty(now);
             let alert = self.alert(told, now, None);
             self.tell(alert, now, effects);
         }

@@ -8,6 +8,7 @@ use crate::bytes::ReadError;
 use crate::counter::Rollup;
 use crate::machine::outbox::Due;
 use crate::machine::row::{Row, RowKind};
+use crate::time::Timestamp;
 use crate::triage::Alert;
 
 /// What a row says of itself without its records.
@@ -63,7 +64,7 @@ pub trait StreamStore {
     ///
     /// # Errors
     /// See [`StreamStore::append`].
-    fn all_rollups(&self) -> Result<Vec<Rollup>, Self::Error>;
+    fn all_rollups(&self) -> Result<Vec<(Timestamp, Rollup)>, Self::Error>;
     /// Whole rows with `seq > after`, oldest first, until `visit` says that it has enough.
     ///
     /// # Errors
@@ -95,6 +96,11 @@ pub struct Restored {
 }
 
 impl Effects {
+    /// Whether writing them takes more than one statement, so that a store has to see to it that none stays alone.
+    pub fn takes_a_transaction(&self) -> bool {
+        self.rows.len() + self.alerts.len() + self.delivered.len() > 1 || self.sinks_changed || self.checkpoint
+    }
+
     /// Writes the rows of a transition, in the order that [`Effects`] states; all in one commit of the store.
     ///
     /// # Errors
