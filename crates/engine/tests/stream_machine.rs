@@ -291,6 +291,17 @@ fn an_older_view_of_the_domain_is_ignored() {
 }
 
 #[test]
+fn a_view_that_was_pushed_before_the_answer_to_the_registration_came_stays() {
+    let mut object = Object::new();
+    let revoked = DomainView { version: 2, revoked: vec!["k1".into()], ..DomainView::default() };
+    object.handle(Event::Configure(revoked.clone()), NOW);
+    object.handle(Event::Registered(DomainView { version: 1, ..DomainView::default() }), NOW + 1);
+    assert!(object.machine.is_registered());
+    assert_eq!(object.machine.view(), &revoked, "a revoked key does not come back to life");
+    assert_eq!(object.restored().view(), &revoked);
+}
+
+#[test]
 fn damaged_segments_are_refused_and_leave_no_trace() {
     let mut object = Object::new();
     let mut segments = segment::encode(&[info("a")]);

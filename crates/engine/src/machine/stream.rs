@@ -282,7 +282,9 @@ impl StreamMachine {
             Event::Wake => self.wake(now, &mut effects),
             Event::Registered(view) => {
                 self.is_registered = true;
-                self.configure(view, now, &mut effects);
+                // The answer may have been overtaken by a push of a newer view.
+                let newest = if view.version >= self.view.version { view } else { self.view.clone() };
+                self.configure(newest, now, &mut effects);
             }
             Event::Configure(view) => {
                 if view.version > self.view.version {
