@@ -232,7 +232,9 @@ impl World {
             sent.first_at = self.now;
             sent.is_revoked = is_revoked;
             let (key, to) = (sent.batch.key_id.clone(), sent.stream);
-            self.tell(|| format!("client: batch {number} for stream {to} under {key:?}, known as revoked: {is_revoked}"));
+            self.tell(|| {
+                format!("client: batch {number} for stream {to} under {key:?}, known as revoked: {is_revoked}")
+            });
         }
         let sent = &mut self.ledger.sent[number];
         sent.attempts += 1;
