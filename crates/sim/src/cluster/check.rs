@@ -23,6 +23,7 @@ pub fn difference(left: &StreamMachine, right: &StreamMachine) -> Option<String>
             ("outcomes", format!("{:?}", machine.outcomes())),
             ("view", format!("{:?}", machine.view())),
             ("registered", format!("{}", machine.is_registered())),
+            ("lessons", format!("{:?}", machine.miner().lessons())),
             ("incidents", format!("{:?}", machine.incidents())),
             ("totals", format!("{:?}", machine.counters().totals().collect::<BTreeMap<_, _>>())),
             ("patterns", patterns(machine)),
@@ -257,6 +258,12 @@ impl World {
             }
             if machine.folded_seq() < machine.last_seq() {
                 wrong.push(format!("stream {number}: rows are not folded"));
+            }
+            // What was taught is in force in every component, however often a push was lost.
+            let taught = self.domain.load();
+            if machine.is_registered() && machine.miner().lessons() != taught.lessons() {
+                let (here, there) = (machine.miner().lessons().version, taught.lessons().version);
+                wrong.push(format!("stream {number}: lessons of version {here} are in force, {there} were taught"));
             }
         }
         let waiting = self.domain.disk.durable.outbox.values().filter(|due| due.is_some()).count();

@@ -117,7 +117,7 @@ impl World {
             let at = world.random.below(world.plan.active_ms) as i64;
             world.after(at, Event::DropD1);
         }
-        for _ in 0..6 {
+        for _ in 0..10 {
             let at = world.random.below(world.plan.active_ms) as i64;
             world.after(at, Event::Administer);
         }
@@ -387,9 +387,10 @@ impl World {
     }
 
     fn administer(&mut self) {
-        match self.random.below(3) {
+        match self.random.below(5) {
             0 => self.revoke(self.now as u64 % 3),
             1 => self.reconfigure(),
+            2 | 3 => self.teach(),
             _ => {
                 let stream = self.random.below(self.streams.len() as u64) as usize;
                 self.crash_stream(stream);
