@@ -193,7 +193,7 @@ fn a_split_parts_values_and_its_children_become_aliases_when_it_is_undone() {
     let lesson = object.teach(Teaching::Split { pattern, place: 1, values: vec!["77".into(), "78".into()] });
     let child = object.id("order 2 paid by card 77");
     assert_eq!(Some(child), child_id(&template, 1, "77"));
-    assert_eq!(object.observe("order 3 paid by card 78").is_new, false, "it was seen before, as its parent");
+    assert!(!object.observe("order 3 paid by card 78").is_new, "it was seen before, as its parent");
     assert_eq!(object.id("order 3 paid by card 79"), parent);
     assert_eq!(object.miner.pattern(child).unwrap().template, "order <*> paid by card 77");
     assert_eq!(object.count(parent), 2, "history stays");
