@@ -665,3 +665,58 @@ fn subtract(row: &mut Pattern, part: &Pattern) {
     }
     row.is_dirty = true;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taught() -> Taught {
+        let mut lessons = Lessons::default();
+        let pattern = Reference { id: PatternId(5), template: "to <*>".into() };
+        let from = vec![Reference { id: PatternId(6), template: "at <*>".into() }];
+        for teaching in [
+            Teaching::Constant { pattern: pattern.clone(), place: 0 },
+            Teaching::Merge { from, into: pattern.clone() },
+            Teaching::Name { pattern, naming: Naming { name: "n".into(), ..Naming::default() } },
+            Teaching::Template { template: "order <*>".into(), naming: Naming::default() },
+        ] {
+            lessons.teach(teaching, "ann", Timestamp(1), "").unwrap();
+        }
+        let mut taught = Taught { lessons, ..Taught::default() };
+        taught.derive(&Learner::default());
+        assert!(taught.part(PatternId(5), "to 9").is_some());
+        let row = Pattern::born(PatternId(6), "at <*>".into(), Timestamp(3));
+        taught.kept.insert(PatternId(6), Kept { row, holder: PatternId(5) });
+        taught.covered.insert(PatternId(8), given_id("order <*>"));
+        taught.twins.insert(PatternId(5), PatternId(9));
+        taught.note_concerned();
+        taught
+    }
+
+    #[test]
+    fn it_survives_its_row_and_damage_is_refused() {
+        let mut taught = taught();
+        let row = taught.take_row().unwrap();
+        assert_eq!(taught.take_row(), None, "nothing changed since");
+        let back = Taught::decode(&row).unwrap();
+        assert_eq!(back.encode(), row);
+        assert_eq!((back.concerned, back.signatures), (taught.concerned, taught.signatures));
+        for length in 0..row.len() {
+            assert!(Taught::decode(&row[..length]).is_err(), "{length}");
+        }
+        let with_tail: Vec<u8> = row.iter().copied().chain([0]).collect();
+        assert!(Taught::decode(&with_tail).is_err());
+        let other_version: Vec<u8> = [9].into_iter().chain(row.into_iter().skip(1)).collect();
+        assert!(Taught::decode(&other_version).is_err());
+    }
+
+    #[test]
+    fn a_value_parts_where_its_lesson_says_and_nowhere_else() {
+        let mut taught = taught();
+        assert_eq!(taught.part(PatternId(5), "to 7"), child_id("to <*>", 0, "7"));
+        for line in ["at 7", "to ", "to <*>", &format!("to {}", "x".repeat(limits::SPLIT_VALUE_BYTES_MAX + 1))] {
+            assert_eq!(taught.part(PatternId(5), line), None, "{line}");
+        }
+        assert_eq!(taught.part(PatternId(6), "to 7"), None, "another pattern");
+    }
+}
