@@ -9,7 +9,6 @@ use super::fan_out::ask_objects;
 use super::lists::parameter_error;
 use super::{Answer, Call, Outcome, ingest, invalid_query, json, require_whole_domain, search};
 use crate::processors::calls::SearchCall;
-use sapwood_wire::cursor::Order;
 use sapwood_wire::query::{SearchQuery, parse_search};
 use worker::Request;
 
@@ -19,8 +18,9 @@ const NOTE_BYTES_MAX: usize = 300;
 /// One page, oldest first. It takes what a search takes, but for the order.
 pub async fn export(call: &Call<'_>) -> Outcome {
     require_whole_domain(&call.principal)?;
-    let query = parse_search(call.head.query(), call.now.0).map_err(invalid_query)?;
-    let query = SearchQuery { order: Order::Asc, ..query };
+    let asked = call.head.query().into_iter().filter(|(name, _)| name != "order");
+    let asked: Vec<_> = asked.chain([("order".to_owned(), "asc".to_owned())]).collect();
+    let query = parse_search(asked, call.now.0).map_err(invalid_query)?;
     if query.cursor.is_none() {
         let components = &query.filter.components;
         let what = if components.is_empty() { "all components".to_owned() } else { components.join(", ") };

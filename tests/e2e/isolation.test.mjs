@@ -61,7 +61,7 @@ function attempts() {
     ["GET", "/api/logs/patterns/similar?text=secret%20of&min=0"],
     ["POST", "/api/logs/analyze/patterns", { time_range: "24h" }],
     ["DELETE", "/api/logs/cleanup?older_than_days=1"],
-    ["GET", `/api/logs/export?component=${mark}-api`],
+    ["GET", "/api/logs/export"],
     ["POST", "/api/logs/import", [{ level: "info", message: "x", component: "shop" }]],
     ["GET", "/api/components"],
     ["GET", "/api/incidents"],

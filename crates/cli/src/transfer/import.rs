@@ -135,9 +135,6 @@ impl Import {
         if let Some(component) = &self.component {
             record.insert("component".to_owned(), component.clone().into());
         }
-        if let Some(Value::Object(context)) = record.remove("context") {
-            record.extend(context);
-        }
         Ok(Value::Object(record).to_string())
     }
 }
@@ -191,8 +188,8 @@ mod tests {
         assert!(asked[0].path.starts_with("/api/logs/import?part=0&note=2%20records%20of%20"), "{}", asked[0].path);
         let first: Value = serde_json::from_str(asked[0].body.lines().next().unwrap()).unwrap();
         let expected = serde_json::json!({
-            "id": "1", "timestamp": 5, "level": "warn", "message": "m", "component": "copy", "url": "http://x/",
-            "attributes": {"k": [1, 2]},
+            "id": "1", "timestamp": 5, "level": "warn", "message": "m", "component": "copy",
+            "context": {"url": "http://x/"}, "attributes": {"k": [1, 2]},
         });
         assert_eq!(first, expected);
     }
