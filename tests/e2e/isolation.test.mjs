@@ -67,6 +67,8 @@ function attempts() {
     ["GET", "/api/logs/patterns/lessons?format=file"],
     ["DELETE", "/api/logs/patterns/lessons/1"],
     ["DELETE", "/api/logs/cleanup?older_than_days=1"],
+    ["GET", "/api/logs/export"],
+    ["POST", "/api/logs/import", [{ level: "info", message: "x", component: "shop" }]],
     ["GET", "/api/components"],
     ["GET", "/api/incidents"],
     ["GET", "/api/alerts"],

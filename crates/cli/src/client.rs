@@ -137,16 +137,24 @@ impl Client {
         self.answer(path, request.call())
     }
 
-    /// Sends one batch: NDJSON, already compressed. `key` makes a repetition free.
-    pub(crate) fn send(&self, gzipped_lines: &[u8], key: &str) -> Result<IngestReply, ClientFault> {
-        let path = "/api/logs";
-        let request = self
+    /// Sends one batch to `path`: NDJSON, already compressed. `key` makes a repetition free.
+    pub(crate) fn send(
+        &self,
+        path: &str,
+        parameters: &[(&str, String)],
+        gzipped_lines: &[u8],
+        key: &str,
+    ) -> Result<IngestReply, ClientFault> {
+        let mut request = self
             .agent
             .post(format!("{}{path}", self.endpoint.url))
             .header("X-API-Key", &self.endpoint.key)
             .header("Content-Type", "application/x-ndjson")
             .header("Content-Encoding", "gzip")
             .header("Idempotency-Key", key);
+        for (name, value) in parameters {
+            request = request.query(name, value);
+        }
         self.answer(path, request.send(gzipped_lines))
     }
 
