@@ -26,6 +26,7 @@ pub mod record;
 pub mod record_id;
 pub mod redact;
 pub mod segment;
+pub mod sketch;
 pub mod time;
 pub mod triage;
 pub mod value;
