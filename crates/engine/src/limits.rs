@@ -69,6 +69,9 @@ pub const EXEMPLAR_BYTES_MAX: usize = 512;
 /// Endpoints, environments and releases remembered of a pattern.
 pub const PATTERN_FACETS_MAX: usize = 8;
 
+/// Bytes of what stood in the places of all templates, by an account that is rounded up: values, counts and sketches.
+pub const VARIABLES_BYTES_MAX: usize = 1024 * 1024;
+
 /// Series of one object that are counted by name; the rest of a kind folds into its `other` and is counted there.
 pub const SERIES_MAX: usize = 8_192;
 /// Distinct endpoints counted by name.

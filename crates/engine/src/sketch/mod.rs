@@ -14,7 +14,7 @@ mod top;
 
 pub use distinct::HyperLogLog;
 pub use quantiles::Quantiles;
-pub use top::{Counted, SpaceSaving};
+pub use top::{Counted, Inserted, SpaceSaving};
 
 /// The hash that sketches take of a value. Part of the stored form: a change of it makes older sketches strangers.
 pub fn hash_of_value(value: &str) -> u64 {

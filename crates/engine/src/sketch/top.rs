@@ -37,6 +37,19 @@ pub struct SpaceSaving {
     entries: Vec<Counted>,
     total: u64,
     is_exact: bool,
+    /// Of the texts held; follows from them.
+    text_bytes: usize,
+}
+
+/// What became of a value that was noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// It was held already.
+    Known,
+    /// There was room.
+    Added,
+    /// It took the place of the value with this hash.
+    Replaced(u64),
 }
 
 impl Counted {
@@ -54,16 +67,19 @@ impl Counted {
 impl SpaceSaving {
     /// Nothing seen, with room for so many values (1 to 1,024).
     pub fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.clamp(1, CAPACITY_MAX), entries: Vec::new(), total: 0, is_exact: true }
+        Self { capacity: capacity.clamp(1, CAPACITY_MAX), entries: Vec::new(), total: 0, is_exact: true, text_bytes: 0 }
     }
 
-    /// Notes a value; returns whether it was not among those held.
-    pub fn insert(&mut self, text: &str, hash: u64, times: u64) -> bool {
+    /// Notes a value.
+    pub fn insert(&mut self, text: &str, hash: u64, times: u64) -> Inserted {
         self.total = self.total.saturating_add(times);
         if let Some(known) = self.entries.iter_mut().find(|known| known.hash == hash) {
             known.count = known.count.saturating_add(times);
-            known.text.get_or_insert_with(|| cut(text).into());
-            return false;
+            if known.text.is_none() {
+                known.text = Some(cut(text).into());
+                self.text_bytes += cut(text).len();
+            }
+            return Inserted::Known;
         }
         if self.entries.len() < self.capacity {
             // Three steps of growth at most, and no more room than the values can take.
@@ -72,14 +88,16 @@ impl SpaceSaving {
                 self.entries.reserve_exact(more);
             }
             self.entries.push(Counted { hash, count: times, error: 0, text: Some(cut(text).into()) });
-            return true;
+            self.text_bytes += cut(text).len();
+            return Inserted::Added;
         }
         self.is_exact = false;
-        if let Some(rarest) = self.entries.iter_mut().min_by_key(|known| known.count) {
-            let error = rarest.count;
-            *rarest = Counted { hash, count: error.saturating_add(times), error, text: None };
-        }
-        true
+        // With a capacity of one or more there is a rarest.
+        let Some(rarest) = self.entries.iter_mut().min_by_key(|known| known.count) else { return Inserted::Known };
+        let (error, replaced) = (rarest.count, rarest.hash);
+        self.text_bytes -= rarest.text.as_ref().map_or(0, |text| text.len());
+        *rarest = Counted { hash, count: error.saturating_add(times), error, text: None };
+        Inserted::Replaced(replaced)
     }
 
     /// Takes in what another saw. The errors of both add up, and stay below the sum of both totals by the capacity.
@@ -114,6 +132,7 @@ impl SpaceSaving {
         merged.truncate(self.capacity);
         merged.shrink_to_fit();
         self.entries = merged;
+        self.text_bytes = self.text_bytes_held();
         self.total = self.total.saturating_add(other.total);
     }
 
@@ -159,12 +178,13 @@ impl SpaceSaving {
 
     /// Bytes held beside the struct, as on a platform of 64 bits.
     pub fn memory_bytes(&self) -> usize {
-        /// Hash, count, error, and pointer and length of the text.
-        const ENTRY_BYTES: usize = 40;
-        // What an allocator adds to a small text.
-        const TEXT_OVERHEAD: usize = 16;
-        let text = |known: &Counted| known.text.as_ref().map_or(0, |text| text.len() + TEXT_OVERHEAD);
-        self.entries.iter().map(|known| ENTRY_BYTES + text(known)).sum()
+        // Hash, count, error, pointer and length of the text, and what an allocator adds to a small text.
+        const ENTRY_BYTES: usize = 40 + 16;
+        self.entries.len() * ENTRY_BYTES + self.text_bytes
+    }
+
+    fn text_bytes_held(&self) -> usize {
+        self.entries.iter().filter_map(Counted::text).map(str::len).sum()
     }
 
     /// Appends its bytes.
@@ -190,7 +210,7 @@ impl SpaceSaving {
             return Err(ReadError::Unknown("capacity"));
         }
         let (capacity, total) = ((head / 2) as usize, input.uint()?);
-        let mut sketch = Self { capacity, entries: Vec::new(), total, is_exact: head % 2 == 1 };
+        let mut sketch = Self { capacity, entries: Vec::new(), total, is_exact: head % 2 == 1, text_bytes: 0 };
         let count = input.count()?;
         if count > sketch.capacity {
             return Err(ReadError::Overflow);
@@ -207,6 +227,7 @@ impl SpaceSaving {
             }
             sketch.entries.push(Counted { hash, count, error, text: text.map(Into::into) });
         }
+        sketch.text_bytes = sketch.text_bytes_held();
         Ok(sketch)
     }
 }
