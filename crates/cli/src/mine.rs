@@ -82,7 +82,11 @@ impl Mine {
             }
         }
         let kept: u64 = whole.values().sum();
-        writeln!(out, "{} lines: {exact} by their template, {spaced} spaced otherwise, {kept} kept whole, {wrong} wrong", items.len())?;
+        writeln!(
+            out,
+            "{} lines: {exact} by their template, {spaced} spaced otherwise, {kept} kept whole, {wrong} wrong",
+            items.len()
+        )?;
         for (template, count) in whole {
             writeln!(out, "{count}\tkept whole: {template}")?;
         }

@@ -86,18 +86,19 @@ impl VariableKind {
 
     /// What a variable looks like.
     pub fn of(text: &str) -> Self {
-        let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
         if text.is_empty() {
             return Self::Empty;
         }
-        if !has_digit {
-            return Self::of_letters(text);
-        }
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-        let is_number = unsigned.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        match unsigned.matches('.').count() {
-            0 if is_number => return Self::Integer,
-            1 if is_number => return Self::Float,
+        let (mut digits, mut dots) = (0, 0);
+        for byte in unsigned.bytes() {
+            digits += usize::from(byte.is_ascii_digit());
+            dots += usize::from(byte == b'.');
+        }
+        match dots {
+            _ if digits == 0 => return Self::of_letters(text),
+            0 if digits == unsigned.len() => return Self::Integer,
+            1 if digits + 1 == unsigned.len() => return Self::Float,
             _ => {}
         }
         if text.contains("://") {

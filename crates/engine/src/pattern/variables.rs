@@ -213,6 +213,27 @@ impl Variables {
         Self { places: Places::of(template), ..Self::default() }
     }
 
+    /// Reads what [`Variables::encode`] wrote, for this template.
+    ///
+    /// # Errors
+    /// Damaged bytes.
+    pub fn read(template: &str, section: &[u8]) -> Result<Self, ReadError> {
+        let mut variables = Self::of(template);
+        variables.decode(section)?;
+        Ok(variables)
+    }
+
+    /// Takes over what another component knows of the same pattern, whose template may have become another there. Where
+    /// nothing was known before, that is all.
+    pub fn merge_seen(&mut self, own: &str, mut other: Self, template: &str, count: u64, last_seen: Timestamp) {
+        other.remap(template, own, count, last_seen);
+        if self.held.is_empty() {
+            *self = other;
+        } else {
+            self.merge(&other, last_seen);
+        }
+    }
+
     /// What is held, by place: the first of the template, at most eight. None where it was forgotten.
     pub fn held(&self) -> &[Variable] {
         &self.held
@@ -287,7 +308,7 @@ impl Variables {
     }
 
     /// The section of a pattern's row; `None` if there is nothing to say.
-    pub(super) fn encode(&self) -> Option<Vec<u8>> {
+    pub fn encode(&self) -> Option<Vec<u8>> {
         if self.held.is_empty() && self.resume_at == 0 {
             return None;
         }
