@@ -242,6 +242,10 @@ pub struct CountsAnswer {
     pub totals: BTreeMap<String, BTreeMap<String, u64>>,
     /// Start of bucket (ms), level word: records.
     pub levels_over_time: BTreeMap<i64, BTreeMap<String, u64>>,
+    /// What cannot be counted by name, of all hours that the range touches: the engine's bytes (`counter::Facets`),
+    /// base64; empty where there is nothing. At most 13 KB.
+    #[serde(default)]
+    pub facets: String,
 }
 
 /// Edge to stream: remove what is older, as retention does.

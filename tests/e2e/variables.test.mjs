@@ -1,5 +1,6 @@
 // What stands in the places of a pattern: kind, different values, most frequent values, quantiles and enumerations of
-// the lines that were sent, over two components, and the same after a kill.
+// the lines that were sent, over two components, and the same after a kill. And of a component's hours: different users,
+// sessions and clients, and durations.
 
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
@@ -103,5 +104,47 @@ describe("variables of a pattern", () => {
       const reply = await ask(query);
       assert.equal(reply.status, 400, reply.text);
     }
+  });
+});
+
+describe("users, sessions, clients and durations of the summary", () => {
+  const facets = async (component) => {
+    const reply = await service.request("GET", `/api/logs/analytics/summary?from=-2h&component=${component}`, { key });
+    assert.equal(reply.status, 200, reply.text);
+    const { users, sessions, clients, durations } = reply.json;
+    return { users, sessions, clients, durations };
+  };
+
+  test("count each once over two components, before and after a kill", async () => {
+    const records = Array.from({ length: 500 }, (_, number) => ({
+      component: number % 2 ? "desk" : "door",
+      message: "request served",
+      userId: `user-${number % 90}`,
+      sessionId: `session-${number % 400}`,
+      context: { ip: `10.0.0.${number % 3}` },
+      duration: number + 1,
+    }));
+    const reply = await service.request("POST", "/api/logs", { key, json: records });
+    assert.equal(reply.json?.accepted, 500, reply.text);
+    const seen = await facets("desk,door");
+    assert.deepEqual(seen.users, { distinct: 90, is_exact: true });
+    assert.deepEqual(seen.clients, { distinct: 3, is_exact: true });
+    assert.equal(seen.sessions.is_exact, false);
+    assert.ok(Math.abs(seen.sessions.distinct - 400) <= 400 * 4 * 0.023, `${seen.sessions.distinct} sessions`);
+    const { durations } = seen;
+    assert.deepEqual([durations.count, durations.min, durations.max], [500, 1, 500]);
+    near(durations.p50, 250, "p50");
+    near(durations.p95, 475, "p95");
+    near(durations.p99, 495, "p99");
+    assert.deepEqual((await facets("door")).users, { distinct: 45, is_exact: true });
+
+    await service.kill9();
+    await service.restart();
+    assert.deepEqual(await facets("desk,door"), seen);
+  });
+
+  test("are nothing where there is nothing", async () => {
+    const none = { distinct: 0, is_exact: true };
+    assert.deepEqual(await facets("till"), { users: none, sessions: none, clients: none, durations: undefined });
   });
 });

@@ -10,7 +10,7 @@ use crate::processors::calls::{
 use crate::storage::fault::Fault;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sapwood_engine::counter::{HOUR, MINUTE, Rollup, SeriesKey, SeriesKind};
+use sapwood_engine::counter::{Facets, HOUR, MINUTE, Rollup, SeriesKey, SeriesKind};
 use sapwood_engine::level::LevelClass;
 use sapwood_engine::machine::row::{self, Heads};
 use sapwood_engine::machine::sink::{Sink, SinkHealth};
@@ -200,7 +200,19 @@ impl Live {
         for (minute, key, count) in self.machine.counters().pending_between(from.floor_to(MINUTE), to) {
             add(minute, &key, count);
         }
+        let facets = self.facets(from.floor_to(HOUR), to)?;
+        answer.facets = facets.map(|facets| URL_SAFE_NO_PAD.encode(facets.encode())).unwrap_or_default();
         Ok(answer)
+    }
+
+    /// Of the hours that begin in a span, stored and not; `None` if they have none.
+    fn facets(&self, from: Timestamp, to: Timestamp) -> Result<Option<Facets>, Fault> {
+        let pending = self.machine.counters().pending_facets().into_iter();
+        let pending = pending.filter(|(hour, _)| (from..to).contains(hour)).map(|(_, facets)| facets);
+        Ok(self.rows.facets(from, to)?.into_iter().chain(pending).reduce(|mut merged, facets| {
+            merged.merge(&facets);
+            merged
+        }))
     }
 
     /// The name of a series now: a pattern that was merged since is counted as the one that took it over.

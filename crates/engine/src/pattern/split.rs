@@ -97,7 +97,7 @@ impl Places {
     }
 
     fn lenient<'a>(&self, template: &str, message: &'a str) -> Option<Split<'a>> {
-        let mut line = Lenient { text: message.as_bytes(), steps: 16 * message.len() + 4_096 };
+        let mut line = Lenient { text: message.as_bytes(), steps: 16 * message.len() + 512 };
         let mut split = Split { variables: Vec::with_capacity(self.len()), spacing: Vec::new() };
         let mut at = 0;
         for (index, literal) in self.literals(template).enumerate() {

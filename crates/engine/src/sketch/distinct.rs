@@ -44,6 +44,10 @@ impl HyperLogLog {
             Form::Dense(registers) => raise(registers, self.precision, hash),
             Form::Sparse(hashes) => {
                 let Err(at) = hashes.binary_search(&hash) else { return };
+                if hashes.len() == hashes.capacity() {
+                    // Small steps: hundreds of these are held.
+                    hashes.reserve_exact(8);
+                }
                 hashes.insert(at, hash);
                 if hashes.len() > sparse_max(self.precision) {
                     self.thicken();

@@ -85,6 +85,11 @@ impl Quantiles {
                 }
             }
             Err(at) => {
+                if self.keys.len() == self.keys.capacity() {
+                    // Small steps: hundreds of these are held.
+                    self.keys.reserve_exact(16);
+                    self.counts.reserve_exact(16);
+                }
                 self.keys.insert(at, key);
                 self.counts.insert(at, times);
                 if self.keys.len() > BUCKETS_MAX {
