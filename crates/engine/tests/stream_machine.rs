@@ -594,7 +594,7 @@ fn run(object: &mut Object, step: &Step, now: i64, version: &mut u64) -> u64 {
                 .map(|&(shape, level, has_id, offset)| Record {
                     id: has_id.then(|| format!("id-{shape}-{level}")),
                     endpoint: (shape % 2 == 0).then(|| format!("/e/{shape}")),
-                    user_id: (level % 2 == 0).then(|| format!("user {}", offset.rem_euclid(7))),
+                    user_id: level.is_multiple_of(2).then(|| format!("user {}", offset.rem_euclid(7))),
                     duration_ms: (shape > 2).then_some(offset as f64),
                     ..record(&text_of(shape, level, offset), Level::from_number(level + 1).unwrap(), now + offset)
                 })

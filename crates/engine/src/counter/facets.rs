@@ -123,7 +123,7 @@ mod tests {
     fn record(user: u32, duration: f64) -> Record {
         Record {
             user_id: Some(format!("user {user}")),
-            session_id: (user % 2 == 0).then(|| format!("session {user}")),
+            session_id: user.is_multiple_of(2).then(|| format!("session {user}")),
             ip: Some("10.0.0.1".into()),
             duration_ms: Some(duration),
             ..Record::default()
