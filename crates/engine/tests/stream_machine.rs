@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
 use proptest::prelude::*;
-use sapwood_engine::counter::{Rollup, SeriesKind};
+use sapwood_engine::counter::{Facets, HOUR, Rollup, SeriesKind};
 use sapwood_engine::level::Level;
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::{self, BatchKey, Heads, Row, RowKind};
@@ -27,6 +27,7 @@ struct Disk {
     patterns: BTreeMap<PatternId, Vec<u8>>,
     learnt: Option<Vec<u8>>,
     hours: BTreeMap<Timestamp, Rollup>,
+    facets: BTreeMap<Timestamp, Facets>,
     key_pages: BTreeMap<u64, Page>,
     id_pages: BTreeMap<u64, Page>,
     outbox: BTreeMap<String, Due>,
@@ -89,6 +90,9 @@ impl Object {
         disk.learnt = checkpoint.learnt.or(disk.learnt.take());
         for (hour, delta) in checkpoint.hours {
             disk.hours.entry(hour).or_default().merge(&delta);
+        }
+        for (hour, delta) in checkpoint.facets {
+            disk.facets.entry(hour).or_default().merge(&delta);
         }
         disk.key_pages.extend(checkpoint.key_pages.into_iter().map(|page| (page.number, page)));
         disk.id_pages.extend(checkpoint.id_pages.into_iter().map(|page| (page.number, page)));
@@ -590,6 +594,8 @@ fn run(object: &mut Object, step: &Step, now: i64, version: &mut u64) -> u64 {
                 .map(|&(shape, level, has_id, offset)| Record {
                     id: has_id.then(|| format!("id-{shape}-{level}")),
                     endpoint: (shape % 2 == 0).then(|| format!("/e/{shape}")),
+                    user_id: level.is_multiple_of(2).then(|| format!("user {}", offset.rem_euclid(7))),
+                    duration_ms: (shape > 2).then_some(offset as f64),
                     ..record(&text_of(shape, level, offset), Level::from_number(level + 1).unwrap(), now + offset)
                 })
                 .collect();
@@ -647,9 +653,10 @@ fn knowledge(machine: &StreamMachine, now: i64) -> impl PartialEq + std::fmt::De
     machine.handle(Event::AlertFailed("nobody's".into()), Timestamp(now));
     let patterns: Vec<_> = machine.miner().patterns().map(|pattern| pattern.encode()).collect();
     let totals: Vec<_> = machine.counters().totals().collect();
+    let facets = machine.counters().pending_facets();
     let state = machine.checkpoint().state;
     let waiting = machine.outbox().due(Timestamp(i64::MAX), usize::MAX);
-    (machine.last_seq(), machine.outcomes(), totals, patterns, state, waiting)
+    (machine.last_seq(), machine.outcomes(), totals, patterns, state, waiting, facets)
 }
 
 proptest! {
@@ -685,5 +692,15 @@ proptest! {
             }
         }
         prop_assert_eq!(levels, naive);
+
+        // And so do the facets.
+        let mut facets: BTreeMap<Timestamp, Facets> = BTreeMap::new();
+        for row in object.disk.rows.values().filter(|row| row.kind != RowKind::Event) {
+            for record in row::records(&row.body).unwrap() {
+                facets.entry(record.timestamp.floor_to(HOUR)).or_default().observe(&record);
+            }
+        }
+        facets.retain(|_, facets| *facets != Facets::default());
+        prop_assert_eq!(&object.disk.facets, &facets);
     }
 }
