@@ -29,6 +29,7 @@ mod trace;
 pub(crate) mod vocabulary;
 pub mod words;
 
+use crate::fault::Fault;
 use crate::level::{Level, LevelClass};
 use crate::limits;
 use crate::record::{Defect, ErrorType, Frame, RawRecord, Record, Rejection, Source, Triage, TriageLevel};
@@ -62,6 +63,7 @@ pub fn normalize(raw: RawRecord, ctx: &NormalizeContext<'_>) -> Result<Record, R
 
     let words = Words::of(&texts.message, texts.escaped);
     let stack = texts.stack_trace.as_deref().map(stack::parse_frames).unwrap_or_default();
+    let fault = Fault::of(&stack, &texts.message).map(Box::new);
     let mut frames = stack.frames;
     frames.truncate(limits::FRAMES_MAX);
 
@@ -125,6 +127,7 @@ pub fn normalize(raw: RawRecord, ctx: &NormalizeContext<'_>) -> Result<Record, R
         release: notes.field(raw.release),
         stack_trace: texts.stack_trace,
         frames: clean_frames(frames, &mut notes),
+        fault,
         url,
         method: fields::method(raw.method, &mut notes),
         ip: fields::address(raw.ip, &mut notes),

@@ -18,6 +18,7 @@
 
 mod class;
 mod evidence;
+mod ground;
 mod index;
 mod learner;
 mod miner;
@@ -28,7 +29,7 @@ pub mod similar;
 mod stats;
 mod variables;
 
-pub use miner::{Miner, Observed};
+pub use miner::{Miner, Observed, told};
 pub use shape::template_of;
 pub use stats::{Exemplar, Pattern};
 pub use variables::{VariableKind, extract, rebuild};

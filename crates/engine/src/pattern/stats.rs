@@ -3,6 +3,7 @@
 use super::PatternId;
 use super::miner::cut;
 use crate::bytes::{ReadError, Reader, Writer};
+use crate::fault::Fault;
 use crate::level::Level;
 use crate::limits;
 use crate::record::Record;
@@ -95,6 +96,8 @@ pub struct Pattern {
     pub last: Option<Exemplar>,
     /// Whether it ever raised an alert: such a pattern is the last to be forgotten.
     pub was_alerted: bool,
+    /// The fault that its records are instances of; what the exception said is in the template.
+    pub fault: Option<Fault>,
     /// Changed since its row was last written.
     pub(super) is_dirty: bool,
 }
@@ -102,6 +105,8 @@ pub struct Pattern {
 /// Written since sections exist; rows of version 1 end where the sections begin.
 const VERSION: u8 = 2;
 const VERSION_WITHOUT_SECTIONS: u8 = 1;
+/// Tag of the section that holds the fault.
+const SECTION_FAULT: u8 = 2;
 
 impl Pattern {
     pub(super) fn born(id: PatternId, template: String, timestamp: Timestamp) -> Self {
@@ -118,6 +123,7 @@ impl Pattern {
             exemplars: Vec::new(),
             last: None,
             was_alerted: false,
+            fault: None,
             is_dirty: true,
         }
     }
@@ -219,6 +225,12 @@ impl Pattern {
             last.write(&mut out);
         }
         out.u8(u8::from(self.was_alerted));
+        if let Some(fault) = &self.fault {
+            let mut section = Writer::new();
+            fault.write(&mut section);
+            out.u8(SECTION_FAULT);
+            out.bytes(section.as_bytes());
+        }
         out.into_bytes()
     }
 
@@ -261,8 +273,11 @@ impl Pattern {
             // Sections (tag, length, bytes) of later builds: whoever does not know a tag passes by it, so that a
             // rollback reads the rows of its successor.
             while !input.is_empty() {
-                input.u8()?;
-                input.bytes()?;
+                let tag = input.u8()?;
+                let mut section = Reader::new(input.bytes()?);
+                if tag == SECTION_FAULT {
+                    pattern.fault = Some(Fault::read(&mut section)?);
+                }
             }
         }
         pattern.is_dirty = false;
