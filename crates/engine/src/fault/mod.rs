@@ -24,14 +24,13 @@ mod print;
 
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::normalize::stack::{Language, ParsedStack};
-use std::borrow::Cow;
 use std::fmt;
 
 pub use print::told_apart_by;
 
 /// Frames that count for each exception of a chain in which no frame is the application's own.
 pub const LIBRARY_FRAMES: usize = 3;
-/// Bytes kept of what the exception said: the miner looks at as many tokens as that.
+/// Bytes kept of what a record and its exception said: the miner looks at no more tokens than they hold.
 const SAID_BYTES_MAX: usize = 1_024;
 /// Bytes of a name that is kept to be shown.
 const NAME_BYTES_MAX: usize = 256;
@@ -68,49 +67,42 @@ pub struct Fault {
     pub file: Option<String>,
     /// Types of the causes, from the nearest to the root; a cause without a type is left out.
     pub causes: Vec<String>,
-    /// What the exception said, where the record's message does not say it. A pattern keeps none: its template tells.
-    pub said: Option<String>,
+    /// What is mined of the record, where that is not its message: what the exception is and said, behind the message
+    /// where that says something of its own. A pattern keeps none: its template tells.
+    pub told: Option<String>,
 }
 
 impl Fault {
-    /// The fault that a stack shows, beside the message of its record. None without frames.
-    pub fn of(stack: &ParsedStack, message: &str) -> Option<Self> {
+    /// The fault that a stack shows; `message` and `text` are the record's message and the text of the stack. None
+    /// without frames.
+    pub fn of(stack: &ParsedStack, message: &str, text: &str) -> Option<Self> {
         let fingerprint = Fingerprint::of(stack)?;
         let language = stack.language?;
         let culprit = stack.frames.iter().find(|frame| frame.in_app).or_else(|| stack.frames.first());
         let short = |text: &Option<String>| text.as_deref().map(|text| cut(text, NAME_BYTES_MAX).to_owned());
-        let said = stack.exception_message.as_deref().and_then(|said| said.lines().next()).map(str::trim);
+        let exception_type = short(&stack.exception_type);
         Some(Self {
             fingerprint,
             language,
-            exception_type: short(&stack.exception_type),
             function: culprit.and_then(|frame| short(&frame.function)),
             file: culprit.and_then(|frame| short(&frame.file)),
             causes: stack.causes.iter().filter_map(|cause| short(&cause.exception_type)).collect(),
-            said: said
-                .filter(|said| !said.is_empty() && !message.contains(said))
-                .map(|said| cut(said, SAID_BYTES_MAX).to_owned()),
+            told: told(exception_type.as_deref(), stack.exception_message.as_deref(), message, text),
+            exception_type,
         })
-    }
-
-    /// What a record of this fault says: its message and, where that is silent about it, the exception's.
-    pub fn told<'a>(&self, message: &'a str) -> Cow<'a, str> {
-        let Some(said) = &self.said else { return Cow::Borrowed(message) };
-        let joint = if message.ends_with(':') { " " } else { ": " };
-        Cow::Owned([message, joint, said].concat())
     }
 
     /// Every text of it, for whoever must look at all of them.
     pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
-        let Self { fingerprint: _, language: _, exception_type, function, file, causes, said } = self;
-        [exception_type, function, file, said].into_iter().flatten().chain(causes)
+        let Self { fingerprint: _, language: _, exception_type, function, file, causes, told } = self;
+        [exception_type, function, file, told].into_iter().flatten().chain(causes)
     }
 
     /// Its bytes, as part of a segment or of a pattern's row.
     pub(crate) fn write(&self, out: &mut Writer) {
         out.u64_fixed(self.fingerprint.0);
         out.u8(self.language as u8);
-        for text in [&self.exception_type, &self.function, &self.file, &self.said] {
+        for text in [&self.exception_type, &self.function, &self.file, &self.told] {
             out.optional_text(text.as_deref());
         }
         out.uint(self.causes.len() as u64);
@@ -124,10 +116,34 @@ impl Fault {
         let fingerprint = Fingerprint(input.u64_fixed()?);
         let language = Language::ALL.get(usize::from(input.u8()?)).copied().ok_or(ReadError::Unknown("language"))?;
         let mut text = || input.optional_text().map(|text| text.map(str::to_owned));
-        let (exception_type, function, file, said) = (text()?, text()?, text()?, text()?);
+        let (exception_type, function, file, told) = (text()?, text()?, text()?, text()?);
         let causes = (0..input.count()?).map(|_| input.text().map(str::to_owned)).collect::<Result<_, _>>()?;
-        Ok(Self { fingerprint, language, exception_type, function, file, causes, said })
+        Ok(Self { fingerprint, language, exception_type, function, file, causes, told })
     }
+}
+
+/// What a record of a fault tells, if not its message.
+///
+/// The line in which a runtime names an exception holds places, threads and times beside it, each runtime in its own
+/// way: a message that is such a line, or only repeats what the exception said, is told as `type: what it said`. A
+/// message with words of its own stands before that.
+fn told(kind: Option<&str>, said: Option<&str>, message: &str, text: &str) -> Option<String> {
+    let said = said.and_then(|said| said.lines().next()).map_or("", str::trim);
+    let said = cut(said, SAID_BYTES_MAX);
+    let kind = kind.unwrap_or_default();
+    let exception = match (kind.is_empty(), said.is_empty()) {
+        (true, true) => return None,
+        (false, false) => [kind, ": ", said].concat(),
+        _ => [kind, said].concat(),
+    };
+    let is_repeated = message.contains(if said.is_empty() { kind } else { said }) || text.contains(message);
+    let told = if is_repeated {
+        exception
+    } else {
+        let joint = if message.ends_with(':') { " " } else { ": " };
+        [cut(message, SAID_BYTES_MAX), joint, &exception].concat()
+    };
+    (told != message).then_some(told)
 }
 
 fn cut(text: &str, bytes: usize) -> &str {
@@ -143,24 +159,32 @@ mod tests {
         "RuntimeError: no stock for A-7\n    at add (/app/src/cart.js:12:7)\n    at node:internal/x:1:2";
 
     fn fault(message: &str) -> Fault {
-        Fault::of(&parse_frames(TRACE), message).expect("it has frames")
+        Fault::of(&parse_frames(TRACE), message, TRACE).expect("it has frames")
     }
 
     #[test]
     fn a_fault_names_its_type_and_its_culprit() {
-        let fault = fault("no stock for A-7");
+        let fault = fault("RuntimeError: no stock for A-7");
         assert_eq!(fault.exception_type.as_deref(), Some("RuntimeError"));
         assert_eq!((fault.function.as_deref(), fault.file.as_deref()), (Some("add"), Some("/app/src/cart.js")));
-        assert_eq!((fault.said, fault.language), (None, Language::JavaScript));
-        assert_eq!(Fault::of(&parse_frames("no frames"), ""), None);
+        assert_eq!((fault.told, fault.language), (None, Language::JavaScript));
+        assert_eq!(Fault::of(&parse_frames("no frames"), "", "no frames"), None);
     }
 
     #[test]
-    fn a_message_that_says_nothing_is_told_with_the_exception_s() {
-        assert_eq!(fault("Unhandled").told("Unhandled"), "Unhandled: no stock for A-7");
-        assert_eq!(fault("Unhandled:").told("Unhandled:"), "Unhandled: no stock for A-7");
-        let told = "RuntimeError: no stock for A-7";
-        assert_eq!(fault(told).told(told), told);
+    fn a_fault_is_told_by_what_its_exception_said_and_what_else_the_message_says() {
+        let told = |message: &str| fault(message).told;
+        let exception = "RuntimeError: no stock for A-7";
+        assert_eq!(told("[12:01] ERROR no stock for A-7").as_deref(), Some(exception));
+        assert_eq!(told("    at add (/app/src/cart.js:12:7)").as_deref(), Some(exception));
+        assert_eq!(told("Unhandled").as_deref(), Some("Unhandled: RuntimeError: no stock for A-7"));
+        assert_eq!(told("Unhandled:").as_deref(), Some("Unhandled: RuntimeError: no stock for A-7"));
+        assert_eq!(told(exception), None);
+        let without_words = "RuntimeError\n    at add (/app/src/cart.js:12:7)";
+        let told =
+            |message: &str| Fault::of(&parse_frames(without_words), message, without_words).and_then(|it| it.told);
+        assert_eq!(told("Uncaught RuntimeError").as_deref(), Some("RuntimeError"));
+        assert_eq!(told("Job failed").as_deref(), Some("Job failed: RuntimeError"));
     }
 
     #[test]

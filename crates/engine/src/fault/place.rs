@@ -5,11 +5,10 @@
 
 use super::name::without_generated;
 
-/// Names that every folder has.
-const EVERYWHERE: [&str; 12] =
-    ["index", "main", "mod", "lib", "__init__", "__main__", "page", "route", "layout", "app", "server", "init"];
+/// Names that every folder may have.
+const EVERYWHERE: [&str; 6] = ["index", "mod", "__init__", "__main__", "page", "route"];
 /// Folders that tell how a project is laid out or deployed, and not what is in them.
-const LAYOUT: [&str; 27] = [
+const LAYOUT: [&str; 28] = [
     "app",
     "src",
     "lib",
@@ -21,6 +20,7 @@ const LAYOUT: [&str; 27] = [
     "release",
     "releases",
     "public",
+    "public_html",
     "static",
     "www",
     "html",

@@ -62,8 +62,12 @@ fn line(language: Language, frame: &Frame) -> Option<String> {
         Some(function) => name::of_function(language, function, file)?,
         None => String::new(),
     };
-    // Where names are qualified they say all; elsewhere the same name is found in many files.
-    let is_qualified = matches!(language, Language::Java | Language::DotNet | Language::Go | Language::Rust);
+    // Where names are qualified they say all; elsewhere the same name is found in many files, and so is `main` of Go.
+    let is_qualified = match language {
+        Language::Java | Language::DotNet | Language::Rust => true,
+        Language::Go => !function.starts_with("main."),
+        Language::JavaScript | Language::Python | Language::Php | Language::Ruby => false,
+    };
     if is_qualified && !function.is_empty() {
         return Some(function);
     }

@@ -10,7 +10,6 @@ use crate::fault::Fault;
 use crate::limits;
 use crate::record::Record;
 use crate::time::Timestamp;
-use std::borrow::Cow;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What the miner says of one record.
@@ -70,11 +69,11 @@ impl Miner {
         }
         let fault = record.fault.as_deref();
         let (ground, message) = (Ground::of(fault), told(record));
-        let signature = ground.signature(signature_of(&message));
+        let signature = ground.signature(signature_of(message));
         if let Some(slot) = self.learner.find(signature) {
             return (slot, false);
         }
-        match self.learner.learn(&message, signature, ground) {
+        match self.learner.learn(message, signature, ground) {
             Learnt::Known(slot) => (slot, false),
             Learnt::Born { slot, id, template } => (slot, self.bear(slot, id, template, record)),
             Learnt::Merged { into, others, template } => {
@@ -117,7 +116,7 @@ impl Miner {
         self.make_room();
         let (before, at) = (self.learner.left_before(id), record.timestamp);
         let mut pattern = Pattern::born(id, template, before.map_or(at, |before| before.min(at)));
-        pattern.fault = record.fault.as_deref().map(|fault| Fault { said: None, ..fault.clone() });
+        pattern.fault = record.fault.as_deref().map(|fault| Fault { told: None, ..fault.clone() });
         self.put(slot, pattern);
         before.is_none()
     }
@@ -241,12 +240,9 @@ impl Miner {
     }
 }
 
-/// What of a record is mined: its message, and where that says nothing of its fault, what the exception said.
-pub fn told(record: &Record) -> Cow<'_, str> {
-    match &record.fault {
-        Some(fault) => fault.told(&record.message),
-        None => Cow::Borrowed(&record.message),
-    }
+/// What of a record is mined: its message, unless its fault is told otherwise.
+pub fn told(record: &Record) -> &str {
+    record.fault.as_ref().and_then(|fault| fault.told.as_deref()).unwrap_or(&record.message)
 }
 
 /// `text` cut to at most `bytes` at a character boundary.

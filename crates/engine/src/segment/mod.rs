@@ -213,7 +213,7 @@ mod tests {
                 function: Some("f".into()),
                 file: Some("a.js".into()),
                 causes: vec!["TypeError".into()],
-                said: Some("x".into()),
+                told: Some("x".into()),
             })),
             url: Some("https://x/y".into()),
             method: Some("GET".into()),

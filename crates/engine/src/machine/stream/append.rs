@@ -425,10 +425,10 @@ impl StreamMachine {
 fn without_text(mut record: Record) -> Record {
     let message = match &record.message_template {
         Some(_) => String::new(),
-        None => crate::pattern::template_of(&crate::pattern::told(&record)),
+        None => crate::pattern::template_of(crate::pattern::told(&record)),
     };
     if let Some(fault) = &mut record.fault {
-        fault.said = None;
+        fault.told = None;
     }
     Record {
         message,
