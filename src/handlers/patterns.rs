@@ -11,7 +11,7 @@ pub use analyze::analyze;
 use super::fan_out::{Gathered, ask_objects};
 use super::lists::{parameter_error, require_all_rows};
 use super::{Answer, Call, Outcome, invalid_query, json};
-use crate::processors::calls::{ExemplarView, PatternView};
+use crate::processors::calls::{ExemplarView, FaultView, PatternView};
 use sapwood_engine::level::{Level, LevelClass};
 use sapwood_engine::limits::{PATTERN_EXEMPLARS_MAX, PATTERN_FACETS_MAX};
 use sapwood_engine::pattern::{PatternId, similar};
@@ -107,6 +107,8 @@ struct DomainPattern {
     releases: Vec<String>,
     exemplars: Vec<ExemplarView>,
     was_alerted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<FaultView>,
 }
 
 #[derive(Debug, Serialize, PartialEq, Eq)]
@@ -321,6 +323,7 @@ impl DomainPattern {
             releases: view.releases,
             exemplars: view.exemplars,
             was_alerted: view.was_alerted,
+            fault: view.fault,
         }
     }
 
@@ -341,6 +344,7 @@ impl DomainPattern {
         add_facets(&mut self.releases, view.releases);
         self.exemplars.extend(view.exemplars);
         self.was_alerted |= view.was_alerted;
+        self.fault = self.fault.take().or(view.fault);
     }
 
     fn is_wanted(&self, wanted: &Wanted) -> bool {
@@ -400,6 +404,7 @@ mod tests {
                 message: "m".into(),
             }],
             was_alerted: false,
+            fault: None,
         }
     }
 

@@ -108,6 +108,15 @@ pub(crate) struct PatternReply {
     pub first_seen: Moment,
     pub last_seen: Moment,
     pub components: Vec<PatternComponent>,
+    pub fault: Option<FaultReply>,
+}
+
+/// What went wrong, where records came with a stack trace.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct FaultReply {
+    pub function: Option<String>,
+    pub file: Option<String>,
 }
 
 /// Where a pattern was seen.
