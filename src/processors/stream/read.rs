@@ -332,7 +332,7 @@ pub(super) fn pattern_view(pattern: &Pattern, tag: u32) -> PatternView {
     }
 }
 
-fn fault_view(fault: &Fault) -> FaultView {
+fn fault_view(fault: &sapwood_engine::fault::Fault) -> FaultView {
     FaultView {
         fingerprint: fault.fingerprint.to_string(),
         exception_type: fault.exception_type.clone(),

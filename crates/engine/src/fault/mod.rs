@@ -33,7 +33,7 @@ pub const LIBRARY_FRAMES: usize = 3;
 /// Bytes kept of what a record and its exception said: the miner looks at no more tokens than they hold.
 const SAID_BYTES_MAX: usize = 1_024;
 /// Bytes of a name that is kept to be shown.
-const NAME_BYTES_MAX: usize = 256;
+const NAME_BYTES_MAX: usize = 128;
 
 /// Which fault a stack trace shows. Shown as 16 hex digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -89,7 +89,7 @@ fn javascript(function: &str, file: &str) -> Option<String> {
     }
     let is_minified = place::is_bundle(file);
     let parts = name.split('.').filter(|part| !NO_CLASSES.contains(part) && !NO_FUNCTIONS.contains(part));
-    let parts: Vec<&str> = parts.filter(|part| !part.is_empty() && !(is_minified && part.len() <= 2)).collect();
+    let parts: Vec<&str> = parts.filter(|part| !(part.is_empty() || is_minified && part.len() <= 2)).collect();
     let name = parts.join(".");
     Some(if is_new && !name.is_empty() { ["new ", &name].concat() } else { name })
 }
