@@ -62,7 +62,7 @@ fn cases(file: &str) -> Vec<Case<'_>> {
             Some((name, beside)) => (name, Some(beside)),
             None => (title, None),
         };
-        for case in format!("\n{rest}").leak().split("\n>>> ").skip(1) {
+        for case in rest.strip_prefix(">>> ").unwrap().split("\n>>> ") {
             let (source, trace) = case.split_once('\n').unwrap();
             cases.push(Case { group: name, beside, source, trace: trace.trim_end_matches('\n') });
         }
