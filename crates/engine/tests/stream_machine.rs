@@ -324,6 +324,17 @@ fn an_older_view_of_the_domain_is_ignored() {
 }
 
 #[test]
+fn a_view_that_was_pushed_before_the_answer_to_the_registration_came_stays() {
+    let mut object = Object::new();
+    let revoked = DomainView { version: 2, revoked: vec!["k1".into()], ..DomainView::default() };
+    object.handle(Event::Configure(revoked.clone()), NOW);
+    object.handle(Event::Registered(DomainView { version: 1, ..DomainView::default() }), NOW + 1);
+    assert!(object.machine.is_registered());
+    assert_eq!(object.machine.view(), &revoked, "a revoked key does not come back to life");
+    assert_eq!(object.restored().view(), &revoked);
+}
+
+#[test]
 fn damaged_segments_are_refused_and_leave_no_trace() {
     let mut object = Object::new();
     let mut segments = segment::encode(&[info("a")]);
@@ -445,7 +456,7 @@ fn an_unknown_state_version_is_rebuilt_from_rows_with_all_counts_and_patterns() 
     object.append(&[info("a 3")], NOW + 1);
     object.disk.state = Some(vec![250, 1, 2, 3]);
     assert!(StreamMachine::restore(identity(), object.settings.clone(), object.stored()).is_err());
-    let rollups = object.disk.hours.values().cloned().collect::<Vec<_>>();
+    let rollups = object.disk.hours.clone();
     let mut rebuilt = StreamMachine::rebuild(identity(), object.settings.clone(), object.stored(), rollups);
     for row in object.disk.rows.range(object.disk.folded + 1..).map(|(_, row)| row) {
         rebuilt.replay(row).unwrap();
@@ -457,6 +468,8 @@ fn an_unknown_state_version_is_rebuilt_from_rows_with_all_counts_and_patterns() 
     assert_eq!(patterns(&rebuilt), patterns(&object.machine));
     assert_eq!(rebuilt.outcomes().accepted, 4);
     assert!(!rebuilt.is_registered(), "it registers again");
+    let (patterns, hours) = rebuilt.d1_dirty();
+    assert_eq!((patterns.len(), hours.len()), (2, 1), "what D1 has of them is not known, so it gets all again");
 }
 
 #[test]

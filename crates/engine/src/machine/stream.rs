@@ -8,10 +8,14 @@
 //! `folded <= last`: rows up to `folded` are in the checkpoint, rows up to `last` are in memory.
 
 mod append;
+mod outgoing;
 mod state;
+mod store;
 
 pub use append::{AppendReply, Batch, TailItem};
+pub use outgoing::{D1Span, LoadSpan, Outgoing};
 pub use state::{Checkpoint, Stored, decode_domain_view, encode_domain_view};
+pub use store::{Outline, Restored, StreamStore};
 
 use crate::counter::Counters;
 use crate::limits;
@@ -278,7 +282,9 @@ impl StreamMachine {
             Event::Wake => self.wake(now, &mut effects),
             Event::Registered(view) => {
                 self.is_registered = true;
-                self.configure(view, now, &mut effects);
+                // The answer may have been overtaken by a push of a newer view.
+                let newest = if view.version >= self.view.version { view } else { self.view.clone() };
+                self.configure(newest, now, &mut effects);
             }
             Event::Configure(view) => {
                 if view.version > self.view.version {
@@ -406,6 +412,7 @@ impl StreamMachine {
     fn wake(&mut self, now: Timestamp, effects: &mut Effects) {
         if let Some(told) = self.incidents.wake(now, &self.settings.alerts) {
             effects.rows.push(self.event_row(state::encode_wake(), now));
+            self.set_dirty(now);
             let alert = self.alert(told, now, None);
             self.tell(alert, now, effects);
         }

@@ -94,16 +94,19 @@ impl StreamMachine {
         identity: Identity,
         settings: StreamSettings,
         stored: Stored,
-        rollups: impl IntoIterator<Item = Rollup>,
+        rollups: impl IntoIterator<Item = (Timestamp, Rollup)>,
     ) -> Self {
         let mut machine = Self::from_rows(identity, settings, &stored);
-        for rollup in rollups {
+        for (hour, rollup) in rollups {
+            // What of it D1 has is not known any more.
+            machine.d1_hours.insert(hour, machine.folded);
             for (key, minutes) in rollup.series() {
                 machine.counters.add_total(key, minutes.values().sum());
             }
         }
         machine.outcomes.accepted = machine.counters.total();
         machine.miner = Miner::restore(stored.patterns, stored.learnt.as_deref());
+        machine.d1_patterns = machine.miner.patterns().map(|pattern| (pattern.id, machine.folded)).collect();
         machine
     }
 
@@ -321,6 +324,7 @@ pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timesta
             for incident in machine.incidents.wake(now, &policy).into_iter().flatten() {
                 machine.miner.mark_alerted(incident.pattern);
             }
+            machine.set_dirty(now);
             Ok(())
         }
         EVENT_LEASE => {
