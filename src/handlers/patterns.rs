@@ -13,7 +13,7 @@ use self::variables::VariableView;
 use super::fan_out::{Gathered, ask_objects};
 use super::lists::{parameter_error, require_all_rows};
 use super::{Answer, Call, Outcome, invalid_query, json};
-use crate::processors::calls::{ComponentEntry, ExemplarView, PatternView};
+use crate::processors::calls::{ComponentEntry, ExemplarView, FaultView, PatternView};
 use sapwood_engine::level::{Level, LevelClass};
 use sapwood_engine::limits::{PATTERN_EXEMPLARS_MAX, PATTERN_FACETS_MAX};
 use sapwood_engine::pattern::{PatternId, similar};
@@ -115,6 +115,8 @@ struct DomainPattern {
     /// What stands in the places of the template, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     variables: Option<Vec<VariableView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<FaultView>,
 }
 
 #[derive(Debug, Serialize, PartialEq, Eq)]
@@ -366,6 +368,7 @@ impl DomainPattern {
             exemplars: view.exemplars,
             was_alerted: view.was_alerted,
             variables: None,
+            fault: view.fault,
         }
     }
 
@@ -386,6 +389,7 @@ impl DomainPattern {
         add_facets(&mut self.releases, view.releases);
         self.exemplars.extend(view.exemplars);
         self.was_alerted |= view.was_alerted;
+        self.fault = self.fault.take().or(view.fault);
     }
 
     fn is_wanted(&self, wanted: &Wanted) -> bool {
@@ -445,6 +449,7 @@ mod tests {
                 message: "m".into(),
             }],
             was_alerted: false,
+            fault: None,
         }
     }
 

@@ -293,6 +293,26 @@ pub struct PatternView {
     pub exemplars: Vec<ExemplarView>,
     /// Whether it ever raised an alert.
     pub was_alerted: bool,
+    /// The fault of its records, where they came with stack traces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<FaultView>,
+}
+
+/// What went wrong, as stack traces tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultView {
+    /// 16 hex digits: type, causes and frames, without what changes from release to release.
+    pub fingerprint: String,
+    /// Type of the exception that was reported.
+    pub exception_type: Option<String>,
+    /// The innermost function of the application.
+    pub function: Option<String>,
+    /// Its file.
+    pub file: Option<String>,
+    /// What printed the stack: `javascript`, `python` ...
+    pub language: String,
+    /// Types of the causes, the root last.
+    pub causes: Vec<String>,
 }
 
 /// What stood in the places of some patterns.

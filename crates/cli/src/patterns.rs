@@ -86,7 +86,7 @@ pub(crate) fn write_table(patterns: &[PatternReply], style: Style, out: &mut dyn
             printable(&pattern.level),
             time_of_day(&pattern.last_seen),
             cut(&printable(&places(&pattern.components)), 18),
-            printable(&pattern.template),
+            printable(&[pattern.template.as_str(), &culprit(pattern)].concat()),
         ]);
     }
     table.write(out, style)
@@ -129,6 +129,16 @@ fn short(number: f64) -> String {
     format!("{number:.decimals$}")
 }
 
+/// Where a fault arose, behind its template.
+fn culprit(pattern: &PatternReply) -> String {
+    let Some(fault) = &pattern.fault else { return String::new() };
+    match (&fault.function, &fault.file) {
+        (Some(function), Some(file)) => format!("  in {function} ({file})"),
+        (Some(place), None) | (None, Some(place)) => format!("  in {place}"),
+        (None, None) => String::new(),
+    }
+}
+
 /// The components, the most frequent first, as the service sends them.
 fn places(components: &[PatternComponent]) -> String {
     let names: Vec<_> = components.iter().map(|place| place.component.as_str()).collect();
@@ -138,6 +148,7 @@ fn places(components: &[PatternComponent]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replies::FaultReply;
     use crate::testing::{Answer, Server};
 
     const REPLY: &str = r#"{"patterns":[
@@ -158,6 +169,18 @@ mod tests {
         );
         assert!(lines[2].contains("error  00:00:00  cart"), "{text}");
         assert_eq!(server.asked()[0].path, "/api/logs/analytics/patterns?limit=10&component=cart");
+    }
+
+    #[test]
+    fn a_fault_is_shown_with_its_culprit() {
+        let with = |fault| culprit(&PatternReply { fault, ..PatternReply::default() });
+        let fault = |function: Option<&str>, file: Option<&str>| {
+            Some(FaultReply { function: function.map(str::to_owned), file: file.map(str::to_owned) })
+        };
+        assert_eq!(with(fault(Some("add"), Some("cart.js"))), "  in add (cart.js)");
+        assert_eq!(with(fault(None, Some("cart.js"))), "  in cart.js");
+        assert_eq!(with(fault(None, None)), "");
+        assert_eq!(with(None), "");
     }
 
     #[test]

@@ -109,6 +109,7 @@ pub(crate) struct PatternReply {
     pub last_seen: Moment,
     pub components: Vec<PatternComponent>,
     pub variables: Vec<VariableReply>,
+    pub fault: Option<FaultReply>,
 }
 
 /// What stands in one place of a template.
@@ -144,6 +145,14 @@ pub(crate) struct NumbersReply {
     pub p50: f64,
     pub p90: f64,
     pub p99: f64,
+}
+
+/// What went wrong, where records came with a stack trace.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct FaultReply {
+    pub function: Option<String>,
+    pub file: Option<String>,
 }
 
 /// Where a pattern was seen.

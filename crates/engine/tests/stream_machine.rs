@@ -12,8 +12,9 @@ use sapwood_engine::machine::stream::{
     AppendReply, Batch, DomainView, Effects, Event, Identity, Lease, Stored, StreamMachine, StreamSettings,
 };
 use sapwood_engine::machine::window::Page;
+use sapwood_engine::normalize::{NormalizeContext, normalize};
 use sapwood_engine::pattern::{Pattern, PatternId};
-use sapwood_engine::record::Record;
+use sapwood_engine::record::{RawRecord, Record};
 use sapwood_engine::segment;
 use sapwood_engine::time::{Millis, Timestamp};
 use sapwood_engine::triage::Alert;
@@ -272,6 +273,38 @@ fn over_quota_records_are_counted_without_text_and_errors_have_a_reserve() {
     let outcomes = object.machine.outcomes();
     assert_eq!((outcomes.accepted, outcomes.counted_only), (3, 2));
     assert_eq!(object.machine.lease_wanted(1, Timestamp(NOW + 86_400_000)), Some(1), "tomorrow it asks again");
+}
+
+#[test]
+fn a_record_that_is_only_counted_counts_to_the_pattern_of_its_fault() {
+    let failing = |sku: u32, place: &str| {
+        let message = format!("Order {sku} failed");
+        let stack = format!("TypeError: sku {sku} is gone\n    at {place} (/app/cart.js:{sku}:7)");
+        let raw = RawRecord { message: Some(message), stack_trace: Some(stack), ..RawRecord::default() };
+        let context = NormalizeContext { now: Timestamp(NOW), default_environment: "production", key_component: None };
+        normalize(raw, &context).unwrap()
+    };
+    let mut object = Object::new();
+    object.append(&[failing(1, "add"), failing(2, "remove")], NOW);
+    let view = DomainView { version: 1, records_per_day: Some(100), ..DomainView::default() };
+    object.handle(Event::Registered(view), NOW);
+    object.handle(Event::Leased(Lease { day: 0, general: 0, errors: 0, is_spent: true }), NOW);
+    let AppendReply::Stored(receipt) = object.append(&[failing(3, "add"), failing(4, "add")], NOW + 1) else {
+        panic!()
+    };
+    assert_eq!(receipt.counted_only, 2);
+    object.machine = object.restored();
+    let counts = |object: &Object| {
+        let mut counts: Vec<_> = object
+            .machine
+            .miner()
+            .patterns()
+            .map(|pattern| (pattern.fault.as_ref().unwrap().function.clone().unwrap(), pattern.count))
+            .collect();
+        counts.sort();
+        counts
+    };
+    assert_eq!(counts(&object), [("add".to_owned(), 3), ("remove".to_owned(), 1)]);
 }
 
 #[test]

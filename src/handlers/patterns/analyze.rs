@@ -252,6 +252,7 @@ mod tests {
             releases: vec![],
             exemplars: vec![],
             was_alerted: false,
+            fault: None,
         }
     }
 

@@ -4,8 +4,8 @@
 
 use super::{Inner, Live, json, now};
 use crate::processors::calls::{
-    CountsAnswer, CountsCall, ExemplarView, HitView, IncidentView, PatternView, RecordCall, SearchAnswer, SearchCall,
-    SinkView, StatusAnswer, VariablesCall, VariablesView,
+    CountsAnswer, CountsCall, ExemplarView, FaultView, HitView, IncidentView, PatternView, RecordCall, SearchAnswer,
+    SearchCall, SinkView, StatusAnswer, VariablesCall, VariablesView,
 };
 use crate::storage::fault::Fault;
 use base64::Engine;
@@ -362,5 +362,17 @@ pub(super) fn pattern_view(pattern: &Pattern, tag: u32) -> PatternView {
         releases: pattern.releases.clone(),
         exemplars: pattern.exemplars.iter().chain(&pattern.last).map(exemplar).collect(),
         was_alerted: pattern.was_alerted,
+        fault: pattern.fault.as_ref().map(fault_view),
+    }
+}
+
+fn fault_view(fault: &sapwood_engine::fault::Fault) -> FaultView {
+    FaultView {
+        fingerprint: fault.fingerprint.to_string(),
+        exception_type: fault.exception_type.clone(),
+        function: fault.function.clone(),
+        file: fault.file.clone(),
+        language: fault.language.word().to_owned(),
+        causes: fault.causes.clone(),
     }
 }

@@ -1,10 +1,12 @@
 //! The miner: from a record to its pattern, within bounds.
 
+use super::ground::Ground;
 use super::learner::{Learner, Learnt};
 use super::shape::cover;
 use super::signature::signature_of;
 use super::stats::Position;
 use super::{Pattern, PatternId};
+use crate::fault::Fault;
 use crate::limits;
 use crate::record::Record;
 use crate::time::Timestamp;
@@ -107,13 +109,15 @@ impl Miner {
         if let Some(given) = &record.message_template {
             return self.given(cut(given, limits::TEMPLATE_BYTES_MAX), record);
         }
-        let signature = signature_of(&record.message);
+        let fault = record.fault.as_deref();
+        let (ground, message) = (Ground::of(fault), told(record));
+        let signature = ground.signature(signature_of(message));
         if let Some(slot) = self.learner.find(signature) {
             return (slot, false);
         }
-        match self.learner.learn(&record.message, signature) {
+        match self.learner.learn(message, signature, ground) {
             Learnt::Known(slot) => (slot, false),
-            Learnt::Born { slot, id, template } => (slot, self.bear(slot, id, template, record.timestamp)),
+            Learnt::Born { slot, id, template } => (slot, self.bear(slot, id, template, record)),
             Learnt::Merged { into, others, template } => {
                 self.merge(into, &others, template);
                 (into, false)
@@ -129,7 +133,7 @@ impl Miner {
         for old in std::iter::once(&pattern).chain(&others) {
             template = cover(&template, &old.template);
         }
-        self.learner.recognize(into, &template);
+        self.learner.recognize(into, &template, Ground::of(pattern.fault.as_ref()));
         pattern.retemplate(&template);
         for other in others {
             self.gone.push(other.id);
@@ -141,19 +145,22 @@ impl Miner {
 
     /// The pattern of a template that the client gave: it is not mined.
     fn given(&mut self, template: &str, record: &Record) -> (u32, bool) {
-        let id = PatternId(xxh3_64(template.as_bytes()).max(1));
+        let of_words = xxh3_64(template.as_bytes()).max(1);
+        let id = PatternId(Ground::of(record.fault.as_deref()).signature(of_words));
         if let Some(slot) = self.learner.slot_of(id) {
             return (slot, false);
         }
         let slot = self.learner.name(id);
-        (slot, self.bear(slot, id, template.to_owned(), record.timestamp))
+        (slot, self.bear(slot, id, template.to_owned(), record))
     }
 
     /// Puts a new pattern in its place; returns whether it was never seen, and did not just come back.
-    fn bear(&mut self, slot: u32, id: PatternId, template: String, at: Timestamp) -> bool {
+    fn bear(&mut self, slot: u32, id: PatternId, template: String, record: &Record) -> bool {
         self.make_room();
-        let before = self.learner.left_before(id);
-        self.put(slot, Pattern::born(id, template, before.map_or(at, |before| before.min(at))));
+        let (before, at) = (self.learner.left_before(id), record.timestamp);
+        let mut pattern = Pattern::born(id, template, before.map_or(at, |before| before.min(at)));
+        pattern.fault = record.fault.as_deref().map(|fault| Fault { told: None, ..fault.clone() });
+        self.put(slot, pattern);
         before.is_none()
     }
 
@@ -263,6 +270,11 @@ impl Miner {
     pub fn take_learnt(&mut self) -> Option<Vec<u8>> {
         self.learner.take_row()
     }
+}
+
+/// What of a record is mined: its message, unless its fault is told otherwise.
+pub fn told(record: &Record) -> &str {
+    record.fault.as_ref().and_then(|fault| fault.told.as_deref()).unwrap_or(&record.message)
 }
 
 /// `text` cut to at most `bytes` at a character boundary.

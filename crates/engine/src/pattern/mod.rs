@@ -18,6 +18,7 @@
 
 mod class;
 mod evidence;
+mod ground;
 mod index;
 mod kind;
 mod learner;
@@ -31,7 +32,7 @@ mod stats;
 mod variables;
 
 pub use kind::{Unit, VariableKind};
-pub use miner::{Miner, Observed};
+pub use miner::{Miner, Observed, told};
 pub use shape::template_of;
 pub use split::{Split, extract, join, rebuild, split};
 pub use stats::{Exemplar, Pattern};

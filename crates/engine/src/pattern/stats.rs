@@ -1,8 +1,9 @@
 //! What is known of one pattern, and its row of bytes.
 
-use super::miner::cut;
+use super::miner::{cut, told};
 use super::{PatternId, Variables};
 use crate::bytes::{ReadError, Reader, Writer};
+use crate::fault::Fault;
 use crate::level::Level;
 use crate::limits;
 use crate::record::Record;
@@ -97,6 +98,8 @@ pub struct Pattern {
     pub was_alerted: bool,
     /// What stood in the places of the template.
     pub variables: Variables,
+    /// The fault that its records are instances of; what the exception said is in the template.
+    pub fault: Option<Fault>,
     /// Changed since its row was last written.
     pub(super) is_dirty: bool,
 }
@@ -106,6 +109,8 @@ const VERSION: u8 = 2;
 const VERSION_WITHOUT_SECTIONS: u8 = 1;
 /// The section of [`Pattern::variables`].
 const SECTION_VARIABLES: u8 = 1;
+/// Tag of the section that holds the fault.
+const SECTION_FAULT: u8 = 2;
 
 impl Pattern {
     pub(super) fn born(id: PatternId, template: String, timestamp: Timestamp) -> Self {
@@ -123,6 +128,7 @@ impl Pattern {
             exemplars: Vec::new(),
             last: None,
             was_alerted: false,
+            fault: None,
             is_dirty: true,
         }
     }
@@ -161,7 +167,9 @@ impl Pattern {
 
     /// Notes what stands in the places of the template; after [`Pattern::count`].
     pub(super) fn observe_variables(&mut self, record: &Record) {
-        self.variables.observe(&self.template, &record.message, record.timestamp, self.count);
+        // A template that the client gave is one of the message itself.
+        let line = if record.message_template.is_some() { &record.message } else { told(record) };
+        self.variables.observe(&self.template, line, record.timestamp, self.count);
     }
 
     /// Becomes a pattern of another template, which describes its lines too.
@@ -242,6 +250,12 @@ impl Pattern {
             out.u8(SECTION_VARIABLES);
             out.bytes(&section);
         }
+        if let Some(fault) = &self.fault {
+            let mut section = Writer::new();
+            fault.write(&mut section);
+            out.u8(SECTION_FAULT);
+            out.bytes(section.as_bytes());
+        }
         out.into_bytes()
     }
 
@@ -284,9 +298,11 @@ impl Pattern {
             // Sections (tag, length, bytes) of later builds: whoever does not know a tag passes by it, so that a
             // rollback reads the rows of its successor.
             while !input.is_empty() {
-                let (tag, bytes) = (input.u8()?, input.bytes()?);
-                if tag == SECTION_VARIABLES {
-                    pattern.variables.decode(bytes)?;
+                let (tag, section) = (input.u8()?, input.bytes()?);
+                match tag {
+                    SECTION_VARIABLES => pattern.variables.decode(section)?,
+                    SECTION_FAULT => pattern.fault = Some(Fault::read(&mut Reader::new(section))?),
+                    _ => {}
                 }
             }
         }
