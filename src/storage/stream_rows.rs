@@ -3,7 +3,7 @@
 
 use super::fault::Fault;
 use super::sql::{Columns, Sql, int, text, time, uint};
-use sapwood_engine::counter::{HOUR, Rollup};
+use sapwood_engine::counter::{Facets, HOUR, Rollup};
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::{Row, RowKind};
 use sapwood_engine::machine::stream::{Checkpoint, Identity, Outline, Stored, StreamStore};
@@ -14,7 +14,8 @@ use sapwood_engine::time::Timestamp;
 use sapwood_engine::triage::Alert;
 use worker::SqlStorageValue as Value;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/stream/0001_init.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../../migrations/stream/0001_init.sql"), include_str!("../../migrations/stream/0002_facets.sql")];
 const PAGE_KEYS: i64 = 0;
 const PAGE_IDS: i64 = 1;
 
@@ -125,6 +126,12 @@ impl StreamRows {
             let statement = "INSERT INTO rollup VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET body = excluded.body";
             self.sql.run(doing, statement, vec![time(hour), Value::Blob(rollup.encode())])?;
         }
+        for (hour, delta) in checkpoint.facets {
+            let mut facets = self.facets(hour, hour.plus(HOUR))?.pop().unwrap_or_default();
+            facets.merge(&delta);
+            let statement = "INSERT INTO facets VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET body = excluded.body";
+            self.sql.run(doing, statement, vec![time(hour), Value::Blob(facets.encode())])?;
+        }
         self.write_pages(PAGE_KEYS, checkpoint.key_pages, checkpoint.key_pages_gone)?;
         self.write_pages(PAGE_IDS, checkpoint.id_pages, checkpoint.id_pages_gone)?;
         self.sql.set_meta("state", checkpoint.state)?;
@@ -159,6 +166,13 @@ impl StreamRows {
             (Timestamp(columns.int()), columns.blob())
         })?;
         Ok(rows.into_iter().filter_map(|(hour, body)| Some((hour, Rollup::decode(&body).ok()?))).collect())
+    }
+
+    /// Facets of the stored hours that begin in a span, in order. Damaged ones are left out.
+    pub fn facets(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Facets>, Fault> {
+        let query = "SELECT body FROM facets WHERE hour >= ? AND hour < ? ORDER BY hour";
+        let rows = self.sql.all("read facets", query, vec![time(from), time(to)], Columns::blob)?;
+        Ok(rows.into_iter().filter_map(|body| Facets::decode(&body).ok()).collect())
     }
 
     /// Everything that restores a machine, and the number of rows that could not be read.
@@ -243,7 +257,8 @@ impl StreamRows {
     /// Removes the counts of hours that ended before `from`.
     pub fn retain_hours(&self, from: Timestamp) -> Result<(), Fault> {
         let values = vec![time(from.minus(HOUR))];
-        self.sql.run("delete expired counts", "DELETE FROM rollup WHERE hour <= ?", values)
+        self.sql.run("delete expired counts", "DELETE FROM rollup WHERE hour <= ?", values.clone())?;
+        self.sql.run("delete expired facets", "DELETE FROM facets WHERE hour <= ?", values)
     }
 
     /// The event time or, if later, the receive time of the row that expires first.

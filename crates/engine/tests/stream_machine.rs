@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
 use proptest::prelude::*;
-use sapwood_engine::counter::{Rollup, SeriesKind};
+use sapwood_engine::counter::{Facets, HOUR, Rollup, SeriesKind};
 use sapwood_engine::level::Level;
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::{self, BatchKey, Heads, Row, RowKind};
@@ -13,9 +13,10 @@ use sapwood_engine::machine::stream::{
     decode_domain_view, decode_told, encode_told,
 };
 use sapwood_engine::machine::window::Page;
+use sapwood_engine::normalize::{NormalizeContext, normalize};
 use sapwood_engine::pattern::lesson::{Lessons, Naming, Reference, Teaching};
 use sapwood_engine::pattern::{Pattern, PatternId};
-use sapwood_engine::record::Record;
+use sapwood_engine::record::{RawRecord, Record};
 use sapwood_engine::segment;
 use sapwood_engine::time::{Millis, Timestamp};
 use sapwood_engine::triage::Alert;
@@ -30,6 +31,7 @@ struct Disk {
     learnt: Option<Vec<u8>>,
     taught: Option<Vec<u8>>,
     hours: BTreeMap<Timestamp, Rollup>,
+    facets: BTreeMap<Timestamp, Facets>,
     key_pages: BTreeMap<u64, Page>,
     id_pages: BTreeMap<u64, Page>,
     outbox: BTreeMap<String, Due>,
@@ -94,6 +96,9 @@ impl Object {
         disk.taught = checkpoint.taught.or(disk.taught.take());
         for (hour, delta) in checkpoint.hours {
             disk.hours.entry(hour).or_default().merge(&delta);
+        }
+        for (hour, delta) in checkpoint.facets {
+            disk.facets.entry(hour).or_default().merge(&delta);
         }
         disk.key_pages.extend(checkpoint.key_pages.into_iter().map(|page| (page.number, page)));
         disk.id_pages.extend(checkpoint.id_pages.into_iter().map(|page| (page.number, page)));
@@ -285,6 +290,38 @@ fn over_quota_records_are_counted_without_text_and_errors_have_a_reserve() {
     let outcomes = object.machine.outcomes();
     assert_eq!((outcomes.accepted, outcomes.counted_only), (3, 2));
     assert_eq!(object.machine.lease_wanted(1, Timestamp(NOW + 86_400_000)), Some(1), "tomorrow it asks again");
+}
+
+#[test]
+fn a_record_that_is_only_counted_counts_to_the_pattern_of_its_fault() {
+    let failing = |sku: u32, place: &str| {
+        let message = format!("Order {sku} failed");
+        let stack = format!("TypeError: sku {sku} is gone\n    at {place} (/app/cart.js:{sku}:7)");
+        let raw = RawRecord { message: Some(message), stack_trace: Some(stack), ..RawRecord::default() };
+        let context = NormalizeContext { now: Timestamp(NOW), default_environment: "production", key_component: None };
+        normalize(raw, &context).unwrap()
+    };
+    let mut object = Object::new();
+    object.append(&[failing(1, "add"), failing(2, "remove")], NOW);
+    let view = DomainView { version: 1, records_per_day: Some(100), ..DomainView::default() };
+    object.handle(Event::Registered(view), NOW);
+    object.handle(Event::Leased(Lease { day: 0, general: 0, errors: 0, is_spent: true }), NOW);
+    let AppendReply::Stored(receipt) = object.append(&[failing(3, "add"), failing(4, "add")], NOW + 1) else {
+        panic!()
+    };
+    assert_eq!(receipt.counted_only, 2);
+    object.machine = object.restored();
+    let counts = |object: &Object| {
+        let mut counts: Vec<_> = object
+            .machine
+            .miner()
+            .patterns()
+            .map(|pattern| (pattern.fault.as_ref().unwrap().function.clone().unwrap(), pattern.count))
+            .collect();
+        counts.sort();
+        counts
+    };
+    assert_eq!(counts(&object), [("add".to_owned(), 3), ("remove".to_owned(), 1)]);
 }
 
 #[test]
@@ -713,6 +750,8 @@ fn run(object: &mut Object, step: &Step, now: i64, version: &mut u64) -> u64 {
                 .map(|&(shape, level, has_id, offset)| Record {
                     id: has_id.then(|| format!("id-{shape}-{level}")),
                     endpoint: (shape % 2 == 0).then(|| format!("/e/{shape}")),
+                    user_id: level.is_multiple_of(2).then(|| format!("user {}", offset.rem_euclid(7))),
+                    duration_ms: (shape > 2).then_some(offset as f64),
                     ..record(&text_of(shape, level, offset), Level::from_number(level + 1).unwrap(), now + offset)
                 })
                 .collect();
@@ -770,9 +809,10 @@ fn knowledge(machine: &StreamMachine, now: i64) -> impl PartialEq + std::fmt::De
     machine.handle(Event::AlertFailed("nobody's".into()), Timestamp(now));
     let patterns: Vec<_> = machine.miner().patterns().map(|pattern| pattern.encode()).collect();
     let totals: Vec<_> = machine.counters().totals().collect();
+    let facets = machine.counters().pending_facets();
     let state = machine.checkpoint().state;
     let waiting = machine.outbox().due(Timestamp(i64::MAX), usize::MAX);
-    (machine.last_seq(), machine.outcomes(), totals, patterns, state, waiting)
+    (machine.last_seq(), machine.outcomes(), totals, patterns, state, waiting, facets)
 }
 
 proptest! {
@@ -808,5 +848,15 @@ proptest! {
             }
         }
         prop_assert_eq!(levels, naive);
+
+        // And so do the facets.
+        let mut facets: BTreeMap<Timestamp, Facets> = BTreeMap::new();
+        for row in object.disk.rows.values().filter(|row| row.kind != RowKind::Event) {
+            for record in row::records(&row.body).unwrap() {
+                facets.entry(record.timestamp.floor_to(HOUR)).or_default().observe(&record);
+            }
+        }
+        facets.retain(|_, facets| *facets != Facets::default());
+        prop_assert_eq!(&object.disk.facets, &facets);
     }
 }

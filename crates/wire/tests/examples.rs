@@ -220,6 +220,7 @@ fn full_record() -> Record {
             column: Some(5),
             in_app: true,
         }],
+        fault: None,
         url: text("https://shop.example.com/api/orders/7"),
         method: text("POST"),
         ip: text("192.0.2.1"),

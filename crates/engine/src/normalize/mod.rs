@@ -30,6 +30,7 @@ mod trace;
 pub(crate) mod vocabulary;
 pub mod words;
 
+use crate::fault::Fault;
 use crate::level::{Level, LevelClass};
 use crate::limits;
 use crate::record::{Defect, ErrorType, Frame, RawRecord, Record, Rejection, Source, Triage, TriageLevel};
@@ -63,7 +64,9 @@ pub fn normalize(mut raw: RawRecord, ctx: &NormalizeContext<'_>) -> Result<Recor
     let sent_level = raw.level.as_deref().map_or(Ok(None), severity::read)?;
 
     let words = Words::of(&texts.message, texts.escaped);
-    let stack = texts.stack_trace.as_deref().map(stack::parse_frames).unwrap_or_default();
+    let stack = read_stack(&texts);
+    let fault = Fault::of(&stack, &texts.message, texts.stack_trace.as_deref().unwrap_or_default());
+    let fault = fault.map(Box::new);
     let mut frames = stack.frames;
     frames.truncate(limits::FRAMES_MAX);
 
@@ -127,6 +130,7 @@ pub fn normalize(mut raw: RawRecord, ctx: &NormalizeContext<'_>) -> Result<Recor
         release: notes.field(raw.release),
         stack_trace: texts.stack_trace,
         frames: clean_frames(frames, &mut notes),
+        fault,
         url,
         method: fields::method(raw.method, &mut notes),
         ip: fields::address(raw.ip, &mut notes),
@@ -257,6 +261,21 @@ fn path_of(url: &str) -> Option<&str> {
     };
     let path = after_host.split(['?', '#']).next()?;
     path.starts_with('/').then_some(path)
+}
+
+/// The stack, and what its exception is called. Where the stack does not name it, the line above the stack does: the
+/// message.
+fn read_stack(texts: &message::Texts) -> stack::ParsedStack {
+    let Some(text) = texts.stack_trace.as_deref() else { return stack::ParsedStack::default() };
+    let mut parsed = stack::parse_frames(text);
+    if parsed.exception_type.is_none() && !parsed.frames.is_empty() {
+        let message = texts.lines.as_deref().unwrap_or(&texts.message);
+        let whole = stack::parse_frames(&[message, "\n", text].concat());
+        if whole.frames == parsed.frames {
+            parsed = whole;
+        }
+    }
+    parsed
 }
 
 /// Frames come out of a clean stack, but their texts are bounded like any field.

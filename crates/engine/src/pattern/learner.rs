@@ -10,6 +10,7 @@
 
 use super::PatternId;
 use super::evidence::{Evidence, Seen};
+use super::ground::Ground;
 use super::index::{Index, Known, Words};
 use super::shape::{Context, Readiness, Shape};
 use super::signature::signature_of;
@@ -21,8 +22,6 @@ use std::collections::{BTreeMap, VecDeque};
 const VERSION: u8 = 2;
 /// Steps of generalization for one line: each makes one word a variable (or all that stand where values stand).
 const STEPS_MAX: usize = 16;
-/// With fewer words left a shape says nothing.
-const WORDS_LEFT_MIN: usize = 2;
 /// Signatures whose pattern is remembered without being stored: a power of two. At 24 bytes 96 KB.
 const SHORTCUTS: usize = 4_096;
 
@@ -132,7 +131,7 @@ impl Learner {
     }
 
     /// Looks at a line whose signature [`Learner::find`] does not know.
-    pub(super) fn learn(&mut self, message: &str, first_signature: u64) -> Learnt {
+    pub(super) fn learn(&mut self, message: &str, first_signature: u64, ground: Ground) -> Learnt {
         let mut shape = Shape::of(message);
         let mut signature = first_signature;
         let mut trail = Trail::default();
@@ -143,7 +142,8 @@ impl Learner {
                 break;
             }
             contexts = shape.contexts();
-            let Some(context) = self.pick(&contexts).filter(|_| step < STEPS_MAX) else { break };
+            ground.stand(&mut contexts);
+            let Some(context) = self.pick(&contexts, ground).filter(|_| step < STEPS_MAX) else { break };
             let mut words = Words::of(context.seen_word());
             let is_join = self.known(context.signature).is_some() && context.readiness != Readiness::State;
             for seen in self.evidence.take(context.signature) {
@@ -171,7 +171,7 @@ impl Learner {
                 self.note_words(end, &trail, first_signature);
                 Learnt::Known(end)
             }
-            _ => self.settle(signature, &shape, &contexts, trail),
+            _ => self.settle(signature, &shape, &contexts, trail, ground),
         }
     }
 
@@ -212,7 +212,14 @@ impl Learner {
     }
 
     /// Gives the line its pattern where something was learnt: the eldest of those that met, or a new one.
-    fn settle(&mut self, signature: u64, shape: &Shape<'_>, contexts: &[Context], trail: Trail) -> Learnt {
+    fn settle(
+        &mut self,
+        signature: u64,
+        shape: &Shape<'_>,
+        contexts: &[Context],
+        trail: Trail,
+        ground: Ground,
+    ) -> Learnt {
         let eldest = trail.joined.first().copied();
         let slot = eldest.unwrap_or_else(|| self.name(PatternId(signature)));
         let others = trail.joined.get(1..).unwrap_or_default().to_vec();
@@ -225,7 +232,7 @@ impl Learner {
         }
         let id = self.slot(slot).map_or(PatternId(signature), |slot| slot.id);
         if trail.end.is_none() {
-            for context in contexts.iter().filter(|context| context.words_left >= WORDS_LEFT_MIN) {
+            for context in contexts.iter().filter(|context| context.words_left >= ground.words_left_min()) {
                 self.evidence.note(context.signature, Seen { word: context.seen_word(), pattern: id });
             }
         }
@@ -236,21 +243,21 @@ impl Learner {
     }
 
     /// The first context that may become a variable: one that is known as such, else one with enough evidence.
-    fn pick(&self, contexts: &[Context]) -> Option<Context> {
-        let open = || contexts.iter().filter(|context| context.words_left >= WORDS_LEFT_MIN);
+    fn pick(&self, contexts: &[Context], ground: Ground) -> Option<Context> {
+        let open = || contexts.iter().filter(|context| context.words_left >= ground.words_left_min());
         let is_known = |context: &&Context| {
             self.known(context.signature).is_some_and(|known| known.words.count() >= words_to_join(context))
         };
         let has_evidence = |context: &&Context| {
-            self.evidence.others(context.signature, context.seen_word()) + 1 >= words_to_generalize(context)
+            self.evidence.others(context.signature, context.seen_word()) + 1 >= ground.words_to_generalize(context)
         };
         open().find(is_known).or_else(|| open().find(has_evidence)).copied()
     }
 
     /// Lets the template that a pattern has now lead to it, unless it says too little or leads elsewhere.
-    pub(super) fn recognize(&mut self, slot: u32, template: &str) {
-        let signature = signature_of(template);
-        if Shape::of(template).words() >= WORDS_LEFT_MIN && self.known(signature).is_none() {
+    pub(super) fn recognize(&mut self, slot: u32, template: &str, ground: Ground) {
+        let signature = ground.signature(signature_of(template));
+        if Shape::of(template).words() >= ground.words_left_min() && self.known(signature).is_none() {
             self.adopt(slot, signature, Words::default());
         }
     }
@@ -439,7 +446,7 @@ struct Trail {
 }
 
 /// Different words, this line's included, that make a variable of an open place.
-fn words_to_generalize(context: &Context) -> usize {
+pub(super) fn words_to_generalize(context: &Context) -> usize {
     match (context.readiness, context.words_left) {
         (Readiness::Assigned | Readiness::Introduced, 3..) => 2,
         (Readiness::Assigned | Readiness::Introduced | Readiness::Joint, _) => 4,

@@ -1,8 +1,9 @@
 //! What is known of one pattern, and its row of bytes.
 
-use super::PatternId;
-use super::miner::cut;
+use super::miner::{cut, told};
+use super::{PatternId, Variables};
 use crate::bytes::{ReadError, Reader, Writer};
+use crate::fault::Fault;
 use crate::level::Level;
 use crate::limits;
 use crate::record::Record;
@@ -95,6 +96,10 @@ pub struct Pattern {
     pub last: Option<Exemplar>,
     /// Whether it ever raised an alert: such a pattern is the last to be forgotten.
     pub was_alerted: bool,
+    /// What stood in the places of the template.
+    pub variables: Variables,
+    /// The fault that its records are instances of; what the exception said is in the template.
+    pub fault: Option<Fault>,
     /// Changed since its row was last written.
     pub(super) is_dirty: bool,
 }
@@ -102,11 +107,16 @@ pub struct Pattern {
 /// Written since sections exist; rows of version 1 end where the sections begin.
 const VERSION: u8 = 2;
 const VERSION_WITHOUT_SECTIONS: u8 = 1;
+/// The section of [`Pattern::variables`].
+const SECTION_VARIABLES: u8 = 1;
+/// Tag of the section that holds the fault.
+const SECTION_FAULT: u8 = 2;
 
 impl Pattern {
     pub(super) fn born(id: PatternId, template: String, timestamp: Timestamp) -> Self {
         Self {
             id,
+            variables: Variables::of(&template),
             template,
             count: 0,
             first_seen: timestamp,
@@ -118,6 +128,7 @@ impl Pattern {
             exemplars: Vec::new(),
             last: None,
             was_alerted: false,
+            fault: None,
             is_dirty: true,
         }
     }
@@ -154,8 +165,24 @@ impl Pattern {
         self.is_dirty = true;
     }
 
+    /// Notes what stands in the places of the template; after [`Pattern::count`].
+    pub(super) fn observe_variables(&mut self, record: &Record) {
+        // A template that the client gave is one of the message itself.
+        let line = if record.message_template.is_some() { &record.message } else { told(record) };
+        self.variables.observe(&self.template, line, record.timestamp, self.count);
+    }
+
+    /// Becomes a pattern of another template, which describes its lines too.
+    pub(super) fn retemplate(&mut self, template: &str) {
+        self.variables.remap(&self.template, template, self.count, self.last_seen);
+        template.clone_into(&mut self.template);
+        self.is_dirty = true;
+    }
+
     /// Takes over a pattern that turned out to be this one.
-    pub(super) fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, mut other: Self) {
+        other.retemplate(&self.template);
+        self.variables.merge(&other.variables, other.last_seen);
         self.absorb(&other);
         self.was_alerted |= other.was_alerted;
         for endpoint in &other.endpoints {
@@ -219,6 +246,16 @@ impl Pattern {
             last.write(&mut out);
         }
         out.u8(u8::from(self.was_alerted));
+        if let Some(section) = self.variables.encode() {
+            out.u8(SECTION_VARIABLES);
+            out.bytes(&section);
+        }
+        if let Some(fault) = &self.fault {
+            let mut section = Writer::new();
+            fault.write(&mut section);
+            out.u8(SECTION_FAULT);
+            out.bytes(section.as_bytes());
+        }
         out.into_bytes()
     }
 
@@ -261,8 +298,12 @@ impl Pattern {
             // Sections (tag, length, bytes) of later builds: whoever does not know a tag passes by it, so that a
             // rollback reads the rows of its successor.
             while !input.is_empty() {
-                input.u8()?;
-                input.bytes()?;
+                let (tag, section) = (input.u8()?, input.bytes()?);
+                match tag {
+                    SECTION_VARIABLES => pattern.variables.decode(section)?,
+                    SECTION_FAULT => pattern.fault = Some(Fault::read(&mut Reader::new(section))?),
+                    _ => {}
+                }
             }
         }
         pattern.is_dirty = false;

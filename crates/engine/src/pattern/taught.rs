@@ -14,7 +14,7 @@
 
 use super::learner::Learner;
 use super::lesson::{Lesson, Lessons, Naming, Reference, Teaching, child_id, given_id, with_value};
-use super::miner::Miner;
+use super::miner::{Miner, told};
 use super::shape::VARIABLE;
 use super::signature::signature_of;
 use super::{Pattern, PatternId, extract, template_of};
@@ -356,7 +356,7 @@ impl Miner {
         let Some(mined) = self.learner.id_of(slot) else { return (slot, is_new) };
         let (mut id, mut has_parted) = (mined, false);
         for _ in 0..HOPS_MAX {
-            if let Some(child) = self.taught.part(id, &record.message) {
+            if let Some(child) = self.taught.part(id, told(record)) {
                 (id, has_parted) = (child, true);
                 continue;
             }
@@ -373,8 +373,8 @@ impl Miner {
             // A row that counts nothing yet was made a moment ago, to lead this line here.
             return (target, is_new && row.count == 0 && !has_parted);
         }
-        let template = self.taught.template_for(id).unwrap_or_else(|| template_of(&record.message));
-        let is_born = self.bear(target, id, template, record.timestamp);
+        let template = self.taught.template_for(id).unwrap_or_else(|| template_of(told(record)));
+        let is_born = self.bear(target, id, template, record.timestamp, record.fault.as_deref());
         // A value that parts was seen before, as its parent: nobody is told of it as new.
         (target, is_new && is_born && !has_parted)
     }
@@ -415,7 +415,7 @@ impl Miner {
         let target = self.slot_for(cover);
         if self.row(cover).is_none() {
             let template = self.taught.template_for(cover).unwrap_or(gone.template);
-            self.bear(target, cover, template, gone.first_seen);
+            self.bear(target, cover, template, gone.first_seen, None);
         }
         Some(target)
     }

@@ -6,6 +6,7 @@ use super::ledger::{Declared, Sent};
 use super::message::AppendAnswer;
 use super::stream::StreamObject;
 use super::world::World;
+use sapwood_engine::counter::Facets;
 use sapwood_engine::limits;
 use sapwood_engine::machine::row::{Heads, Receipt, Row, RowKind, records};
 use sapwood_engine::machine::stream::{Identity, Outcomes, StreamMachine, StreamSettings};
@@ -341,6 +342,7 @@ fn check_stream(object: &mut StreamObject, stored: &mut Vec<Stored>) -> Vec<Stri
 
     let mut outcomes = Outcomes::default();
     let mut by_level = [0u64; 6];
+    let mut facets = Facets::default();
     let mut next = 1;
     for row in all_rows(object) {
         if row.seq != next {
@@ -360,6 +362,7 @@ fn check_stream(object: &mut StreamObject, stored: &mut Vec<Stored>) -> Vec<Stri
         }
         for record in held {
             by_level[record.level.class().index()] += 1;
+            facets.observe(&record);
             match row.kind {
                 RowKind::Counted => outcomes.counted_only += 1,
                 _ => {
@@ -389,7 +392,7 @@ fn check_stream(object: &mut StreamObject, stored: &mut Vec<Stored>) -> Vec<Stri
     if live.miner().len() > limits::PATTERNS_MAX {
         wrong.push(format!("{} patterns are held", live.miner().len()));
     }
-    check_hours(object, &live, &mut wrong);
+    check_hours(object, &live, &facets, &mut wrong);
     if !object.was_rebuilt {
         wrong.extend(check_refold(object, &live));
     }
@@ -398,7 +401,7 @@ fn check_stream(object: &mut StreamObject, stored: &mut Vec<Stored>) -> Vec<Stri
 }
 
 /// Stored hours and what is not yet rolled up are the totals, unless hours have expired.
-fn check_hours(object: &StreamObject, live: &StreamMachine, wrong: &mut Vec<String>) {
+fn check_hours(object: &StreamObject, live: &StreamMachine, naive: &Facets, wrong: &mut Vec<String>) {
     if !object.disk.durable.removed.is_empty() {
         return;
     }
@@ -407,6 +410,12 @@ fn check_hours(object: &StreamObject, live: &StreamMachine, wrong: &mut Vec<Stri
         for (key, minutes) in rollup.series() {
             *sums.entry(key.to_string()).or_insert(0) += minutes.values().sum::<u64>();
         }
+    }
+    let mut facets = Facets::default();
+    let pending = live.counters().pending_facets();
+    object.disk.durable.facets.values().chain(pending.values()).for_each(|hour| facets.merge(hour));
+    if facets != *naive {
+        wrong.push(format!("facets are {facets:?}, a recount gives {naive:?}"));
     }
     for (_, key, count) in live.counters().pending_between(Timestamp::MIN, Timestamp::MAX) {
         *sums.entry(key.to_string()).or_insert(0) += count;

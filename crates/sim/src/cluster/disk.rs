@@ -3,7 +3,7 @@
 //! What is written in one turn is one commit. Commits become durable in order, some time later; a crash keeps a prefix of
 //! them and nothing in between. A statement may fail in the middle of a turn.
 
-use sapwood_engine::counter::Rollup;
+use sapwood_engine::counter::{Facets, Rollup};
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::Row;
 use sapwood_engine::machine::stream::{Checkpoint, Identity, Outline, Stored, StreamStore};
@@ -157,6 +157,8 @@ pub struct StreamRows {
     taught: Option<Vec<u8>>,
     /// Counts by hour.
     pub hours: BTreeMap<Timestamp, Rollup>,
+    /// Sketches by hour.
+    pub facets: BTreeMap<Timestamp, Facets>,
     key_pages: BTreeMap<u64, Page>,
     id_pages: BTreeMap<u64, Page>,
     /// Alerts on their way to the domain.
@@ -185,6 +187,7 @@ pub enum StreamWrite {
     Taught(Vec<u8>),
     MergeHour(Timestamp, Rollup),
     ReplaceHour(Timestamp, Rollup),
+    MergeFacets(Timestamp, Facets),
     KeyPage(Page),
     IdPage(Page),
     KeyPagesGone(std::ops::Range<u64>),
@@ -228,6 +231,7 @@ impl Rows for StreamRows {
             StreamWrite::ReplaceHour(hour, delta) => {
                 self.hours.insert(hour, delta);
             }
+            StreamWrite::MergeFacets(hour, delta) => self.facets.entry(hour).or_default().merge(&delta),
             StreamWrite::KeyPage(page) => {
                 self.key_pages.insert(page.number, page);
             }
@@ -313,6 +317,7 @@ impl StreamStore for StreamDisk<'_> {
             true => StreamWrite::ReplaceHour(hour, delta),
             false => StreamWrite::MergeHour(hour, delta),
         }));
+        writes.extend(checkpoint.facets.into_iter().map(|(hour, delta)| StreamWrite::MergeFacets(hour, delta)));
         if !self.is(Mutant::KeyTableForgotten) {
             writes.extend(checkpoint.key_pages.into_iter().map(StreamWrite::KeyPage));
         }

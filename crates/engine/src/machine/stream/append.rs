@@ -431,13 +431,17 @@ impl StreamMachine {
 
 /// What is kept of a record over quota: everything that is counted, and of the text its template. A template is mined
 /// like the line it came from, so the count goes to the same pattern.
-fn without_text(record: Record) -> Record {
+fn without_text(mut record: Record) -> Record {
     let message = match &record.message_template {
         Some(_) => String::new(),
-        None => crate::pattern::template_of(&record.message),
+        None => crate::pattern::template_of(crate::pattern::told(&record)),
     };
+    if let Some(fault) = &mut record.fault {
+        fault.told = None;
+    }
     Record {
         message,
+        fault: record.fault,
         id: record.id,
         timestamp: record.timestamp,
         level: record.level,

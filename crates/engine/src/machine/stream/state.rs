@@ -7,7 +7,7 @@
 
 use super::{DomainView, Identity, Lease, Outcomes, StreamMachine, StreamSettings};
 use crate::bytes::{ReadError, Reader, Writer};
-use crate::counter::{Counters, Rollup};
+use crate::counter::{Counters, Facets, Rollup};
 use crate::limits;
 use crate::machine::outbox::{Due, Outbox};
 use crate::machine::sink::Sink;
@@ -42,6 +42,8 @@ pub struct Checkpoint {
     pub taught: Option<Vec<u8>>,
     /// Counts to merge into the rows of these hours.
     pub hours: BTreeMap<Timestamp, Rollup>,
+    /// Facets to merge into the rows of these hours.
+    pub facets: BTreeMap<Timestamp, Facets>,
     /// Pages of batch keys.
     pub key_pages: Vec<Page>,
     /// Pages of batch keys that left.
@@ -145,7 +147,7 @@ impl StreamMachine {
         let (patterns, patterns_gone) = self.miner.take_dirty();
         let (key_pages, key_pages_gone) = self.keys.take_pages();
         let (id_pages, id_pages_gone) = self.ids.take_pages();
-        let hours = self.counters.pending_hours();
+        let (hours, facets) = (self.counters.pending_hours(), self.counters.pending_facets());
         self.counters.rolled_up();
         self.folded = self.last;
         Checkpoint {
@@ -159,6 +161,7 @@ impl StreamMachine {
             learnt: self.miner.take_learnt(),
             taught: self.miner.take_taught(),
             hours,
+            facets,
             key_pages,
             key_pages_gone,
             id_pages,
