@@ -270,8 +270,14 @@ impl Pattern {
     }
 }
 
+#[inline]
 fn remember(known: &mut Vec<String>, value: Option<&str>) {
-    let Some(value) = value.filter(|value| !value.is_empty()) else { return };
+    if let Some(value) = value.filter(|value| !value.is_empty()) {
+        remember_some(known, value);
+    }
+}
+
+fn remember_some(known: &mut Vec<String>, value: &str) {
     if known.len() < limits::PATTERN_FACETS_MAX && !known.iter().any(|known| known == value) {
         known.push(value.to_owned());
     }
