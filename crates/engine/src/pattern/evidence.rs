@@ -57,6 +57,8 @@ impl Evidence {
         let entry = self.entries.entry(context).or_default();
         let is_new = entry.seen.len() < WORDS_MAX && !entry.seen.iter().any(|known| known.word == seen.word);
         if is_new {
+            // Most contexts see one word only, and a list that grows by itself begins with room for four.
+            entry.seen.reserve_exact(1);
             entry.seen.push(seen);
         }
         is_new
