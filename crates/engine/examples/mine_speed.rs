@@ -4,7 +4,7 @@
 //! counts and exemplars). `mine_speed digest FILE...` prints one number over every id given and every template in the
 //! end, of each file from an empty start: the same on every platform. Its third form, `mine_speed batches FILE...`,
 //! restores the miner from its rows after batches of many sizes, and must print the same. `mine_speed garbage LINES WORDS`
-times lines of words that were never seen before.
+//! times lines of words that were never seen before.
 
 use sapwood_engine::pattern::{Miner, Pattern};
 use sapwood_engine::record::Record;

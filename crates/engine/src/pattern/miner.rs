@@ -149,8 +149,14 @@ impl Miner {
         };
         let held = self.patterns.iter().zip(0u32..);
         let mut ranked: Vec<_> = held.filter_map(|(pattern, slot)| Some((rank(pattern.as_ref()?), slot))).collect();
+        // In order, but only those that leave: under a flood of unique lines this is done again and again.
+        let leaving = (limits::PATTERNS_MAX / 10).min(ranked.len());
+        if leaving < ranked.len() {
+            ranked.select_nth_unstable(leaving);
+            ranked.truncate(leaving);
+        }
         ranked.sort_unstable();
-        for &(_, slot) in ranked.iter().take(limits::PATTERNS_MAX / 10) {
+        for &(_, slot) in &ranked {
             let Some(pattern) = self.take(slot) else { continue };
             self.learner.forget(slot);
             self.learner.remember_left(pattern.id, pattern.first_seen);
