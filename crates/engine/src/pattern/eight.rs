@@ -5,6 +5,9 @@
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x80 * ONES;
+const LOW: u64 = 0x7f * ONES;
+/// The bit that tells lower case from upper case.
+const CASE: u64 = 0x20 * ONES;
 
 /// The eight bytes from `at` on, the first in the lowest place; behind the end of the text there are spaces.
 #[inline(always)]
@@ -21,8 +24,8 @@ fn padded(text: &[u8], rest: &[u8]) -> u64 {
     let spaces = u64::from(b' ') * ONES;
     match text.last_chunk() {
         Some(chunk) if !rest.is_empty() => {
-            let bits = 8 * rest.len() as u32 & 63;
-            u64::from_le_bytes(*chunk) >> (64 - bits & 63) | spaces << bits
+            let bits = (8 * rest.len() as u32) & 63;
+            u64::from_le_bytes(*chunk) >> ((64 - bits) & 63) | spaces << bits
         }
         _ => rest.iter().rev().fold(spaces, |chunk, &byte| chunk << 8 | u64::from(byte)),
     }
@@ -32,7 +35,7 @@ fn padded(text: &[u8], rest: &[u8]) -> u64 {
 #[inline(always)]
 pub(super) fn letters(chunk: u64) -> usize {
     // One bit turns upper case into lower; then a carry into the highest bit says which side of a bound a byte is.
-    let low = (chunk | 0x20 * ONES) & 0x7f * ONES;
+    let low = (chunk | CASE) & LOW;
     let from_a = low + (0x80 - u64::from(b'a')) * ONES;
     let behind_z = low + (0x7f - u64::from(b'z')) * ONES;
     let is_letter = from_a & !behind_z & !chunk & HIGH;
@@ -42,7 +45,7 @@ pub(super) fn letters(chunk: u64) -> usize {
 /// Whether one of the eight bytes, all of them letters, is no hex digit.
 #[inline(always)]
 pub(super) fn has_letter_behind_f(chunk: u64) -> bool {
-    ((chunk | 0x20 * ONES) & 0x7f * ONES).wrapping_add((0x7f - u64::from(b'f')) * ONES) & HIGH != 0
+    ((chunk | CASE) & LOW).wrapping_add((0x7f - u64::from(b'f')) * ONES) & HIGH != 0
 }
 
 #[cfg(test)]

@@ -161,7 +161,7 @@ impl<'a> Text<'a> {
             if !has_letter_behind_f(chunk) {
                 return None;
             }
-            while length % 8 == 0 {
+            while length.is_multiple_of(8) {
                 last = eight(self.0, start + length);
                 match letters(last) {
                     0 => break,
