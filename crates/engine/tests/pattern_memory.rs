@@ -6,6 +6,10 @@
 //! are there. Sketches of variables have a budget of their own.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+#![allow(
+    clippy::print_stdout,
+    reason = "the figures are for whoever changes them; a test harness keeps them to itself"
+)]
 #![allow(unsafe_code, reason = "an allocator cannot be written without it; this one only counts")]
 
 use sapwood_engine::level::Level;
