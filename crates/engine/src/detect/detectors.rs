@@ -445,7 +445,7 @@ impl Detectors {
             at: facts.at,
             since: facts.at,
             window: Millis(0),
-            expected: probability,
+            expected: 0.0,
             expected_low: 0.0,
             expected_high: 0.0,
             seen: 1,
