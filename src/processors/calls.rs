@@ -4,6 +4,10 @@
 //! the Worker and of the objects differ while a deployment rolls out, so readers ignore what they do not know and
 //! every packed form begins with its version.
 
+mod baseline;
+
+pub use baseline::{BaselineAnswer, BaselineCall, DecisionView, PointView, SeriesView};
+
 use sapwood_engine::bytes::{ReadError, Reader, Writer};
 use sapwood_engine::machine::row::{BatchKey, Receipt};
 use sapwood_engine::machine::stream::Batch;

@@ -11,6 +11,7 @@
 #![allow(missing_docs)]
 
 mod append;
+mod baseline;
 mod flush;
 mod read;
 mod tail;

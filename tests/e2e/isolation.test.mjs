@@ -62,6 +62,8 @@ function attempts() {
     ["POST", "/api/logs/analyze/patterns", { time_range: "24h" }],
     ["DELETE", "/api/logs/cleanup?older_than_days=1"],
     ["GET", "/api/components"],
+    ["GET", `/api/components/${mark}-api/baseline`],
+    ["GET", "/api/components/shop/baseline?series=total"],
     ["GET", "/api/incidents"],
     ["GET", "/api/alerts"],
     ["GET", "/api/keys"],

@@ -4,8 +4,8 @@
 
 use super::{Inner, Live, json, now};
 use crate::processors::calls::{
-    CountsAnswer, CountsCall, ExemplarView, HitView, IncidentView, PatternView, RecordCall, SearchAnswer, SearchCall,
-    SinkView, StatusAnswer,
+    BaselineCall, CountsAnswer, CountsCall, ExemplarView, HitView, IncidentView, PatternView, RecordCall, SearchAnswer,
+    SearchCall, SinkView, StatusAnswer,
 };
 use crate::storage::fault::Fault;
 use sapwood_engine::counter::{HOUR, MINUTE, Rollup, SeriesKey, SeriesKind};
@@ -35,6 +35,7 @@ impl Inner {
             "/record" => json(&live.record(&read::<RecordCall>(body)?)?),
             "/counts" => json(&live.counts(&read::<CountsCall>(body)?)?),
             "/patterns" => json(&live.patterns()),
+            "/baseline" => json(&live.baseline(&read::<BaselineCall>(body)?)),
             "/incidents" => json(&live.incidents(now())),
             "/status" => json(&StatusAnswer {
                 append_calls: self.intake.calls.get(),
