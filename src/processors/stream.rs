@@ -144,6 +144,8 @@ impl Inner {
                     live.apply_overrides();
                     Ok(())
                 })?;
+                // Other settings, other deadlines.
+                self.arm_after_alarm()?;
                 empty()
             }
             "/cleanup" => {

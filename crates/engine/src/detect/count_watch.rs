@@ -134,6 +134,13 @@ impl CountWatch {
         self.open.get_or_insert((0, 0));
     }
 
+    /// Records came back after a silence: whether they are a new level is to be seen from here on.
+    pub(crate) fn resume(&mut self) {
+        if self.open.is_some() {
+            self.open = Some((0, 0));
+        }
+    }
+
     /// Usual records a minute at this factor.
     pub(crate) fn level(&self, factor: f64) -> f64 {
         self.recent_level.value() * factor

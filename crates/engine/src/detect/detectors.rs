@@ -142,6 +142,8 @@ impl Detectors {
 
     /// Closes what is over at `now`, records or not.
     pub fn close(&mut self, now: Timestamp) {
+        // What is known to be silent up to now is no drop of some window on the way.
+        self.find_silence(now);
         let slot = now.0.div_euclid(SLOT.0);
         if self.slot.is_some_and(|current| slot > current) {
             self.advance(slot);
@@ -273,6 +275,7 @@ impl Detectors {
     /// A silence is over: jobs that were due in it start afresh, rather than being missed one by one.
     fn resume(&mut self, at: Timestamp) {
         self.is_silent = false;
+        self.component.resume();
         for (_, id) in std::mem::take(&mut self.due) {
             let Some(watch) = self.patterns.get_mut(&id) else { continue };
             watch.due = None;
@@ -323,13 +326,15 @@ impl Detectors {
         let hour_factor = (factor + back(20) + back(40) + back(60)) / 4.0;
         let minute = end.minus(Millis::from_mins(1));
         let band = self.component.band(factor);
+        let was_open = self.component.is_open();
         let (deviation, shifted) = self.component.close_minute(factor, hour_factor);
         self.totals.push(minute, self.component.counted(), self.component.counted(), band);
         if let Some(deviation) = deviation.filter(|_| !self.is_silent) {
             if shifted {
                 let candidate = count_candidate(Subject::Component, deviation, end, SignalKind::LevelShift);
                 push(&mut self.signals, &mut self.signals_dropped, candidate.signal);
-            } else if !self.component.is_open() {
+            } else if !was_open {
+                // What was open in this minute was told when it opened, even if it has just ended.
                 found.push(count_candidate(Subject::Component, deviation, end, kind_of(&deviation)));
             }
         }
@@ -344,13 +349,22 @@ impl Detectors {
                 found.push(ratio_candidate(deviation, end, kind));
             }
         }
-        let is_explained = self.component.is_open() || self.is_silent;
+        let is_explained = was_open || self.component.is_open();
         for (&id, watch) in &mut self.patterns {
             let was_open = watch.counts.is_open();
             watch.seen.push(watch.counts.counting());
+            // A silence of the component is told as one; it teaches its patterns nothing and is cut out of their hours.
+            if self.is_silent {
+                continue;
+            }
             let (deviation, _) = watch.counts.close_minute(factor, hour_factor);
-            if let Some(deviation) = deviation.filter(|_| !was_open && !is_explained) {
-                found.push(count_candidate(Subject::Pattern(id), deviation, end, kind_of(&deviation)));
+            match deviation.filter(|_| !was_open) {
+                // The component's own deviation is told; this one is part of it, also when that is over.
+                Some(deviation) if is_explained && deviation.probability < FALSE_SHARE => watch.counts.open(),
+                Some(deviation) if !is_explained => {
+                    found.push(count_candidate(Subject::Pattern(id), deviation, end, kind_of(&deviation)));
+                }
+                _ => {}
             }
         }
     }

@@ -356,7 +356,8 @@ impl Incidents {
                 // What brings the errors was told already.
                 SignalKind::ErrorRatio => is_same_series || open.kind == SignalKind::NewPattern,
                 SignalKind::NewPattern => open.kind == SignalKind::NewPattern && open.subject == signal.subject,
-                // A drop to nothing is the silence; a mere drop is not.
+                // A drop to nothing is the silence, and so is a job that was missed in it; a mere drop is not.
+                SignalKind::Silence if open.kind == SignalKind::Missed => open.at > signal.since,
                 _ if is_absence(signal.kind) => {
                     is_same_series && (is_absence(open.kind) || open.kind == SignalKind::Drop && open.seen == 0)
                 }
@@ -379,7 +380,8 @@ impl Incidents {
     ) -> Raised {
         if let Some(incident) = self.explaining(&signal, policy) {
             incident.last_seen = incident.last_seen.max(signal.at);
-            if incident.ends_with_its_series() && incident.signal.subject == signal.subject {
+            let is_wider = signal.kind == SignalKind::Silence;
+            if incident.ends_with_its_series() && (is_wider || incident.signal.subject == signal.subject) {
                 incident.signal = signal;
             }
             return Raised::Explained(incident.id.clone());
@@ -658,6 +660,18 @@ mod tests {
             let drop = Signal { seen, ..signal(SignalKind::Drop, Subject::Component, 0) };
             incidents.raise(drop, ("x", Timestamp(0)), vec![], &policy);
             assert_eq!(raise(&mut incidents, SignalKind::Silence, Subject::Component, 60_000).1, is_told);
+        }
+    }
+
+    #[test]
+    fn a_job_missed_in_a_silence_is_the_silence_and_one_missed_before_is_not() {
+        let policy = AlertPolicy::default();
+        for (missed_at, is_told) in [(90_000, false), (10_000, true)] {
+            let mut incidents = Incidents::default();
+            raise(&mut incidents, SignalKind::Missed, Subject::Pattern(PatternId(3)), missed_at);
+            assert_eq!(raise(&mut incidents, SignalKind::Silence, Subject::Component, 120_000).1, is_told);
+            let silences = incidents.open_at(Timestamp(120_000), &policy);
+            assert_eq!(silences.filter(|incident| incident.signal.kind == SignalKind::Silence).count(), 1);
         }
     }
 

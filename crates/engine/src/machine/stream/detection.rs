@@ -2,8 +2,9 @@
 //!
 //! Time: records count at their event time, one that is ahead of us at receive time, so that one wrong clock cannot
 //! move the others into the past. What nobody sends is found by alarm, at the detectors' deadline plus the time that
-//! records of this component take to arrive (the longest of late, at most `LATENESS`). Such an alarm changes state, so
-//! it is a row of the journal with the instant up to which it closed; an alarm that finds nothing due writes nothing.
+//! records of this component take to arrive: the longest of late, at most `LATENESS`, or while history is played in,
+//! the age of its newest record. Such an alarm changes state, so it is a row of the journal with the instant up to
+//! which it closed; an alarm that finds nothing due writes nothing.
 //!
 //! Of the signals, those that are sure enough to wake people go the way of all incidents; every one is remembered with
 //! what became of it, at most [`DECISIONS_MAX`].
@@ -57,6 +58,9 @@ pub(super) struct Detection {
     decisions: VecDeque<Decision>,
     /// How long after its event time a record arrives, at most: the longest of late, slowly forgotten.
     delay: Millis,
+    /// The newest event time, and its age when it arrived.
+    newest: Timestamp,
+    age: Millis,
     /// When an alarm last closed what was due.
     looked_at: Timestamp,
 }
@@ -64,6 +68,10 @@ pub(super) struct Detection {
 impl Detection {
     /// A row was received `at`: learns how late its records came, those beyond `lateness` aside.
     pub(super) fn learn_delay(&mut self, records: &[Record], at: Timestamp, lateness: Millis) {
+        let newest = records.iter().map(|record| record.timestamp.min(at)).max();
+        if let Some(newest) = newest.filter(|newest| *newest > self.newest || self.newest == Timestamp::default()) {
+            (self.newest, self.age) = (newest, at.since(newest));
+        }
         let delays = records.iter().map(|record| at.since(record.timestamp)).filter(|delay| *delay <= lateness);
         let longest = delays.max().unwrap_or_default();
         self.delay = longest.max(Millis(self.delay.0 - self.delay.0 / 32));
@@ -80,7 +88,7 @@ impl Detection {
         let mut out = Writer::new();
         out.u8(VERSION);
         out.int(self.delay.0);
-        out.int(self.looked_at.0);
+        [self.newest.0, self.age.0, self.looked_at.0].into_iter().for_each(|time| out.int(time));
         out.uint(self.decisions.len() as u64);
         for decision in &self.decisions {
             decision.signal.write(&mut out);
@@ -103,7 +111,13 @@ impl Detection {
         if input.u8()? != VERSION {
             return Err(ReadError::Unknown("version of the detection"));
         }
-        let mut read = Self { delay: Millis(input.int()?), looked_at: Timestamp(input.int()?), ..Self::default() };
+        let mut read = Self {
+            delay: Millis(input.int()?),
+            newest: Timestamp(input.int()?),
+            age: Millis(input.int()?),
+            looked_at: Timestamp(input.int()?),
+            ..Self::default()
+        };
         for _ in 0..input.count()? {
             let (signal, decided_at) = (Signal::read(&mut input)?, Timestamp(input.int()?));
             let (code, id) = (input.u8()?, input.text()?.to_owned());
@@ -222,7 +236,7 @@ impl StreamMachine {
 
     /// How long after its event time a record may still be on its way.
     fn grace(&self) -> Millis {
-        self.detection.delay.min(self.settings.alerts.lateness).max(Millis(0))
+        self.detection.delay.min(self.settings.alerts.lateness).max(self.detection.age)
     }
 
     /// When the absence of records is a finding.
