@@ -151,7 +151,8 @@ impl CountWatch {
         self.recent_level.count()
     }
 
-    /// Records of the last sixty seconds, the slot being filled included; when a minute ends, those of the minute.
+    /// Records of the last sixty seconds, the slot being filled included, or of the minute being filled; when a minute
+    /// ends, those of the minute.
     pub(crate) fn counting(&self) -> u32 {
         self.slots.iter().fold(0, |sum, &slot| sum.saturating_add(slot))
     }
@@ -201,6 +202,11 @@ impl CountWatch {
             Some(found)
         });
         deviations.min_by(|a, b| a.probability.total_cmp(&b.probability))
+    }
+
+    /// Begins a minute of a series that is counted in minutes only.
+    pub(crate) fn begin_minute(&mut self) {
+        self.slots = [0; SLOTS];
     }
 
     /// Ends a slot that is no last one of a minute.

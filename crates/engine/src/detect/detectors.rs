@@ -309,7 +309,6 @@ impl Detectors {
             self.close_minute(end, factor, &mut found);
         }
         self.component.close_slot();
-        self.patterns.values_mut().for_each(|watch| watch.counts.close_slot());
         self.tell(found);
         self.find_silence(end);
         self.hour_slots += u32::from(!self.is_silent);
@@ -358,6 +357,8 @@ impl Detectors {
                 continue;
             }
             let (deviation, _) = watch.counts.close_minute(factor, hour_factor);
+            // Patterns are judged by the minute; going by all of them every ten seconds is what this spares.
+            watch.counts.begin_minute();
             match deviation.filter(|_| !was_open) {
                 // The component's own deviation is told; this one is part of it, also when that is over.
                 Some(deviation) if is_explained && deviation.probability < FALSE_SHARE => watch.counts.open(),
