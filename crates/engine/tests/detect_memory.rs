@@ -41,5 +41,4 @@ fn all_series_of_a_component_with_two_thousand_patterns_take_less_than_four_mega
     let bytes = LIVE.load(Ordering::Relaxed) - before;
     assert!(detectors.watched() > 1_900, "{}", detectors.watched());
     assert!(bytes < 4_000_000, "{bytes} bytes");
-    println!("{bytes} bytes for {} patterns", detectors.watched());
 }
