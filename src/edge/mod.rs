@@ -144,6 +144,8 @@ async fn serve(
         Route::Configure => handlers::configuration::replace(&call, request).await,
         Route::Audit => handlers::audit::audit(&call).await,
         Route::Cleanup => handlers::cleanup::cleanup(&call).await,
+        Route::Export => handlers::transfer::export(&call).await,
+        Route::Import => handlers::transfer::import(&call, request).await,
         Route::RebuildD1 => handlers::audit::rebuild_d1(&call).await,
         Route::Summary => handlers::summary::summary(&call).await,
         Route::Patterns => handlers::patterns::patterns(&call).await,

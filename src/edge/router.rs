@@ -48,6 +48,10 @@ pub enum Route {
     Audit,
     /// `DELETE /api/logs/cleanup`.
     Cleanup,
+    /// `GET /api/logs/export`.
+    Export,
+    /// `POST /api/logs/import`.
+    Import,
     /// `POST /api/admin/rebuild-d1`.
     RebuildD1,
     /// `GET /health`.
@@ -95,6 +99,8 @@ impl Route {
             | Self::Configure
             | Self::Audit
             | Self::Cleanup
+            | Self::Export
+            | Self::Import
             | Self::RebuildD1 => Some(Scopes::ADMIN),
             Self::Health => None,
             #[cfg(feature = "fault-injection")]
@@ -134,6 +140,8 @@ fn routes_at(path: &str) -> Vec<(&'static str, Route)> {
         ["logs"] => vec![("POST", Route::Submit)],
         ["api", "logs"] | ["api", "logs", "store" | "batch"] => vec![("POST", Route::Ingest)],
         ["api", "logs", "cleanup"] => vec![("DELETE", Route::Cleanup)],
+        ["api", "logs", "export"] => vec![("GET", Route::Export)],
+        ["api", "logs", "import"] => vec![("POST", Route::Import)],
         ["api", "logs", "search"] => vec![("GET", Route::Search)],
         ["api", "logs", "tail"] => vec![("GET", Route::Tail)],
         ["api", "logs", "analytics", "summary"] => vec![("GET", Route::Summary)],
@@ -199,6 +207,8 @@ mod tests {
         check("GET", "/api/logs/analytics/patterns", Route::Patterns);
         check("GET", "/api/logs/patterns/similar", Route::SimilarPatterns);
         check("DELETE", "/api/logs/cleanup", Route::Cleanup);
+        check("GET", "/api/logs/export", Route::Export);
+        check("POST", "/api/logs/import", Route::Import);
         check("POST", "/api/logs/analyze/patterns", Route::AnalyzePatterns);
         check("GET", "/api/components", Route::Components);
         check("GET", "/api/components/a%20b/baseline", Route::Baseline("a b".into()));

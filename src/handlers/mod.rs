@@ -22,6 +22,7 @@ pub mod record;
 pub mod search;
 pub mod summary;
 pub mod tail;
+pub mod transfer;
 
 use crate::edge::auth::{AuthError, Principal, PrincipalKind};
 use crate::edge::key::Scopes;

@@ -246,6 +246,10 @@ pub struct CountsAnswer {
     pub totals: BTreeMap<String, BTreeMap<String, u64>>,
     /// Start of bucket (ms), level word: records.
     pub levels_over_time: BTreeMap<i64, BTreeMap<String, u64>>,
+    /// What cannot be counted by name, of all hours that the range touches: the engine's bytes (`counter::Facets`),
+    /// base64; empty where there is nothing. At most 13 KB.
+    #[serde(default)]
+    pub facets: String,
 }
 
 /// Edge to stream: remove what is older, as retention does.
@@ -293,6 +297,30 @@ pub struct PatternView {
     pub exemplars: Vec<ExemplarView>,
     /// Whether it ever raised an alert.
     pub was_alerted: bool,
+}
+
+/// What stood in the places of some patterns.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VariablesCall {
+    /// Patterns' ids.
+    pub patterns: Vec<String>,
+    /// Bytes that the answer may take; what does not fit is left out, the last asked for first.
+    pub bytes_max: usize,
+}
+
+/// What stood in the places of a pattern's template, as the object holds it: so that several objects' add up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VariablesView {
+    /// The pattern's id.
+    pub id: String,
+    /// Its template in this object.
+    pub template: String,
+    /// Its records in this object.
+    pub count: u64,
+    /// Event time, ms.
+    pub last_seen_ms: i64,
+    /// The engine's bytes (`pattern::Variables`), base64.
+    pub variables: String,
 }
 
 /// A record that shows a pattern.

@@ -15,11 +15,12 @@ use crate::processors::calls::{
     ComponentEntry, CreateKeyCall, DirectoryAnswer, DomainStatus, KeyView, NO_ROOM, RegisterCall, StreamAddress,
     TailCall,
 };
+use crate::processors::running_alarm::RunningAlarm;
 use crate::processors::settings;
 use crate::processors::stubs::{ACTOR_HEADER, Stubs};
 use crate::storage::domain_rows::DomainRows;
 use crate::storage::fault::Fault;
-use crate::storage::sql::Sql;
+use crate::storage::sql::{self, Sql};
 use sapwood_engine::config::Config;
 use sapwood_engine::machine::domain::{Answer, DomainMachine, Effects, Event, KeyEntry, Stored};
 use sapwood_engine::machine::stream::encode_domain_view;
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     env: Env,
     live: RefCell<Option<Live>>,
     armed_at: Cell<Option<Timestamp>>,
+    running: RunningAlarm,
     delivered: Cell<u64>,
     last_error: RefCell<Option<String>>,
     /// Targets to which a delivery is under way.
@@ -76,6 +78,7 @@ impl DurableObject for DomainObject {
                 env,
                 live: RefCell::new(None),
                 armed_at: Cell::new(None),
+                running: RunningAlarm::default(),
                 delivered: Cell::new(0),
                 last_error: RefCell::new(None),
                 delivering: RefCell::new(BTreeSet::new()),
@@ -100,10 +103,12 @@ impl DurableObject for DomainObject {
     }
 
     async fn alarm(&self) -> Result<Response> {
+        self.inner.running.begins(self.inner.armed_at.take());
         if let Err(fault) = Rc::clone(&self.inner).wake().await {
             report("AlarmFailed", &[("fault", &fault)]);
             self.inner.set_alarm(now().plus(Millis::from_secs(10)));
         }
+        self.inner.running.ends();
         Response::empty()
     }
 
@@ -178,11 +183,25 @@ impl Inner {
     }
 
     fn transition_in(self: &Rc<Self>, domain: Option<&str>, event: Event) -> std::result::Result<Effects, Fault> {
-        let (effects, wake_at) = self.with_live(domain, |live| {
+        self.transition_with(domain, event, |_| Ok(()))
+    }
+
+    /// The same with writes of the shell's own before it; all of it stays, or nothing.
+    fn transition_with(
+        self: &Rc<Self>,
+        domain: Option<&str>,
+        event: Event,
+        before: impl FnOnce(&DomainRows) -> std::result::Result<(), Fault> + 'static,
+    ) -> std::result::Result<Effects, Fault> {
+        let mut live = self.take_live(domain)?;
+        let (live, effects) = sql::atomically(&self.state.storage(), "write a transition", move || {
+            before(&live.rows)?;
             let effects = live.machine.handle(event, now());
             live.write(&effects)?;
-            Ok((effects, live.machine.wake_at_beside(&self.delivering.borrow())))
+            Ok((live, effects))
         })?;
+        let wake_at = live.machine.wake_at_beside(&self.delivering.borrow(), now());
+        self.live.replace(Some(live));
         self.arm(wake_at);
         Ok(effects)
     }
@@ -202,18 +221,21 @@ impl Inner {
         domain: Option<&str>,
         work: impl FnOnce(&mut Live) -> std::result::Result<T, Fault>,
     ) -> std::result::Result<T, Fault> {
+        let mut live = self.take_live(domain)?;
+        let result = work(&mut live)?;
+        self.live.replace(Some(live));
+        Ok(result)
+    }
+
+    /// The machine out of its cell, restored if it was not there. A call for another domain leaves it where it was.
+    fn take_live(&self, domain: Option<&str>) -> std::result::Result<Live, Fault> {
         let known = self.live.take();
-        let mut live = match known {
-            Some(live) => live,
-            None => self.load(domain)?,
-        };
+        let live = known.map_or_else(|| self.load(domain), Ok)?;
         if domain.is_some_and(|domain| domain != live.domain) {
             self.live.replace(Some(live));
             return Err(Fault::new("meet", "a call for another domain"));
         }
-        let result = work(&mut live)?;
-        self.live.replace(Some(live));
-        Ok(result)
+        Ok(live)
     }
 
     fn load(&self, domain: Option<&str>) -> std::result::Result<Live, Fault> {
@@ -243,9 +265,7 @@ impl Inner {
     }
 
     fn set_alarm(&self, at: Timestamp) {
-        // What is due already is due in a moment: the runtime refuses an alarm at the epoch, and takes one at the instant
-        // of the alarm that is running for that one, which is deleted when it ends.
-        let at = at.max(now().plus(Millis(1)));
+        let at = self.running.beside(at, now());
         let date = worker::js_sys::Date::new(&worker::wasm_bindgen::JsValue::from_f64(at.0.max(0) as f64));
         match self.state.storage().as_raw().set_alarm(date, worker::wasm_bindgen::JsValue::NULL.into()) {
             Ok(_promise) => self.armed_at.set(Some(at)),
@@ -264,9 +284,14 @@ impl Inner {
     }
 
     fn take_alert(self: Rc<Self>, id: &str, alert: &str) -> std::result::Result<Response, Fault> {
-        self.with_live(None, |live| live.rows.add_alert(id, now(), alert))?;
-        self.transition(Event::Alert { id: id.to_owned() })?;
-        self.deliver_soon();
+        // One that was taken is not taken again: the stream may not have heard that it was, and targets are told once.
+        let is_known = self.with_live(None, |live| Ok(live.rows.alert(id)?.is_some()))?;
+        if !is_known {
+            let (kept, body) = (id.to_owned(), alert.to_owned());
+            let event = Event::Alert { id: id.to_owned() };
+            self.transition_with(None, event, move |rows| rows.add_alert(&kept, now(), &body))?;
+            self.deliver_soon();
+        }
         json(&())
     }
 
@@ -337,11 +362,10 @@ impl Inner {
     }
 
     async fn wake(self: Rc<Self>) -> std::result::Result<(), Fault> {
-        self.armed_at.set(None);
         self.transition(Event::Wake)?;
         self.deliver_due().await?;
         self.sync_streams().await?;
-        let wake_at = self.with_live(None, |live| Ok(live.machine.wake_at_beside(&self.delivering.borrow())))?;
+        let wake_at = self.with_live(None, |live| Ok(live.machine.wake_at_beside(&self.delivering.borrow(), now())))?;
         self.arm(wake_at);
         Ok(())
     }

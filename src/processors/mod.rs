@@ -8,6 +8,7 @@ pub mod calls;
 pub mod domain;
 pub mod outgoing;
 pub mod registry;
+mod running_alarm;
 pub mod settings;
 pub mod stream;
 pub mod stubs;

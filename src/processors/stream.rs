@@ -19,9 +19,10 @@ mod tail;
 use crate::config;
 use crate::monitoring::report;
 use crate::processors::calls::StreamAddress;
+use crate::processors::running_alarm::RunningAlarm;
 use crate::processors::settings;
 use crate::storage::fault::Fault;
-use crate::storage::sql::Sql;
+use crate::storage::sql::{self, Sql};
 use crate::storage::stream_rows::StreamRows;
 use append::Intake;
 use sapwood_engine::config::Config;
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     tail: TailBuffer,
     /// The alarm that is set, as far as this instance knows.
     armed_at: Cell<Option<Timestamp>>,
+    running: RunningAlarm,
     damaged_rows: Cell<u64>,
     published_at: Cell<Timestamp>,
     is_awake: Cell<bool>,
@@ -86,6 +88,7 @@ impl DurableObject for StreamObject {
                 intake: Intake::default(),
                 tail: TailBuffer::default(),
                 armed_at: Cell::new(None),
+                running: RunningAlarm::default(),
                 damaged_rows: Cell::new(0),
                 published_at: Cell::new(Timestamp(0)),
                 is_awake: Cell::new(false),
@@ -112,12 +115,14 @@ impl DurableObject for StreamObject {
 
     async fn alarm(&self) -> Result<Response> {
         self.inner.alarms.set(self.inner.alarms.get() + 1);
+        self.inner.running.begins(self.inner.armed_at.take());
         // Never an error: the runtime gives up an alarm after six of them. What failed is in the machine's sinks and
         // outbox with its own time to try again.
         if let Err(fault) = Rc::clone(&self.inner).wake().await {
             report("AlarmFailed", &[("fault", &fault)]);
             self.inner.set_alarm(now().plus(Millis::from_secs(10)));
         }
+        self.inner.running.ends();
         Response::empty()
     }
 
@@ -166,26 +171,31 @@ impl Inner {
     /// Handles an event and performs what has to be done in the same turn: rows, then the alarm.
     fn transition(&self, event: Event, now: Timestamp) -> std::result::Result<Effects, Fault> {
         #[cfg(feature = "fault-injection")]
-        let breaks = |at: &str| {
-            assert!(!self.breaks(at), "fault injected: an append was asked to panic when {at}");
+        let is_append = matches!(event, Event::Append(_));
+        let mut live = self.take_live(None)?;
+        let effects = live.machine.handle(event, now);
+        #[cfg(feature = "fault-injection")]
+        if is_append {
+            self.break_if_asked("handled");
+            live.rows.sql().fails_in.set(self.failing_statement());
+        }
+        let (live, effects) = if effects.takes_a_transaction() {
+            sql::atomically(&self.state.storage(), "write a transition", move || live.write(effects))?
+        } else {
+            live.write(effects)?
         };
         #[cfg(feature = "fault-injection")]
-        let is_append = matches!(event, Event::Append(_));
-        let (effects, wake_at) = self.with_live(|live| {
-            let effects = live.machine.handle(event, now);
-            #[cfg(feature = "fault-injection")]
-            is_append.then(|| breaks("handled"));
-            live.write(&effects)?;
-            #[cfg(feature = "fault-injection")]
-            is_append.then(|| breaks("written"));
-            Ok((effects, live.machine.wake_at()))
-        })?;
+        if is_append {
+            self.break_if_asked("written");
+        }
+        let wake_at = live.machine.wake_at();
+        self.live.replace(Some(live));
         self.arm(wake_at);
         Ok(effects)
     }
 
     /// Breaks in a way that the platform punishes: `now` panics here; `handled` and `written` have the next append panic
-    /// between its decisions and its rows, and after its rows; `sql` steps over a statement that fails half-way;
+    /// between its decisions and its rows, and after its rows; `statement-N` has its statement N (from 0) fail; `sql` steps over a statement that fails half-way;
     /// `values` says what became of numbers and text that went through SQLite.
     #[cfg(feature = "fault-injection")]
     #[expect(clippy::panic, reason = "this is what the route is for")]
@@ -209,12 +219,22 @@ impl Inner {
     }
 
     #[cfg(feature = "fault-injection")]
-    fn breaks(&self, at: &str) -> bool {
+    fn break_if_asked(&self, at: &str) {
         let is_here = *self.breaks_at.borrow() == at;
         if is_here {
             self.breaks_at.take();
         }
-        is_here
+        assert!(!is_here, "fault injected: an append was asked to panic when {at}");
+    }
+
+    /// Which statement of this append fails, if one was asked to.
+    #[cfg(feature = "fault-injection")]
+    fn failing_statement(&self) -> Option<u32> {
+        let number = self.breaks_at.borrow().strip_prefix("statement-").and_then(|number| number.parse().ok());
+        if number.is_some() {
+            self.breaks_at.take();
+        }
+        number
     }
 
     /// Runs `work` on the machine. If it fails, or panics, the machine is forgotten.
@@ -222,23 +242,21 @@ impl Inner {
         &self,
         work: impl FnOnce(&mut Live) -> std::result::Result<T, Fault>,
     ) -> std::result::Result<T, Fault> {
-        let known = self.live.take();
-        let mut live = match known {
-            Some(live) => live,
-            None => self.load(None)?,
-        };
+        let mut live = self.take_live(None)?;
         let result = work(&mut live)?;
         self.live.replace(Some(live));
         Ok(result)
     }
 
+    /// The machine out of its cell, restored if it was not there.
+    fn take_live(&self, address: Option<&StreamAddress>) -> std::result::Result<Live, Fault> {
+        let known = self.live.take();
+        known.map_or_else(|| self.load(address), Ok)
+    }
+
     /// Makes sure that the machine is in memory, for a call that says which object it means.
     fn meet(&self, address: &StreamAddress) -> std::result::Result<(), Fault> {
-        let known = self.live.take();
-        let live = match known {
-            Some(live) => live,
-            None => self.load(Some(address))?,
-        };
+        let live = self.take_live(Some(address))?;
         let is_meant = live.machine.identity().component == address.component
             && live.machine.identity().domain == address.domain
             && live.machine.identity().shard == address.shard;
@@ -287,9 +305,7 @@ impl Inner {
     }
 
     fn set_alarm(&self, at: Timestamp) {
-        // What is due already is due in a moment: the runtime refuses an alarm at the epoch, and takes one at the instant
-        // of the alarm that is running for that one, which is deleted when it ends.
-        let at = at.max(now().plus(Millis(1)));
+        let at = self.running.beside(at, now());
         let date = worker::js_sys::Date::new(&worker::wasm_bindgen::JsValue::from_f64(at.0.max(0) as f64));
         // Not awaited: it is part of the transition's commit, and the output gate holds the answer for it.
         match self.state.storage().as_raw().set_alarm(date, worker::wasm_bindgen::JsValue::NULL.into()) {
@@ -299,7 +315,6 @@ impl Inner {
     }
 
     async fn wake(self: Rc<Self>) -> std::result::Result<(), Fault> {
-        self.armed_at.set(None);
         let awake = Awake::begin(&self.is_awake);
         let effects = self.transition(Event::Wake, now())?;
         Rc::clone(&self).perform_outside(effects).await?;
@@ -335,26 +350,9 @@ impl Drop for Awake<'_> {
 }
 
 impl Live {
-    /// Writes the rows of a transition, in the order that [`Effects`] states.
-    fn write(&mut self, effects: &Effects) -> std::result::Result<(), Fault> {
-        for row in &effects.rows {
-            self.rows.append(row)?;
-        }
-        for (alert, due) in &effects.alerts {
-            let view = sapwood_wire::convert_alert::alert_view(alert, self.machine.identity());
-            let body = serde_json::to_string(&view).map_err(|error| Fault::new("write an alert", error))?;
-            self.rows.add_alert(&alert.id, *due, &body)?;
-        }
-        for id in &effects.delivered {
-            self.rows.remove_alert(id)?;
-        }
-        if effects.sinks_changed {
-            self.rows.set_sinks(self.machine.d1().encode(), self.machine.data_service().encode())?;
-        }
-        if effects.checkpoint {
-            self.rows.checkpoint(self.machine.checkpoint())?;
-        }
-        Ok(())
+    fn write(mut self, effects: Effects) -> std::result::Result<(Self, Effects), Fault> {
+        effects.write(&mut self.machine, &mut self.rows)?;
+        Ok((self, effects))
     }
 
     /// Brings the settings in line with what the domain says.
@@ -368,25 +366,14 @@ impl Live {
 
 /// A machine from its rows, with the number of rows that could not be read.
 fn restore(rows: &StreamRows, identity: Identity, config: &Config) -> std::result::Result<(StreamMachine, u64), Fault> {
-    let (stored, mut damaged) = rows.stored()?;
-    let settings = settings::stream(config);
-    let restored = StreamMachine::restore(identity.clone(), settings.clone(), stored);
-    let mut machine = match restored {
-        Ok(machine) => machine,
-        Err(error) => {
-            report("StateRebuilt", &[("error", &error)]);
-            let rollups = rows.rollups(Timestamp::MIN, Timestamp::MAX)?.into_iter().map(|(_, rollup)| rollup);
-            StreamMachine::rebuild(identity, settings, rows.stored()?.0, rollups)
-        }
-    };
-    rows.rows_after(machine.folded_seq(), |row| {
-        if let Err(error) = machine.replay(&row) {
-            damaged += 1;
-            report("RowUnreadable", &[("seq", &row.seq), ("error", &error)]);
-        }
-        true
-    })?;
-    Ok((machine, damaged))
+    let restored = StreamMachine::load(identity, settings::stream(config), rows)?;
+    if let Some(error) = restored.rebuilt {
+        report("StateRebuilt", &[("error", &error)]);
+    }
+    for (seq, error) in restored.unreadable {
+        report("RowUnreadable", &[("seq", &seq), ("error", &error)]);
+    }
+    Ok((restored.machine, restored.damaged))
 }
 
 fn json<T: serde::Serialize>(value: &T) -> std::result::Result<Response, Fault> {

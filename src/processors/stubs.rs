@@ -7,6 +7,7 @@ use super::calls::{
     AlertEntry, AppendAnswer, AppendCall, AuditView, BaselineAnswer, BaselineCall, CleanupAnswer, CleanupCall,
     CountsAnswer, CountsCall, CreateKeyCall, DirectoryAnswer, DomainStatus, IncidentView, KeyView, NO_ROOM,
     PatternView, RecordCall, RegisterCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress, TailCall,
+    VariablesCall, VariablesView,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -144,6 +145,11 @@ impl<'a> Stubs<'a> {
     /// All patterns, most frequent first.
     pub async fn patterns(&self, to: &StreamAddress) -> Result<Vec<PatternView>, CallError> {
         self.json(STREAM, &to.name(), "/patterns", &()).await
+    }
+
+    /// What stood in the places of some patterns.
+    pub async fn variables(&self, to: &StreamAddress, call: &VariablesCall) -> Result<Vec<VariablesView>, CallError> {
+        self.json(STREAM, &to.name(), "/variables", call).await
     }
 
     /// All incidents, newest first.

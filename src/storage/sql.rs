@@ -4,7 +4,12 @@
 
 use super::fault::Fault;
 use sapwood_engine::time::Timestamp;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use worker::js_sys::{Function, Reflect};
+use worker::wasm_bindgen::prelude::Closure;
+use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{SqlStorage, SqlStorageValue as Value, Storage};
 
 /// The largest integer that survives the way through a JavaScript number.
@@ -14,6 +19,42 @@ const SAFE_INTEGER_MAX: i64 = (1 << 53) - 1;
 pub struct Sql {
     inner: SqlStorage,
     rows_written: Cell<u64>,
+    /// Statements until one fails on purpose.
+    #[cfg(feature = "fault-injection")]
+    pub fails_in: Cell<Option<u32>>,
+}
+
+/// Runs `work` in a transaction: if it fails or panics, nothing of what it wrote stays.
+///
+/// What is written between two awaits reaches the disk as one, but a statement that fails does not undo those before it.
+/// A single statement needs no transaction.
+pub fn atomically<T: 'static>(
+    storage: &Storage,
+    doing: &'static str,
+    work: impl FnOnce() -> Result<T, Fault> + 'static,
+) -> Result<T, Fault> {
+    let fault = |error: &JsValue| Fault::new(doing, format!("{error:?}"));
+    let storage: &JsValue = storage.as_raw().as_ref();
+    let transaction = Reflect::get(storage, &"transactionSync".into()).map_err(|error| fault(&error))?;
+    let transaction: Function = transaction.dyn_into().map_err(|error| fault(&error))?;
+    let outcome: Rc<RefCell<Option<Result<T, Fault>>>> = Rc::default();
+    let slot = AssertUnwindSafe(Rc::clone(&outcome));
+    let work = AssertUnwindSafe(work);
+    let body = Closure::once(move || {
+        let (slot, work) = (slot, work);
+        let result = (work.0)();
+        // What is thrown undoes the transaction and comes back from the call below.
+        let thrown = result.as_ref().err().map(|fault| JsValue::from_str(fault.doing));
+        slot.replace(Some(result));
+        thrown.map_or(Ok(JsValue::UNDEFINED), Err)
+    });
+    let called = transaction.call1(storage, body.as_ref());
+    match (outcome.take(), called) {
+        (Some(Ok(value)), Ok(_)) => Ok(value),
+        (Some(Err(fault)), _) => Err(fault),
+        (_, Err(error)) => Err(fault(&error)),
+        (None, Ok(_)) => Err(Fault::new(doing, "the transaction did not run")),
+    }
 }
 
 /// A bound integer.
@@ -85,11 +126,23 @@ impl Columns {
 impl Sql {
     /// The SQLite of this storage.
     pub fn new(storage: &Storage) -> Self {
-        Self { inner: storage.sql(), rows_written: Cell::new(0) }
+        Self {
+            inner: storage.sql(),
+            rows_written: Cell::new(0),
+            #[cfg(feature = "fault-injection")]
+            fails_in: Cell::new(None),
+        }
     }
 
     /// Runs a statement that returns nothing.
     pub fn run(&self, doing: &'static str, statement: &str, values: Vec<Value>) -> Result<(), Fault> {
+        #[cfg(feature = "fault-injection")]
+        if let Some(left) = self.fails_in.take() {
+            if left == 0 {
+                return Err(Fault::new(doing, "fault injected: this statement was asked to fail"));
+            }
+            self.fails_in.set(Some(left - 1));
+        }
         let cursor = self.inner.exec(statement, values).map_err(|error| Fault::new(doing, error))?;
         self.rows_written.set(self.rows_written.get() + cursor.rows_written() as u64);
         Ok(())

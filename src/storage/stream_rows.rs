@@ -3,32 +3,21 @@
 
 use super::fault::Fault;
 use super::sql::{Columns, Sql, int, text, time, uint};
-use sapwood_engine::counter::{HOUR, Rollup};
+use sapwood_engine::counter::{Facets, HOUR, Rollup};
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::{Row, RowKind};
-use sapwood_engine::machine::stream::{Checkpoint, Identity, Stored};
+use sapwood_engine::machine::stream::{Checkpoint, Identity, Outline, Stored, StreamStore};
 use sapwood_engine::machine::window::Page;
 use sapwood_engine::pattern::Pattern;
 use sapwood_engine::query::RowSummary;
 use sapwood_engine::time::Timestamp;
+use sapwood_engine::triage::Alert;
 use worker::SqlStorageValue as Value;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/stream/0001_init.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../../migrations/stream/0001_init.sql"), include_str!("../../migrations/stream/0002_facets.sql")];
 const PAGE_KEYS: i64 = 0;
 const PAGE_IDS: i64 = 1;
-
-/// What a row says of itself without its records.
-#[derive(Clone, Copy, Debug)]
-pub struct Outline {
-    /// Sequence.
-    pub seq: u64,
-    /// Kind; `None` for one of a later build.
-    pub kind: Option<RowKind>,
-    /// Accepted records.
-    pub count: u32,
-    /// One bit for each level class that a record has.
-    pub levels: u8,
-}
 
 /// Rows of one stream object.
 pub struct StreamRows {
@@ -77,25 +66,6 @@ impl StreamRows {
             Value::Blob(row.body.clone()),
         ];
         self.sql.run("append to the journal", "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-    }
-
-    /// Whole rows with `seq > after`, oldest first, until `visit` has enough.
-    pub fn rows_after(&self, after: u64, mut visit: impl FnMut(Row) -> bool) -> Result<(), Fault> {
-        let query = "SELECT seq, at, kind, time_min, time_max, count, levels, heads, body FROM journal \
-                     WHERE seq > ? ORDER BY seq";
-        self.sql.each("read the journal", query, vec![uint(after)], |columns| read_row(columns).is_none_or(&mut visit))
-    }
-
-    /// Sequence, kind, count and level mask of the rows with `after < seq <= to`, oldest first, at most `room` of them:
-    /// what decides whether a row has to be read at all.
-    pub fn outlines(&self, after: u64, to: u64, room: u32) -> Result<Vec<Outline>, Fault> {
-        let query = "SELECT seq, kind, count, levels FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?";
-        self.sql.all("read outlines", query, vec![uint(after), uint(to), int(room.into())], |columns| Outline {
-            seq: columns.uint(),
-            kind: RowKind::from_code(columns.int() as u8),
-            count: columns.int() as u32,
-            levels: columns.int() as u8,
-        })
     }
 
     /// One whole row.
@@ -153,6 +123,12 @@ impl StreamRows {
             let statement = "INSERT INTO rollup VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET body = excluded.body";
             self.sql.run(doing, statement, vec![time(hour), Value::Blob(rollup.encode())])?;
         }
+        for (hour, delta) in checkpoint.facets {
+            let mut facets = self.facets(hour, hour.plus(HOUR))?.pop().unwrap_or_default();
+            facets.merge(&delta);
+            let statement = "INSERT INTO facets VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET body = excluded.body";
+            self.sql.run(doing, statement, vec![time(hour), Value::Blob(facets.encode())])?;
+        }
         self.write_pages(PAGE_KEYS, checkpoint.key_pages, checkpoint.key_pages_gone)?;
         self.write_pages(PAGE_IDS, checkpoint.id_pages, checkpoint.id_pages_gone)?;
         self.sql.set_meta("detection", checkpoint.detection)?;
@@ -188,6 +164,13 @@ impl StreamRows {
             (Timestamp(columns.int()), columns.blob())
         })?;
         Ok(rows.into_iter().filter_map(|(hour, body)| Some((hour, Rollup::decode(&body).ok()?))).collect())
+    }
+
+    /// Facets of the stored hours that begin in a span, in order. Damaged ones are left out.
+    pub fn facets(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Facets>, Fault> {
+        let query = "SELECT body FROM facets WHERE hour >= ? AND hour < ? ORDER BY hour";
+        let rows = self.sql.all("read facets", query, vec![time(from), time(to)], Columns::blob)?;
+        Ok(rows.into_iter().filter_map(|body| Facets::decode(&body).ok()).collect())
     }
 
     /// Everything that restores a machine, and the number of rows that could not be read.
@@ -227,12 +210,6 @@ impl StreamRows {
             .all("read pages", query, vec![int(kind)], |columns| Page { number: columns.uint(), body: columns.blob() })
     }
 
-    /// Writes the rows of the sinks.
-    pub fn set_sinks(&self, d1: Vec<u8>, data_service: Vec<u8>) -> Result<(), Fault> {
-        self.sql.set_meta("sink_d1", d1)?;
-        self.sql.set_meta("sink_data_service", data_service)
-    }
-
     /// The epoch of the D1 that this object last wrote to.
     pub fn d1_epoch(&self) -> Result<Option<String>, Fault> {
         Ok(self.sql.meta("d1_epoch")?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
@@ -253,11 +230,6 @@ impl StreamRows {
     pub fn alert(&self, id: &str) -> Result<Option<String>, Fault> {
         let query = "SELECT body FROM outbox WHERE id = ?";
         Ok(self.sql.all("read the outbox", query, vec![text(id)], Columns::text)?.into_iter().next())
-    }
-
-    /// Takes an alert out of the outbox.
-    pub fn remove_alert(&self, id: &str) -> Result<(), Fault> {
-        self.sql.run("delete from the outbox", "DELETE FROM outbox WHERE id = ?", vec![text(id)])
     }
 
     /// Removes rows that are older than `from` by event time and by receive time and whose sequence is at most
@@ -283,7 +255,8 @@ impl StreamRows {
     /// Removes the counts of hours that ended before `from`.
     pub fn retain_hours(&self, from: Timestamp) -> Result<(), Fault> {
         let values = vec![time(from.minus(HOUR))];
-        self.sql.run("delete expired counts", "DELETE FROM rollup WHERE hour <= ?", values)
+        self.sql.run("delete expired counts", "DELETE FROM rollup WHERE hour <= ?", values.clone())?;
+        self.sql.run("delete expired facets", "DELETE FROM facets WHERE hour <= ?", values)
     }
 
     /// The event time or, if later, the receive time of the row that expires first.
@@ -296,6 +269,52 @@ impl StreamRows {
     /// Hours for which counts are stored.
     pub fn hours(&self) -> Result<Vec<Timestamp>, Fault> {
         self.sql.all("read hours", "SELECT hour FROM rollup", vec![], |columns| Timestamp(columns.int()))
+    }
+}
+
+impl StreamStore for StreamRows {
+    type Error = Fault;
+
+    fn append(&mut self, row: &Row) -> Result<(), Fault> {
+        Self::append(self, row)
+    }
+    fn add_alert(&mut self, alert: &Alert, due: Due, identity: &Identity) -> Result<(), Fault> {
+        let view = sapwood_wire::convert_alert::alert_view(alert, identity);
+        let body = serde_json::to_string(&view).map_err(|error| Fault::new("write an alert", error))?;
+        Self::add_alert(self, &alert.id, due, &body)
+    }
+    fn remove_alert(&mut self, id: &str) -> Result<(), Fault> {
+        self.sql.run("delete from the outbox", "DELETE FROM outbox WHERE id = ?", vec![text(id)])
+    }
+    fn set_sinks(&mut self, d1: Vec<u8>, data_service: Vec<u8>) -> Result<(), Fault> {
+        self.sql.set_meta("sink_d1", d1)?;
+        self.sql.set_meta("sink_data_service", data_service)
+    }
+    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), Fault> {
+        Self::checkpoint(self, checkpoint)
+    }
+    fn stored(&self) -> Result<(Stored, u64), Fault> {
+        Self::stored(self)
+    }
+    fn all_rollups(&self) -> Result<Vec<(Timestamp, Rollup)>, Fault> {
+        self.rollups(Timestamp::MIN, Timestamp::MAX)
+    }
+    fn rows_after(&self, after: u64, visit: &mut dyn FnMut(Row) -> bool) -> Result<(), Fault> {
+        let query = "SELECT seq, at, kind, time_min, time_max, count, levels, heads, body FROM journal \
+                     WHERE seq > ? ORDER BY seq";
+        self.sql.each("read the journal", query, vec![uint(after)], |columns| read_row(columns).is_none_or(&mut *visit))
+    }
+    fn row(&self, seq: u64) -> Result<Option<Row>, Fault> {
+        Self::row(self, seq)
+    }
+    fn outlines(&self, after: u64, to: u64, room: u32) -> Result<Vec<Outline>, Fault> {
+        let query = "SELECT seq, kind, count, levels FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?";
+        self.sql.all("read outlines", query, vec![uint(after), uint(to), int(room.into())], |columns| Outline {
+            seq: columns.uint(),
+            kind: RowKind::from_code(columns.int() as u8),
+            count: columns.int() as u32,
+            levels: columns.int() as u8,
+        })
     }
 }
 

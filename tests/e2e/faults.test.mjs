@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { before, test } from "node:test";
 
 import { findAll, metrics } from "./account.mjs";
-import { startWorker } from "./harness.mjs";
+import { startReceiver, startWorker, until } from "./harness.mjs";
 
 /** An answer to a broken call is quick; a hanging one would run into the object timeout of 10 s. */
 const QUICK_MS = 5000;
@@ -85,6 +85,38 @@ for (const [at, what] of [
     assert.deepEqual(await messages(component), ["before", "one", "two"], "the disk agrees with what memory said");
   });
 }
+
+test("of a turn that fails half-way nothing stays: the retry stores the line once, and its alert is told once", async () => {
+  const receiver = await startReceiver();
+  const own = await startWorker({
+    build: `${process.env.SAPWOOD_E2E_BUILD ?? "release"}-fault-injection`,
+    vars: { WEBHOOK_URL: `${receiver.url}/alerts`, ALERT_GROUP_WINDOW: "0ms" },
+  });
+  const domain = "half.example";
+  const [writer, chief] = [await own.key(["ingest", "read"], { domain }), await own.key(["admin"], { domain })];
+  const post = (message, batchKey) =>
+    own.request("POST", "/api/logs", {
+      key: writer,
+      json: { component: "half", level: "error", message },
+      headers: { "Idempotency-Key": batchKey },
+    });
+  assert.equal((await post("first fault", randomUUID())).status, 202);
+  await until("the first is told", () => receiver.requests.length === 1);
+  // Statement 0 is the row of the journal, statement 1 the alert's in the outbox.
+  assert.equal((await own.request("POST", "/_fault/panic?component=half&at=statement-1", { key: chief })).status, 200);
+  const batchKey = randomUUID();
+  const broken = await post("second kind of fault", batchKey);
+  assert.ok(broken.status >= 500, `${broken.status} ${broken.text}`);
+  await own.kill9();
+  await own.restart();
+  const again = await post("second kind of fault", batchKey);
+  assert.deepEqual([again.status, again.json?.accepted], [202, 1], again.text);
+  await until("the second is told", () => receiver.requests.length >= 2);
+  const found = (await findAll(own, writer, { component: "half" })).map((one) => one.message).sort();
+  assert.deepEqual(found, ["first fault", "second kind of fault"]);
+  assert.ok(receiver.requests[1].body.toString().includes("second kind"), "the alert was not lost with the failed turn");
+  assert.equal(receiver.requests.length, 2);
+});
 
 test("a batch of which one part breaks says which, and its retry completes it without repeating the rest", async () => {
   const [whole, broken] = ["part-whole", "part-broken"];

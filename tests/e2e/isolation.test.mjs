@@ -61,6 +61,8 @@ function attempts() {
     ["GET", "/api/logs/patterns/similar?text=secret%20of&min=0"],
     ["POST", "/api/logs/analyze/patterns", { time_range: "24h" }],
     ["DELETE", "/api/logs/cleanup?older_than_days=1"],
+    ["GET", "/api/logs/export"],
+    ["POST", "/api/logs/import", [{ level: "info", message: "x", component: "shop" }]],
     ["GET", "/api/components"],
     ["GET", `/api/components/${mark}-api/baseline`],
     ["GET", "/api/components/shop/baseline?series=total"],

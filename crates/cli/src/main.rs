@@ -22,6 +22,7 @@ mod summary;
 mod tail;
 #[cfg(test)]
 mod testing;
+mod transfer;
 
 use clap::{Parser, Subcommand};
 use fault::Fault;
@@ -58,6 +59,10 @@ enum Command {
     Mine(mine::Mine),
     /// Say how unusual each value of a measured series is.
     Score(score::Score),
+    /// Write the records of a component, or of the domain, into a file.
+    Export(transfer::Export),
+    /// Bring the records of such a file in, under another component's name if wanted.
+    Import(transfer::Import),
     /// Play files and show what the service makes of them, from the first line to the account.
     Demo(demo::Demo),
     /// Show the configuration that would hold, where each value comes from, and everything wrong with it.
@@ -84,6 +89,8 @@ fn main() -> ExitCode {
         Command::Summary(command) => command.run(&mut out),
         Command::Mine(command) => command.run(&mut out),
         Command::Score(command) => command.run(&mut out),
+        Command::Export(command) => command.run(&mut out),
+        Command::Import(command) => command.run(&mut out),
         Command::Demo(command) => command.run(&mut out),
         Command::CheckConfig(command) => command.run(&mut out).map_err(|fault| Fault::Request(fault.to_string())),
     };

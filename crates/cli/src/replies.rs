@@ -108,6 +108,42 @@ pub(crate) struct PatternReply {
     pub first_seen: Moment,
     pub last_seen: Moment,
     pub components: Vec<PatternComponent>,
+    pub variables: Vec<VariableReply>,
+}
+
+/// What stands in one place of a template.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct VariableReply {
+    pub place: u64,
+    pub kind: String,
+    pub count: u64,
+    pub distinct: u64,
+    pub distinct_is_exact: bool,
+    pub is_enumeration: bool,
+    pub top: Vec<ValueReply>,
+    pub numbers: Option<NumbersReply>,
+}
+
+/// A value and how often it came.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct ValueReply {
+    pub value: String,
+    pub count: u64,
+    pub error: u64,
+}
+
+/// How numbers are distributed.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct NumbersReply {
+    pub unit: Option<String>,
+    pub min: f64,
+    pub max: f64,
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
 }
 
 /// Where a pattern was seen.

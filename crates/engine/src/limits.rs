@@ -69,12 +69,20 @@ pub const EXEMPLAR_BYTES_MAX: usize = 512;
 /// Endpoints, environments and releases remembered of a pattern.
 pub const PATTERN_FACETS_MAX: usize = 8;
 
+/// Bytes of what stood in the places of all templates, by an account that is rounded up: values, counts and sketches.
+pub const VARIABLES_BYTES_MAX: usize = 1024 * 1024;
+
 /// Series of one object that are counted by name; the rest of a kind folds into its `other` and is counted there.
 pub const SERIES_MAX: usize = 8_192;
 /// Distinct endpoints counted by name.
 pub const ENDPOINT_SERIES_MAX: usize = 512;
 /// Cells (series x minute) that wait for the next rollup. At 24 bytes 2.4 MB.
 pub const PENDING_CELLS_MAX: usize = 100_000;
+/// As how many cells an hour of facets counts that waits for the next rollup. At 9.5 KB at most (three sketches of 2 KB,
+/// one of 3 KB), so that 256 hours of them take no more than the cells would.
+pub const FACETS_CELLS: usize = 390;
+
+const _: () = assert!(FACETS_CELLS * 24 >= 9_300, "an hour of facets takes no more than its cells");
 
 /// Batch keys remembered for replay, with the window the other bound. At 40 bytes 2.6 MB.
 pub const BATCH_KEYS_MAX: usize = 65_536;

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
 use proptest::prelude::*;
-use sapwood_engine::counter::{Rollup, SeriesKind};
+use sapwood_engine::counter::{Facets, HOUR, Rollup, SeriesKind};
 use sapwood_engine::level::Level;
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::{self, BatchKey, Heads, Row, RowKind};
@@ -28,6 +28,7 @@ struct Disk {
     patterns: BTreeMap<PatternId, Vec<u8>>,
     learnt: Option<Vec<u8>>,
     hours: BTreeMap<Timestamp, Rollup>,
+    facets: BTreeMap<Timestamp, Facets>,
     key_pages: BTreeMap<u64, Page>,
     id_pages: BTreeMap<u64, Page>,
     outbox: BTreeMap<String, Due>,
@@ -91,6 +92,9 @@ impl Object {
         disk.learnt = checkpoint.learnt.or(disk.learnt.take());
         for (hour, delta) in checkpoint.hours {
             disk.hours.entry(hour).or_default().merge(&delta);
+        }
+        for (hour, delta) in checkpoint.facets {
+            disk.facets.entry(hour).or_default().merge(&delta);
         }
         disk.key_pages.extend(checkpoint.key_pages.into_iter().map(|page| (page.number, page)));
         disk.id_pages.extend(checkpoint.id_pages.into_iter().map(|page| (page.number, page)));
@@ -294,6 +298,17 @@ fn an_older_view_of_the_domain_is_ignored() {
 }
 
 #[test]
+fn a_view_that_was_pushed_before_the_answer_to_the_registration_came_stays() {
+    let mut object = Object::new();
+    let revoked = DomainView { version: 2, revoked: vec!["k1".into()], ..DomainView::default() };
+    object.handle(Event::Configure(revoked.clone()), NOW);
+    object.handle(Event::Registered(DomainView { version: 1, ..DomainView::default() }), NOW + 1);
+    assert!(object.machine.is_registered());
+    assert_eq!(object.machine.view(), &revoked, "a revoked key does not come back to life");
+    assert_eq!(object.restored().view(), &revoked);
+}
+
+#[test]
 fn damaged_segments_are_refused_and_leave_no_trace() {
     let mut object = Object::new();
     let mut segments = segment::encode(&[info("a")]);
@@ -416,7 +431,7 @@ fn an_unknown_state_version_is_rebuilt_from_rows_with_all_counts_and_patterns() 
     object.append(&[info("a 3")], NOW + 1);
     object.disk.state = Some(vec![250, 1, 2, 3]);
     assert!(StreamMachine::restore(identity(), object.settings.clone(), object.stored()).is_err());
-    let rollups = object.disk.hours.values().cloned().collect::<Vec<_>>();
+    let rollups = object.disk.hours.clone();
     let mut rebuilt = StreamMachine::rebuild(identity(), object.settings.clone(), object.stored(), rollups);
     for row in object.disk.rows.range(object.disk.folded + 1..).map(|(_, row)| row) {
         rebuilt.replay(row).unwrap();
@@ -428,6 +443,8 @@ fn an_unknown_state_version_is_rebuilt_from_rows_with_all_counts_and_patterns() 
     assert_eq!(patterns(&rebuilt), patterns(&object.machine));
     assert_eq!(rebuilt.outcomes().accepted, 4);
     assert!(!rebuilt.is_registered(), "it registers again");
+    let (patterns, hours) = rebuilt.d1_dirty();
+    assert_eq!((patterns.len(), hours.len()), (2, 1), "what D1 has of them is not known, so it gets all again");
 }
 
 #[test]
@@ -581,6 +598,8 @@ fn run(object: &mut Object, step: &Step, now: i64, version: &mut u64) -> u64 {
                 .map(|&(shape, level, has_id, offset)| Record {
                     id: has_id.then(|| format!("id-{shape}-{level}")),
                     endpoint: (shape % 2 == 0).then(|| format!("/e/{shape}")),
+                    user_id: level.is_multiple_of(2).then(|| format!("user {}", offset.rem_euclid(7))),
+                    duration_ms: (shape > 2).then_some(offset as f64),
                     ..record(&text_of(shape, level, offset), Level::from_number(level + 1).unwrap(), now + offset)
                 })
                 .collect();
@@ -638,11 +657,12 @@ fn knowledge(machine: &StreamMachine, now: i64) -> impl PartialEq + std::fmt::De
     machine.handle(Event::AlertFailed("nobody's".into()), Timestamp(now));
     let patterns: Vec<_> = machine.miner().patterns().map(|pattern| pattern.encode()).collect();
     let totals: Vec<_> = machine.counters().totals().collect();
+    let facets = machine.counters().pending_facets();
     let wake_at = machine.wake_at();
     let checkpoint = machine.checkpoint();
     let state = (checkpoint.state, checkpoint.detection, wake_at);
     let waiting = machine.outbox().due(Timestamp(i64::MAX), usize::MAX);
-    (machine.last_seq(), machine.outcomes(), totals, patterns, state, waiting)
+    (machine.last_seq(), machine.outcomes(), totals, patterns, state, waiting, facets)
 }
 
 proptest! {
@@ -678,5 +698,15 @@ proptest! {
             }
         }
         prop_assert_eq!(levels, naive);
+
+        // And so do the facets.
+        let mut facets: BTreeMap<Timestamp, Facets> = BTreeMap::new();
+        for row in object.disk.rows.values().filter(|row| row.kind != RowKind::Event) {
+            for record in row::records(&row.body).unwrap() {
+                facets.entry(record.timestamp.floor_to(HOUR)).or_default().observe(&record);
+            }
+        }
+        facets.retain(|_, facets| *facets != Facets::default());
+        prop_assert_eq!(&object.disk.facets, &facets);
     }
 }

@@ -9,6 +9,7 @@
 //! Invariant: the same seed and options give the same bytes on every platform: arithmetic is on integers, in
 //! [`scenario`] also on floats without a platform's functions.
 
+pub mod cluster;
 pub mod fill;
 pub mod layout;
 pub mod random;

@@ -1,7 +1,11 @@
 //! `sapwood-sim generate` writes a seeded workload as files, one for each service; `sapwood-sim scenarios` measures the
-//! detectors on seeded faults.
+//! detectors on seeded faults; `sapwood-sim cluster` plays the machines against a hostile world.
 
+mod campaign;
+
+use campaign::{Campaign, catch_all};
 use clap::{Parser, Subcommand};
+use sapwood_sim::cluster::mutant::Mutant;
 use sapwood_sim::scorecard::Scorecard;
 use sapwood_sim::{Options, Workload};
 use std::collections::BTreeMap;
@@ -45,12 +49,34 @@ enum Command {
         #[arg(long)]
         explain: bool,
     },
+    /// Play the machines against crashes, losses, lies and jumping clocks; check that nothing is lost or doubled.
+    Cluster {
+        /// How many seeds.
+        #[arg(long, default_value_t = 1_000)]
+        seeds: u64,
+        /// The first of them.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Print the end of the story of each seed that failed.
+        #[arg(long)]
+        story: bool,
+        /// Play a broken build instead, to see that it is caught.
+        #[arg(long, value_name = "NAME")]
+        mutant: Option<String>,
+        /// Play every broken build until it is caught.
+        #[arg(long, conflicts_with = "mutant")]
+        mutants: bool,
+    },
 }
 
 fn main() -> ExitCode {
     let (seed, lines, out) = match Cli::parse().command {
         Command::Generate { seed, lines, out } => (seed, lines, out),
         Command::Scenarios { seeds, first, explain } => return scenarios(first..first.saturating_add(seeds), explain),
+        Command::Cluster { seeds, from, mutants: true, .. } => return mutants(&(from..from.saturating_add(seeds))),
+        Command::Cluster { seeds, from, story, mutant, .. } => {
+            return cluster(from..from.saturating_add(seeds), story, mutant.as_deref());
+        }
     };
     let outcome = generate(seed, lines, &out).and_then(|files| {
         let mut stdout = io::stdout().lock();
@@ -63,6 +89,33 @@ fn main() -> ExitCode {
             let _ = writeln!(io::stderr(), "sapwood-sim: cannot write below {}: {error}", out.display());
             ExitCode::from(2)
         }
+    }
+}
+
+fn cluster(seeds: Range<u64>, tells: bool, name: Option<&str>) -> ExitCode {
+    let mutant = name.and_then(Mutant::from_name);
+    if let (Some(name), None) = (name, mutant) {
+        let known = Mutant::ALL.map(Mutant::name).join(", ");
+        // If standard error is gone too, the status still says it.
+        let _ = writeln!(io::stderr(), "sapwood-sim: no broken build {name}; there are: {known}");
+        return ExitCode::from(2);
+    }
+    let campaign = Campaign { seeds, mutant, tells, stops_early: false };
+    let tally = campaign.play(&|line| {
+        let _ = writeln!(io::stderr(), "{line}");
+    });
+    match tally.report(&mut io::stdout().lock()) {
+        Ok(()) if tally.failed.is_empty() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+        Err(_) => ExitCode::from(2),
+    }
+}
+
+fn mutants(seeds: &Range<u64>) -> ExitCode {
+    match catch_all(seeds, &mut io::stdout().lock()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(_) => ExitCode::from(2),
     }
 }
 

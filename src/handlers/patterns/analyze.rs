@@ -262,7 +262,7 @@ mod tests {
             ("pattern".to_owned(), of),
             ("level".to_owned(), BTreeMap::from([("info".to_owned(), sum)])),
         ]);
-        CountsAnswer { totals, levels_over_time: BTreeMap::new() }
+        CountsAnswer { totals, ..CountsAnswer::default() }
     }
 
     #[test]

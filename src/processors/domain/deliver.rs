@@ -61,7 +61,7 @@ impl Inner {
         let result = self.deliver_in_order(&target).await;
         // Only now: while a delivery is under way, what is due for its target asks for no alarm.
         drop(done);
-        let wake_at = self.with_live(None, |live| Ok(live.machine.wake_at_beside(&self.delivering.borrow())))?;
+        let wake_at = self.with_live(None, |live| Ok(live.machine.wake_at_beside(&self.delivering.borrow(), now())))?;
         self.arm(wake_at);
         result
     }

@@ -10,14 +10,10 @@ use crate::processors::outgoing;
 use crate::storage::d1::{self, Flush, IncidentRow, Origin, PatternRow, RecordRow, RollupRow};
 use crate::storage::fault::Fault;
 use sapwood_engine::config::Config;
-use sapwood_engine::level::LevelClass;
-use sapwood_engine::machine::row::{self, Heads, RowKind};
-use sapwood_engine::machine::stream::{Effects, Event};
-use sapwood_engine::record::Record;
+use sapwood_engine::machine::stream::{Effects, Event, LoadSpan, Outgoing};
 use sapwood_engine::time::{Millis, Timestamp};
 use sapwood_wire::data_service::{self, BATCH_PATH, BatchOutcome, DataServiceOutcome, DataServiceRecord, STORE_PATH};
 use sapwood_wire::record_view::PatternRef;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use worker::Method;
 
@@ -25,12 +21,6 @@ use worker::Method;
 const RETAIN_ROWS: u32 = 500;
 /// Slices of one clean-up; a caller is told to come again for the rest.
 const CLEANUP_ROUNDS: usize = 40;
-/// Records of one D1 flush, and bytes of their JSON.
-const D1_RECORDS_MAX: usize = 500;
-const D1_BYTES_MAX: usize = 700_000;
-/// Rows that one D1 flush passes by, and those that it opens.
-const D1_OUTLINES: u32 = 4_096;
-const D1_ROWS_OPENED: usize = 64;
 /// Flushes of one alarm; what is left waits for the next.
 const ROUNDS_MAX: usize = 20;
 /// Records sent one by one in one alarm, while the data service has no batch route. Beyond that only warnings and worse
@@ -112,7 +102,7 @@ impl Inner {
             let machine = &live.machine;
             let retention = machine.settings().retention;
             let patience = now().minus(retention).minus(retention);
-            let (received_before, seq_max) = live.removable(received_before);
+            let (received_before, seq_max) = machine.removable(received_before, now());
             let removed = live.rows.retain(from, received_before, seq_max, RETAIN_ROWS)?;
             let forced = live.rows.retain(patience, patience, machine.folded_seq(), RETAIN_ROWS)?;
             if forced > 0 {
@@ -131,7 +121,7 @@ impl Inner {
         let before = Timestamp(call.before_ms);
         let expiring = || {
             self.with_live(|live| {
-                let (received_before, seq_max) = live.removable(now());
+                let (received_before, seq_max) = live.machine.removable(now(), now());
                 live.rows.expiring(before, received_before, seq_max)
             })
         };
@@ -192,10 +182,13 @@ impl Inner {
         let epoch = d1::epoch(&database).await?;
         let (known, hours) = self.with_live(|live| Ok((live.rows.d1_epoch()?, live.rows.hours()?)))?;
         if known.as_deref() != Some(&epoch) {
-            self.with_live(|live| live.rows.set_d1_epoch(&epoch))?;
+            // First the event: if only that is written, it happens again.
             if known.is_some() {
                 crate::monitoring::report("D1Replaced", &[]);
                 self.transition(Event::D1Lost(hours), now())?;
+            }
+            self.with_live(|live| live.rows.set_d1_epoch(&epoch))?;
+            if known.is_some() {
                 return Ok(None);
             }
         }
@@ -223,7 +216,7 @@ impl Inner {
             let room = if has_batch { config.bulk_insert_size() } else { config.bulk_insert_size().min(SINGLES_MAX) };
             let load = self.with_live(|live| live.data_service_load(room, !has_batch && singles >= SINGLES_MAX))?;
             if load.records.is_empty() {
-                if load.cursor_after > 0 {
+                if load.span.cursor > 0 {
                     self.advance_data_service(&load, 0, 0, load.records.len())?;
                 }
                 return Ok(());
@@ -248,7 +241,7 @@ impl Inner {
                     return Ok(());
                 }
             }
-            if load.is_last && progress.done == load.records.len() {
+            if load.span.is_last && progress.done == load.records.len() {
                 return Ok(());
             }
         }
@@ -258,14 +251,14 @@ impl Inner {
     /// Tells the machine that the first `done` records of a load have their outcome.
     fn advance_data_service(&self, load: &Load, delivered: u64, undeliverable: u64, done: usize) -> Result<(), Fault> {
         let (cursor, index) = if done == load.records.len() {
-            (load.cursor_after, load.index_after)
+            (load.span.cursor, load.span.index)
         } else {
             match done.checked_sub(1).and_then(|last| load.records.get(last)) {
                 Some(last) => (last.seq.saturating_sub(1), last.index + 1),
                 None => return Ok(()),
             }
         };
-        let undeliverable = undeliverable + if done == load.records.len() { load.skipped } else { 0 };
+        let undeliverable = undeliverable + if done == load.records.len() { load.span.skipped } else { 0 };
         self.transition(Event::DataAdvanced { cursor, index, delivered, undeliverable }, now())?;
         Ok(())
     }
@@ -305,77 +298,25 @@ impl Inner {
 }
 
 impl Live {
-    /// Up to which instant of receipt, at most `received_before`, and up to which row something may go: what is folded,
-    /// what the sinks have, and what no retry can ask for any more.
-    fn removable(&self, received_before: Timestamp) -> (Timestamp, u64) {
-        let settings = self.machine.settings();
-        let sinks = [
-            (settings.has_d1, self.machine.d1().cursor),
-            (settings.has_data_service, self.machine.data_service().cursor),
-        ];
-        let cursors = sinks.into_iter().filter(|(is_on, _)| *is_on).map(|(_, cursor)| cursor);
-        let seq_max = cursors.fold(self.machine.folded_seq(), u64::min);
-        (received_before.min(now().minus(settings.key_window)), seq_max)
-    }
-
     /// What D1 does not have yet, the row up to which that is, and whether it is all.
-    fn d1_flush(&mut self) -> Result<(Flush, u64, bool), Fault> {
-        let folded = self.machine.folded_seq();
-        let level_min = self.config.d1_record_level();
+    fn d1_flush(&self) -> Result<(Flush, u64, bool), Fault> {
         let mut flush = Flush::default();
-        let mut cursor = self.machine.d1().cursor;
-        let mut bytes = 0usize;
-        let outlines = self.rows.outlines(cursor, folded, D1_OUTLINES)?;
-        let mut is_done = outlines.len() < D1_OUTLINES as usize;
-        let exemplars: BTreeSet<u64> =
-            self.machine.miner().patterns().flat_map(|it| it.exemplars.iter().map(|exemplar| exemplar.seq)).collect();
-        let mut opened = 0;
-        for outline in outlines {
-            let is_empty = outline.kind != Some(RowKind::Segments) || outline.count == 0;
-            // Most rows hold nothing that is wanted; those are not even read.
-            let is_wanted = may_hold(outline.levels, level_min) || exemplars.contains(&outline.seq);
-            if is_empty || !is_wanted {
-                cursor = outline.seq;
-                continue;
-            }
-            // At most a few rows at a time: each can hold thousands of records.
-            if flush.records.len() >= D1_RECORDS_MAX || bytes >= D1_BYTES_MAX || opened >= D1_ROWS_OPENED {
-                is_done = false;
-                break;
-            }
-            cursor = outline.seq;
-            opened += 1;
-            let Some(row) = self.rows.row(outline.seq)? else { continue };
-            let (Ok(records), Ok(heads)) = (row::records(&row.body), Heads::decode(&row.heads)) else { continue };
-            for (index, record) in records.iter().enumerate() {
-                let pattern = heads.pattern_at(index);
-                if record.level.class() < level_min && !self.is_exemplar(pattern, row.seq, index) {
-                    continue;
-                }
-                let body = self.show(record, row.seq, index as u16, row.at, pattern)?;
-                bytes += body.get().len();
-                let id = record.id.clone();
-                flush.records.push(RecordRow {
-                    id: id.unwrap_or_else(|| self.machine.record_id(row.at, row.seq, index as u16).to_string()),
-                    timestamp: record.timestamp.0,
-                    level: record.level.number(),
-                    pattern_id: self.machine.miner().resolve(pattern).to_string(),
-                    message: record.message.clone(),
-                    body,
-                });
-            }
-        }
-        if is_done {
-            cursor = folded;
-        }
+        let span = self.machine.next_for_d1(&self.rows, self.config.d1_record_level(), |it| {
+            let body = self.show(it.record, it.seq, it.index, it.at, it.pattern)?;
+            let bytes = body.get().len();
+            let id = it.record.id.clone();
+            flush.records.push(RecordRow {
+                id: id.unwrap_or_else(|| self.machine.record_id(it.at, it.seq, it.index).to_string()),
+                timestamp: it.record.timestamp.0,
+                level: it.record.level.number(),
+                pattern_id: self.machine.miner().resolve(it.pattern).to_string(),
+                message: it.record.message.clone(),
+                body,
+            });
+            Ok(bytes)
+        })?;
         self.d1_knowledge(&mut flush)?;
-        Ok((flush, cursor, is_done))
-    }
-
-    fn is_exemplar(&self, pattern: sapwood_engine::pattern::PatternId, seq: u64, index: usize) -> bool {
-        self.machine.miner().pattern(pattern).is_some_and(|pattern| {
-            pattern.exemplars.iter().any(|exemplar| exemplar.seq == seq && usize::from(exemplar.index) == index)
-        })
+        Ok((flush, span.cursor, span.is_done))
     }
 
     fn d1_knowledge(&self, flush: &mut Flush) -> Result<(), Fault> {
@@ -417,85 +358,37 @@ impl Live {
     }
 
     /// The next records for the data service.
-    fn data_service_load(&mut self, room: usize, only_warnings: bool) -> Result<Load, Fault> {
-        let sink = self.machine.data_service();
-        let (cursor, start) = (sink.cursor, sink.index);
-        let mut rows = Vec::new();
-        let mut count = 0u64;
-        let mut is_last = true;
-        self.rows.rows_after(cursor, |row| {
-            if count >= room as u64 + u64::from(start) || rows.len() >= 256 {
-                is_last = false;
-                return false;
-            }
-            count += u64::from(row.count);
-            rows.push(row);
-            true
+    fn data_service_load(&self, room: usize, only_warnings: bool) -> Result<Load, Fault> {
+        let mut records = Vec::new();
+        let span = self.machine.next_for_data_service(&self.rows, room, only_warnings, |it| {
+            records.push(Loaded { seq: it.seq, index: u32::from(it.index), body: self.data_service_record(it) });
         })?;
-        let mut load = Load { cursor_after: cursor, index_after: start, is_last, ..Load::default() };
-        for row in rows {
-            let from = if row.seq == cursor + 1 { start } else { 0 };
-            load.cursor_after = row.seq;
-            load.index_after = 0;
-            if row.kind != RowKind::Segments {
-                continue;
-            }
-            let (Ok(records), Ok(heads)) = (row::records(&row.body), Heads::decode(&row.heads)) else {
-                load.skipped += u64::from(row.count);
-                continue;
-            };
-            for (index, record) in records.iter().enumerate().skip(from as usize) {
-                if load.records.len() >= room {
-                    load.cursor_after = row.seq - 1;
-                    load.index_after = index as u32;
-                    load.is_last = false;
-                    return Ok(load);
-                }
-                if only_warnings && record.level.class() < LevelClass::Warn {
-                    load.skipped += 1;
-                    continue;
-                }
-                let body = self.data_service_record(record, (row.seq, index as u16), row.at, &heads);
-                load.records.push(Loaded { seq: row.seq, index: index as u32, body });
-            }
-        }
-        Ok(load)
+        Ok(Load { records, span })
     }
 
-    fn data_service_record(&self, record: &Record, place: (u64, u16), at: Timestamp, heads: &Heads) -> Vec<u8> {
+    fn data_service_record(&self, it: Outgoing<'_>) -> Vec<u8> {
         let identity = self.machine.identity();
-        let pattern = heads.pattern_at(usize::from(place.1));
-        let pattern_id = self.machine.miner().resolve(pattern).to_string();
-        let template = self.machine.miner().pattern(pattern).map(|pattern| pattern.template.as_str());
-        let ours = self.machine.record_id(at, place.0, place.1).to_string();
+        let pattern_id = self.machine.miner().resolve(it.pattern).to_string();
+        let template = self.machine.miner().pattern(it.pattern).map(|pattern| pattern.template.as_str());
+        let ours = self.machine.record_id(it.at, it.seq, it.index).to_string();
         DataServiceRecord {
-            record,
-            id: record.id.as_deref().unwrap_or(&ours),
+            record: it.record,
+            id: it.record.id.as_deref().unwrap_or(&ours),
             domain: &identity.domain,
             tenant_id: None,
             component: &identity.component,
-            received_at_ms: at.0,
+            received_at_ms: it.at.0,
             pattern: Some(PatternRef { id: &pattern_id, template }),
         }
         .to_json()
     }
 }
 
-fn may_hold(levels: u8, level_min: LevelClass) -> bool {
-    levels >> level_min.index() != 0
-}
-
 /// Records on their way to the data service.
-#[derive(Default)]
 struct Load {
     records: Vec<Loaded>,
-    /// Position once all of them have their outcome.
-    cursor_after: u64,
-    index_after: u32,
-    /// Records left out by policy or because they cannot be read.
-    skipped: u64,
-    /// Whether nothing waits behind them.
-    is_last: bool,
+    /// Where that brings it.
+    span: LoadSpan,
 }
 
 struct Loaded {

@@ -5,10 +5,12 @@
 use super::{Inner, Live, json, now};
 use crate::processors::calls::{
     BaselineCall, CountsAnswer, CountsCall, ExemplarView, HitView, IncidentView, PatternView, RecordCall, SearchAnswer,
-    SearchCall, SinkView, StatusAnswer,
+    SearchCall, SinkView, StatusAnswer, VariablesCall, VariablesView,
 };
 use crate::storage::fault::Fault;
-use sapwood_engine::counter::{HOUR, MINUTE, Rollup, SeriesKey, SeriesKind};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sapwood_engine::counter::{Facets, HOUR, MINUTE, Rollup, SeriesKey, SeriesKind};
 use sapwood_engine::level::LevelClass;
 use sapwood_engine::machine::row::{self, Heads};
 use sapwood_engine::machine::sink::{Sink, SinkHealth};
@@ -36,6 +38,7 @@ impl Inner {
             "/counts" => json(&live.counts(&read::<CountsCall>(body)?)?),
             "/patterns" => json(&live.patterns()),
             "/baseline" => json(&live.baseline(&read::<BaselineCall>(body)?)),
+            "/variables" => json(&live.variables(&read::<VariablesCall>(body)?)),
             "/incidents" => json(&live.incidents(now())),
             "/status" => json(&StatusAnswer {
                 append_calls: self.intake.calls.get(),
@@ -198,7 +201,19 @@ impl Live {
         for (minute, key, count) in self.machine.counters().pending_between(from.floor_to(MINUTE), to) {
             add(minute, &key, count);
         }
+        let facets = self.facets(from.floor_to(HOUR), to)?;
+        answer.facets = facets.map(|facets| URL_SAFE_NO_PAD.encode(facets.encode())).unwrap_or_default();
         Ok(answer)
+    }
+
+    /// Of the hours that begin in a span, stored and not; `None` if they have none.
+    fn facets(&self, from: Timestamp, to: Timestamp) -> Result<Option<Facets>, Fault> {
+        let pending = self.machine.counters().pending_facets().into_iter();
+        let pending = pending.filter(|(hour, _)| (from..to).contains(hour)).map(|(_, facets)| facets);
+        Ok(self.rows.facets(from, to)?.into_iter().chain(pending).reduce(|mut merged, facets| {
+            merged.merge(&facets);
+            merged
+        }))
     }
 
     /// The name of a series now: a pattern that was merged since is counted as the one that took it over.
@@ -219,6 +234,25 @@ impl Live {
         let mut patterns: Vec<_> = self.machine.miner().patterns().map(|pattern| pattern_view(pattern, tag)).collect();
         patterns.sort_by(|left, right| right.count.cmp(&left.count).then_with(|| left.id.cmp(&right.id)));
         patterns
+    }
+
+    fn variables(&self, call: &VariablesCall) -> Vec<VariablesView> {
+        let mut room = call.bytes_max;
+        let mut views = Vec::new();
+        for pattern in call.patterns.iter().filter_map(|id| self.machine.miner().pattern(PatternId::parse(id)?)) {
+            let Some(variables) = pattern.variables.encode() else { continue };
+            let variables = URL_SAFE_NO_PAD.encode(variables);
+            let Some(left) = room.checked_sub(variables.len() + pattern.template.len()) else { break };
+            room = left;
+            views.push(VariablesView {
+                id: pattern.id.to_string(),
+                template: pattern.template.clone(),
+                count: pattern.count,
+                last_seen_ms: pattern.last_seen.0,
+                variables,
+            });
+        }
+        views
     }
 
     fn incidents(&self, now: Timestamp) -> Vec<IncidentView> {

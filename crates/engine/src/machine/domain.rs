@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const OUTBOX_MAX: usize = 1_000;
 /// Keys of a domain, revoked ones included.
 pub const KEYS_MAX: usize = 1_000;
+/// How long whoever delivers to a target is trusted to be alive: four times what one attempt may take.
+const DELIVERY_PATIENCE: Millis = Millis::from_mins(1);
 /// Smallest grant of records, so that a small quota does not cost a call a record.
 const GRANT_MIN: u64 = 64;
 
@@ -407,14 +409,18 @@ impl DomainMachine {
 
     /// The one alarm it wants.
     pub fn wake_at(&self) -> Option<Timestamp> {
-        self.wake_at_beside(&BTreeSet::new())
+        self.wake_at_beside(&BTreeSet::new(), Timestamp(0))
     }
 
-    /// The one alarm it wants while deliveries to these targets are under way: what is due for them is seen to anyway.
-    pub fn wake_at_beside(&self, busy: &BTreeSet<String>) -> Option<Timestamp> {
+    /// The one alarm it wants at `now`, while deliveries to these targets are under way. Whoever delivers sees to what is
+    /// due for them, unless the object dies meanwhile: then the alarm does, some time later.
+    pub fn wake_at_beside(&self, busy: &BTreeSet<String>, now: Timestamp) -> Option<Timestamp> {
+        let is_busy = |id: &str| busy.contains(split_message_id(id).1);
         let sync = (!self.unsynced.is_empty()).then_some(self.sync_at);
-        let message = self.outbox.wake_at_for(|id| !busy.contains(split_message_id(id).1));
-        [message, sync].into_iter().flatten().min()
+        let message = self.outbox.wake_at_for(|id| !is_busy(id));
+        let patience = now.plus(DELIVERY_PATIENCE);
+        let under_way = self.outbox.wake_at_for(is_busy).map(|due| due.max(patience));
+        [message, under_way, sync].into_iter().flatten().min()
     }
 
     /// New settings, after a change of configuration.
@@ -588,7 +594,9 @@ mod tests {
         assert!(machine.handle(Event::Wake, Timestamp(3)).deliver.is_empty());
         assert_eq!(machine.handle(Event::Wake, due.at).deliver, ["a1#webhook"]);
         assert_eq!(machine.wake_at(), Some(due.at));
-        assert_eq!(machine.wake_at_beside(&BTreeSet::from(["webhook".to_owned()])), None, "it is being seen to");
+        let busy = BTreeSet::from(["webhook".to_owned()]);
+        let later = due.at.plus(DELIVERY_PATIENCE);
+        assert_eq!(machine.wake_at_beside(&busy, due.at), Some(later), "it is being seen to, unless that dies");
     }
 
     #[test]

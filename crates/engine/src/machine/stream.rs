@@ -9,12 +9,16 @@
 
 mod append;
 mod detection;
+mod outgoing;
 mod state;
+mod store;
 
 pub use append::{AppendReply, Batch, TailItem};
 use detection::Detection;
 pub use detection::{Decision, Verdict};
+pub use outgoing::{D1Span, LoadSpan, Outgoing};
 pub use state::{Checkpoint, Stored, decode_domain_view, encode_domain_view};
+pub use store::{Outline, Restored, StreamStore};
 
 use crate::counter::Counters;
 use crate::limits;
@@ -283,7 +287,9 @@ impl StreamMachine {
             Event::Wake => self.wake(now, &mut effects),
             Event::Registered(view) => {
                 self.is_registered = true;
-                self.configure(view, now, &mut effects);
+                // The answer may have been overtaken by a push of a newer view.
+                let newest = if view.version >= self.view.version { view } else { self.view.clone() };
+                self.configure(newest, now, &mut effects);
             }
             Event::Configure(view) => {
                 if view.version > self.view.version {
@@ -412,6 +418,7 @@ impl StreamMachine {
         self.detect_absence(now, effects);
         if let Some(told) = self.incidents.wake(now, &self.settings.alerts) {
             effects.rows.push(self.event_row(state::encode_wake(), now));
+            self.set_dirty(now);
             let alert = self.alert(told, now, None);
             self.tell(alert, now, effects);
         }

@@ -27,6 +27,8 @@ pub struct Miner {
     patterns: Vec<Option<Pattern>>,
     held: usize,
     overflow: Option<Pattern>,
+    /// Of the variables of all patterns held, at most [`limits::VARIABLES_BYTES_MAX`].
+    variables_bytes: usize,
     /// Patterns that left since their rows were last written.
     gone: Vec<PatternId>,
     /// Patterns that were merged since they were last asked for: which, into which.
@@ -58,7 +60,47 @@ impl Miner {
             return Observed { id: PatternId::OVERFLOW, is_new: false };
         };
         pattern.count(record, Position { seq, index, received_at });
-        Observed { id: pattern.id, is_new }
+        let before = pattern.variables.memory_bytes();
+        pattern.observe_variables(record);
+        let observed = Observed { id: pattern.id, is_new };
+        self.variables_bytes += pattern.variables.memory_bytes();
+        self.variables_bytes -= before;
+        self.bound_variables();
+        observed
+    }
+
+    /// Where the variables of all patterns take too much, those of the least important patterns are forgotten.
+    fn bound_variables(&mut self) {
+        if self.variables_bytes <= limits::VARIABLES_BYTES_MAX {
+            return;
+        }
+        let mut ranked = self.ranked();
+        ranked.retain(|&(_, bytes, _)| bytes > 0);
+        for (_, bytes, slot) in ranked {
+            if self.variables_bytes <= limits::VARIABLES_BYTES_MAX / 4 * 3 {
+                return;
+            }
+            let Some(Some(pattern)) = self.patterns.get_mut(slot as usize) else { continue };
+            pattern.variables.forget(pattern.count);
+            pattern.is_dirty = true;
+            self.variables_bytes -= bytes;
+        }
+    }
+
+    /// All patterns but the overflow one, the least informative first: never alerted, no errors, rare, old, in this
+    /// order of weight; with the bytes of their variables.
+    fn ranked(&self) -> Vec<(impl Ord + use<>, usize, u32)> {
+        let rank = |pattern: &Pattern| {
+            let has_errors = pattern.error_count() > 0 && pattern.count > 1;
+            let came_back = pattern.first_seen < pattern.last_seen;
+            let count = pattern.count.max(1 + u64::from(came_back));
+            (pattern.was_alerted, has_errors, count, pattern.last_seen, pattern.id)
+        };
+        let held = self.patterns.iter().zip(0u32..).filter_map(|(pattern, slot)| Some((pattern.as_ref()?, slot)));
+        let mut ranked: Vec<_> =
+            held.map(|(pattern, slot)| (rank(pattern), pattern.variables.memory_bytes(), slot)).collect();
+        ranked.sort_unstable();
+        ranked
     }
 
     fn pattern_of(&mut self, record: &Record) -> (u32, bool) {
@@ -82,18 +124,19 @@ impl Miner {
     /// One pattern takes over others, and a template that describes the lines of all of them and of the newest.
     fn merge(&mut self, into: u32, others: &[u32], mut template: String) {
         let others: Vec<_> = others.iter().filter_map(|&slot| self.take(slot)).collect();
-        let Some(Some(pattern)) = self.patterns.get_mut(into as usize) else { return };
-        for old in std::iter::once(&*pattern).chain(&others) {
+        // Taken out and put back, so that the bytes of its variables are counted anew.
+        let Some(mut pattern) = self.take(into) else { return };
+        for old in std::iter::once(&pattern).chain(&others) {
             template = cover(&template, &old.template);
         }
         self.learner.recognize(into, &template);
-        pattern.template = template;
-        pattern.is_dirty = true;
+        pattern.retemplate(&template);
         for other in others {
             self.gone.push(other.id);
             self.merged.push((other.id, pattern.id));
             pattern.merge(other);
         }
+        self.put(into, pattern);
     }
 
     /// The pattern of a template that the client gave: it is not mined.
@@ -121,36 +164,25 @@ impl Miner {
         }
         if let Some(place) = self.patterns.get_mut(index) {
             self.held += usize::from(place.is_none());
-            *place = Some(pattern);
+            self.variables_bytes += pattern.variables.memory_bytes();
+            let before = place.replace(pattern);
+            self.variables_bytes -= before.map_or(0, |before| before.variables.memory_bytes());
         }
     }
 
     fn take(&mut self, slot: u32) -> Option<Pattern> {
         let taken = self.patterns.get_mut(slot as usize)?.take();
         self.held -= usize::from(taken.is_some());
+        self.variables_bytes -= taken.as_ref().map_or(0, |pattern| pattern.variables.memory_bytes());
         taken
     }
 
-    /// When full, the least informative tenth leaves: never alerted, no errors, rare, old, in this order of weight.
+    /// When full, the least informative tenth leaves.
     fn make_room(&mut self) {
         if self.len() + 1 < limits::PATTERNS_MAX {
             return;
         }
-        let rank = |pattern: &Pattern| {
-            let has_errors = pattern.error_count() > 0 && pattern.count > 1;
-            let came_back = pattern.first_seen < pattern.last_seen;
-            (
-                pattern.was_alerted,
-                has_errors,
-                pattern.count.max(1 + u64::from(came_back)),
-                pattern.last_seen,
-                pattern.id,
-            )
-        };
-        let held = self.patterns.iter().zip(0u32..);
-        let mut ranked: Vec<_> = held.filter_map(|(pattern, slot)| Some((rank(pattern.as_ref()?), slot))).collect();
-        ranked.sort_unstable();
-        for &(_, slot) in ranked.iter().take(limits::PATTERNS_MAX / 10) {
+        for (_, _, slot) in self.ranked().into_iter().take(limits::PATTERNS_MAX / 10) {
             let Some(pattern) = self.take(slot) else { continue };
             self.learner.forget(slot);
             self.learner.remember_left(pattern.id, pattern.first_seen);

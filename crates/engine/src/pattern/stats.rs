@@ -1,7 +1,7 @@
 //! What is known of one pattern, and its row of bytes.
 
-use super::PatternId;
 use super::miner::cut;
+use super::{PatternId, Variables};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::level::Level;
 use crate::limits;
@@ -95,6 +95,8 @@ pub struct Pattern {
     pub last: Option<Exemplar>,
     /// Whether it ever raised an alert: such a pattern is the last to be forgotten.
     pub was_alerted: bool,
+    /// What stood in the places of the template.
+    pub variables: Variables,
     /// Changed since its row was last written.
     pub(super) is_dirty: bool,
 }
@@ -102,11 +104,14 @@ pub struct Pattern {
 /// Written since sections exist; rows of version 1 end where the sections begin.
 const VERSION: u8 = 2;
 const VERSION_WITHOUT_SECTIONS: u8 = 1;
+/// The section of [`Pattern::variables`].
+const SECTION_VARIABLES: u8 = 1;
 
 impl Pattern {
     pub(super) fn born(id: PatternId, template: String, timestamp: Timestamp) -> Self {
         Self {
             id,
+            variables: Variables::of(&template),
             template,
             count: 0,
             first_seen: timestamp,
@@ -154,8 +159,22 @@ impl Pattern {
         self.is_dirty = true;
     }
 
+    /// Notes what stands in the places of the template; after [`Pattern::count`].
+    pub(super) fn observe_variables(&mut self, record: &Record) {
+        self.variables.observe(&self.template, &record.message, record.timestamp, self.count);
+    }
+
+    /// Becomes a pattern of another template, which describes its lines too.
+    pub(super) fn retemplate(&mut self, template: &str) {
+        self.variables.remap(&self.template, template, self.count, self.last_seen);
+        template.clone_into(&mut self.template);
+        self.is_dirty = true;
+    }
+
     /// Takes over a pattern that turned out to be this one.
-    pub(super) fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, mut other: Self) {
+        other.retemplate(&self.template);
+        self.variables.merge(&other.variables, other.last_seen);
         self.absorb(&other);
         self.was_alerted |= other.was_alerted;
         for endpoint in &other.endpoints {
@@ -219,6 +238,10 @@ impl Pattern {
             last.write(&mut out);
         }
         out.u8(u8::from(self.was_alerted));
+        if let Some(section) = self.variables.encode() {
+            out.u8(SECTION_VARIABLES);
+            out.bytes(&section);
+        }
         out.into_bytes()
     }
 
@@ -261,8 +284,10 @@ impl Pattern {
             // Sections (tag, length, bytes) of later builds: whoever does not know a tag passes by it, so that a
             // rollback reads the rows of its successor.
             while !input.is_empty() {
-                input.u8()?;
-                input.bytes()?;
+                let (tag, bytes) = (input.u8()?, input.bytes()?);
+                if tag == SECTION_VARIABLES {
+                    pattern.variables.decode(bytes)?;
+                }
             }
         }
         pattern.is_dirty = false;

@@ -8,7 +8,7 @@
 use super::detection::Detection;
 use super::{DomainView, Identity, Lease, Outcomes, StreamMachine, StreamSettings};
 use crate::bytes::{ReadError, Reader, Writer};
-use crate::counter::{Counters, Rollup};
+use crate::counter::{Counters, Facets, Rollup};
 use crate::limits;
 use crate::machine::outbox::{Due, Outbox};
 use crate::machine::sink::Sink;
@@ -43,6 +43,8 @@ pub struct Checkpoint {
     pub learnt: Option<Vec<u8>>,
     /// Counts to merge into the rows of these hours.
     pub hours: BTreeMap<Timestamp, Rollup>,
+    /// Facets to merge into the rows of these hours.
+    pub facets: BTreeMap<Timestamp, Facets>,
     /// Pages of batch keys.
     pub key_pages: Vec<Page>,
     /// Pages of batch keys that left.
@@ -101,16 +103,19 @@ impl StreamMachine {
         identity: Identity,
         settings: StreamSettings,
         stored: Stored,
-        rollups: impl IntoIterator<Item = Rollup>,
+        rollups: impl IntoIterator<Item = (Timestamp, Rollup)>,
     ) -> Self {
         let mut machine = Self::from_rows(identity, settings, &stored);
-        for rollup in rollups {
+        for (hour, rollup) in rollups {
+            // What of it D1 has is not known any more.
+            machine.d1_hours.insert(hour, machine.folded);
             for (key, minutes) in rollup.series() {
                 machine.counters.add_total(key, minutes.values().sum());
             }
         }
         machine.outcomes.accepted = machine.counters.total();
         machine.miner = Miner::restore(stored.patterns, stored.learnt.as_deref());
+        machine.d1_patterns = machine.miner.patterns().map(|pattern| (pattern.id, machine.folded)).collect();
         machine
     }
 
@@ -139,7 +144,7 @@ impl StreamMachine {
         let (patterns, patterns_gone) = self.miner.take_dirty();
         let (key_pages, key_pages_gone) = self.keys.take_pages();
         let (id_pages, id_pages_gone) = self.ids.take_pages();
-        let hours = self.counters.pending_hours();
+        let (hours, facets) = (self.counters.pending_hours(), self.counters.pending_facets());
         self.counters.rolled_up();
         self.folded = self.last;
         Checkpoint {
@@ -153,6 +158,7 @@ impl StreamMachine {
             patterns_gone,
             learnt: self.miner.take_learnt(),
             hours,
+            facets,
             key_pages,
             key_pages_gone,
             id_pages,
@@ -341,6 +347,7 @@ pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timesta
             if let Some(told) = machine.incidents.wake(now, &policy) {
                 machine.tell_group(told, now, None, None);
             }
+            machine.set_dirty(now);
             Ok(())
         }
         EVENT_LEASE => {

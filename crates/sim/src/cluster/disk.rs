@@ -1,0 +1,419 @@
+//! The disk of one object: rows in memory with the durability of a Durable Object's SQLite.
+//!
+//! What is written in one turn is one commit. Commits become durable in order, some time later; a crash keeps a prefix of
+//! them and nothing in between. A statement may fail in the middle of a turn.
+
+use sapwood_engine::counter::Rollup;
+use sapwood_engine::machine::outbox::Due;
+use sapwood_engine::machine::row::Row;
+use sapwood_engine::machine::stream::{Checkpoint, Identity, Outline, Stored, StreamStore};
+use sapwood_engine::machine::window::Page;
+use sapwood_engine::pattern::{Pattern, PatternId};
+use sapwood_engine::time::Timestamp;
+use sapwood_engine::triage::Alert;
+use std::collections::{BTreeMap, VecDeque};
+
+use super::mutant::Mutant;
+
+/// Rows that can be changed by writes, and copied.
+pub trait Rows: Clone + Default {
+    /// One statement.
+    type Write: Clone;
+    /// Performs a statement.
+    fn apply(&mut self, write: &Self::Write);
+}
+
+/// A disk.
+#[derive(Debug)]
+pub struct Disk<R: Rows> {
+    /// What reads see: everything written.
+    pub current: R,
+    /// What a crash leaves at least.
+    pub durable: R,
+    commits: VecDeque<(u64, Vec<R::Write>)>,
+    open: Vec<R::Write>,
+    next_commit: u64,
+    /// Statements until one fails.
+    pub fails_in: Option<u32>,
+    /// Whether a failed turn leaves what it had written, as statements without a transaction around them do.
+    pub is_partial: bool,
+}
+
+/// A statement failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteFailed;
+
+impl<R: Rows> Disk<R> {
+    /// An empty disk.
+    pub fn new(is_partial: bool) -> Self {
+        Self {
+            current: R::default(),
+            durable: R::default(),
+            commits: VecDeque::new(),
+            open: Vec::new(),
+            next_commit: 1,
+            fails_in: None,
+            is_partial,
+        }
+    }
+
+    /// Runs a statement.
+    ///
+    /// # Errors
+    /// It was told to fail.
+    pub fn write(&mut self, write: R::Write) -> Result<(), WriteFailed> {
+        if let Some(left) = self.fails_in.as_mut() {
+            if *left == 0 {
+                self.fails_in = None;
+                return Err(WriteFailed);
+            }
+            *left -= 1;
+        }
+        self.current.apply(&write);
+        self.open.push(write);
+        Ok(())
+    }
+
+    /// Undoes what was written since `mark`, unless this disk is partial.
+    pub fn roll_back(&mut self, mark: usize) {
+        if self.is_partial {
+            return;
+        }
+        self.open.truncate(mark);
+        self.current = self.durable.clone();
+        for write in self.commits.iter().flat_map(|(_, writes)| writes).chain(&self.open) {
+            self.current.apply(write);
+        }
+    }
+
+    /// Where the turn's writes stand, for [`Disk::roll_back`].
+    pub fn mark(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The turn is over: its writes are one commit. Its number, if there were any.
+    pub fn end_turn(&mut self) -> Option<u64> {
+        if self.open.is_empty() {
+            return None;
+        }
+        let number = self.next_commit;
+        self.next_commit += 1;
+        self.commits.push_back((number, std::mem::take(&mut self.open)));
+        Some(number)
+    }
+
+    /// The newest commit that is not durable yet.
+    pub fn pending(&self) -> Option<u64> {
+        self.commits.back().map(|(number, _)| *number)
+    }
+
+    /// Commits up to this one are durable now.
+    pub fn durable_up_to(&mut self, number: u64) {
+        while self.commits.front().is_some_and(|(first, _)| *first <= number) {
+            for write in self.commits.pop_front().into_iter().flat_map(|(_, writes)| writes) {
+                self.durable.apply(&write);
+            }
+        }
+    }
+
+    /// How many commits are on their way.
+    pub fn on_their_way(&self) -> usize {
+        self.commits.len()
+    }
+
+    /// A crash: `kept` commits of those on their way made it.
+    pub fn crash(&mut self, kept: usize) {
+        let last = kept.checked_sub(1).and_then(|last| self.commits.get(last)).map(|(number, _)| *number);
+        if let Some(last) = last {
+            self.durable_up_to(last);
+        }
+        self.commits.clear();
+        self.open.clear();
+        self.fails_in = None;
+        self.current = self.durable.clone();
+    }
+}
+
+/// An alert as the outbox keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Its id.
+    pub id: String,
+    /// Ids of the incidents it tells of.
+    pub incidents: Vec<String>,
+}
+
+/// Rows of a stream object.
+#[derive(Clone, Debug, Default)]
+pub struct StreamRows {
+    /// The journal.
+    pub journal: BTreeMap<u64, Row>,
+    /// Rows that retention removed; only the checkers read them.
+    pub removed: BTreeMap<u64, Row>,
+    folded: u64,
+    state: Option<Vec<u8>>,
+    patterns: BTreeMap<PatternId, Vec<u8>>,
+    learnt: Option<Vec<u8>>,
+    detection: Option<Vec<u8>>,
+    /// Counts by hour.
+    pub hours: BTreeMap<Timestamp, Rollup>,
+    key_pages: BTreeMap<u64, Page>,
+    id_pages: BTreeMap<u64, Page>,
+    /// Alerts on their way to the domain.
+    pub outbox: BTreeMap<String, (Due, Told)>,
+    d1: Option<Vec<u8>>,
+    data_service: Option<Vec<u8>>,
+    /// The D1 that was last written to.
+    pub d1_epoch: Option<u64>,
+    /// When the platform wakes the object.
+    pub alarm: Option<i64>,
+    /// Every alert that was ever put into the outbox; only the checkers read it.
+    pub told: BTreeMap<String, Told>,
+}
+
+/// A statement of a stream object.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each is a statement of the shell's rows, which say what they do")]
+pub enum StreamWrite {
+    Append(Row),
+    AddAlert(Told, Due),
+    RemoveAlert(String),
+    Sinks(Vec<u8>, Vec<u8>),
+    Pattern(PatternId, Vec<u8>),
+    PatternGone(PatternId),
+    Learnt(Vec<u8>),
+    Detection(Vec<u8>),
+    MergeHour(Timestamp, Rollup),
+    ReplaceHour(Timestamp, Rollup),
+    KeyPage(Page),
+    IdPage(Page),
+    KeyPagesGone(std::ops::Range<u64>),
+    IdPagesGone(std::ops::Range<u64>),
+    State(Vec<u8>),
+    Folded(u64),
+    Epoch(u64),
+    Alarm(Option<i64>),
+    Remove(Vec<u64>),
+    RemoveHours(Timestamp),
+}
+
+impl Rows for StreamRows {
+    type Write = StreamWrite;
+
+    fn apply(&mut self, write: &StreamWrite) {
+        match write.clone() {
+            StreamWrite::Append(row) => {
+                self.journal.insert(row.seq, row);
+            }
+            StreamWrite::AddAlert(told, due) => {
+                self.told.insert(told.id.clone(), told.clone());
+                self.outbox.entry(told.id.clone()).or_insert((due, told));
+            }
+            StreamWrite::RemoveAlert(id) => {
+                self.outbox.remove(&id);
+            }
+            StreamWrite::Sinks(d1, data_service) => {
+                self.d1 = Some(d1);
+                self.data_service = Some(data_service);
+            }
+            StreamWrite::Pattern(id, body) => {
+                self.patterns.insert(id, body);
+            }
+            StreamWrite::PatternGone(id) => {
+                self.patterns.remove(&id);
+            }
+            StreamWrite::Learnt(row) => self.learnt = Some(row),
+            StreamWrite::Detection(row) => self.detection = Some(row),
+            StreamWrite::MergeHour(hour, delta) => self.hours.entry(hour).or_default().merge(&delta),
+            StreamWrite::ReplaceHour(hour, delta) => {
+                self.hours.insert(hour, delta);
+            }
+            StreamWrite::KeyPage(page) => {
+                self.key_pages.insert(page.number, page);
+            }
+            StreamWrite::IdPage(page) => {
+                self.id_pages.insert(page.number, page);
+            }
+            StreamWrite::KeyPagesGone(gone) => self.key_pages.retain(|number, _| !gone.contains(number)),
+            StreamWrite::IdPagesGone(gone) => self.id_pages.retain(|number, _| !gone.contains(number)),
+            StreamWrite::State(state) => self.state = Some(state),
+            StreamWrite::Folded(folded) => self.folded = folded,
+            StreamWrite::Epoch(epoch) => self.d1_epoch = Some(epoch),
+            StreamWrite::Alarm(at) => self.alarm = at,
+            StreamWrite::Remove(seqs) => {
+                for seq in seqs {
+                    self.removed.extend(self.journal.remove(&seq).map(|row| (seq, row)));
+                }
+            }
+            StreamWrite::RemoveHours(from) => self.hours.retain(|hour, _| *hour > from),
+        }
+    }
+}
+
+/// A stream's disk as the engine sees it, with what a broken build would do to it.
+pub struct StreamDisk<'a> {
+    /// The disk.
+    pub disk: &'a mut Disk<StreamRows>,
+    /// What is broken.
+    pub mutant: Option<Mutant>,
+    /// Writes that a broken build issues in a later turn.
+    pub later: &'a mut Vec<StreamWrite>,
+}
+
+impl StreamDisk<'_> {
+    fn is(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+}
+
+impl StreamStore for StreamDisk<'_> {
+    type Error = WriteFailed;
+
+    fn append(&mut self, row: &Row) -> Result<(), WriteFailed> {
+        use sapwood_engine::machine::row::RowKind;
+        if self.is(Mutant::EventsNotJournaled) && row.kind == RowKind::Event {
+            return Ok(());
+        }
+        self.disk.write(StreamWrite::Append(row.clone()))
+    }
+
+    fn add_alert(&mut self, alert: &Alert, due: Due, _identity: &Identity) -> Result<(), WriteFailed> {
+        let incidents = alert.incidents.iter().map(|incident| incident.id.clone()).collect();
+        let write = StreamWrite::AddAlert(Told { id: alert.id.clone(), incidents }, due);
+        if self.is(Mutant::AlertInLaterCommit) {
+            self.later.push(write);
+            return Ok(());
+        }
+        self.disk.write(write)
+    }
+
+    fn remove_alert(&mut self, id: &str) -> Result<(), WriteFailed> {
+        self.disk.write(StreamWrite::RemoveAlert(id.to_owned()))
+    }
+
+    fn set_sinks(&mut self, d1: Vec<u8>, data_service: Vec<u8>) -> Result<(), WriteFailed> {
+        self.disk.write(StreamWrite::Sinks(d1, data_service))
+    }
+
+    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), WriteFailed> {
+        let mut writes = Vec::new();
+        if !self.is(Mutant::StateNotWritten) {
+            writes.push(StreamWrite::State(checkpoint.state));
+        }
+        if !self.is(Mutant::FoldedNotWritten) {
+            writes.push(StreamWrite::Folded(checkpoint.folded));
+        }
+        let split = writes.len();
+        writes.extend(checkpoint.patterns.into_iter().map(|(id, body)| StreamWrite::Pattern(id, body)));
+        writes.extend(checkpoint.patterns_gone.into_iter().map(StreamWrite::PatternGone));
+        writes.extend(checkpoint.learnt.map(StreamWrite::Learnt));
+        writes.push(StreamWrite::Detection(checkpoint.detection));
+        let replaces = self.is(Mutant::HoursReplaced);
+        writes.extend(checkpoint.hours.into_iter().map(|(hour, delta)| match replaces {
+            true => StreamWrite::ReplaceHour(hour, delta),
+            false => StreamWrite::MergeHour(hour, delta),
+        }));
+        if !self.is(Mutant::KeyTableForgotten) {
+            writes.extend(checkpoint.key_pages.into_iter().map(StreamWrite::KeyPage));
+        }
+        if !self.is(Mutant::IdTableForgotten) {
+            writes.extend(checkpoint.id_pages.into_iter().map(StreamWrite::IdPage));
+        }
+        writes.push(StreamWrite::KeyPagesGone(checkpoint.key_pages_gone));
+        writes.push(StreamWrite::IdPagesGone(checkpoint.id_pages_gone));
+        if self.is(Mutant::CheckpointInTwoCommits) {
+            self.later.extend(writes.split_off(split));
+        }
+        writes.into_iter().try_for_each(|write| self.disk.write(write))
+    }
+
+    fn stored(&self) -> Result<(Stored, u64), WriteFailed> {
+        let rows = &self.disk.current;
+        let mut damaged = 0;
+        let patterns = rows.patterns.values().filter_map(|row| match Pattern::decode(row) {
+            Ok(pattern) => Some(pattern),
+            Err(_) => {
+                damaged += 1;
+                None
+            }
+        });
+        let patterns = patterns.collect();
+        let stored = Stored {
+            folded: rows.folded,
+            state: rows.state.clone(),
+            patterns,
+            learnt: rows.learnt.clone(),
+            detection: rows.detection.clone(),
+            key_pages: rows.key_pages.values().cloned().collect(),
+            id_pages: rows.id_pages.values().cloned().collect(),
+            outbox: rows.outbox.iter().map(|(id, (due, _))| (id.clone(), *due)).collect(),
+            d1: rows.d1.clone(),
+            data_service: rows.data_service.clone(),
+        };
+        Ok((stored, damaged))
+    }
+
+    fn all_rollups(&self) -> Result<Vec<(Timestamp, Rollup)>, WriteFailed> {
+        Ok(self.disk.current.hours.iter().map(|(hour, rollup)| (*hour, rollup.clone())).collect())
+    }
+
+    fn rows_after(&self, after: u64, visit: &mut dyn FnMut(Row) -> bool) -> Result<(), WriteFailed> {
+        for (_, row) in self.disk.current.journal.range(after + 1..) {
+            if !visit(row.clone()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&self, seq: u64) -> Result<Option<Row>, WriteFailed> {
+        Ok(self.disk.current.journal.get(&seq).cloned())
+    }
+
+    fn outlines(&self, after: u64, to: u64, room: u32) -> Result<Vec<Outline>, WriteFailed> {
+        let rows = self.disk.current.journal.range(after + 1..=to.max(after + 1));
+        let outlines = rows.filter(|(seq, _)| **seq <= to).take(room as usize).map(|(_, row)| Outline {
+            seq: row.seq,
+            kind: Some(row.kind),
+            count: row.count,
+            levels: row.levels,
+        });
+        Ok(outlines.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_keeps_a_prefix_of_the_commits_and_nothing_in_between() {
+        let mut disk = Disk::<StreamRows>::new(false);
+        for epoch in 1..=3 {
+            disk.write(StreamWrite::Epoch(epoch)).unwrap();
+            disk.write(StreamWrite::Folded(epoch)).unwrap();
+            assert_eq!(disk.end_turn(), Some(epoch));
+        }
+        disk.write(StreamWrite::Epoch(4)).unwrap();
+        assert_eq!(disk.current.d1_epoch, Some(4));
+        disk.durable_up_to(1);
+        assert_eq!((disk.durable.d1_epoch, disk.on_their_way()), (Some(1), 2));
+        disk.crash(1);
+        assert_eq!((disk.current.d1_epoch, disk.current.folded, disk.pending()), (Some(2), 2, None));
+    }
+
+    #[test]
+    fn a_failed_turn_is_undone_unless_the_disk_is_partial() {
+        for (is_partial, expected) in [(false, Some(1)), (true, Some(2))] {
+            let mut disk = Disk::<StreamRows>::new(is_partial);
+            disk.write(StreamWrite::Epoch(1)).unwrap();
+            disk.end_turn();
+            let mark = disk.mark();
+            disk.fails_in = Some(1);
+            disk.write(StreamWrite::Epoch(2)).unwrap();
+            assert_eq!(disk.write(StreamWrite::Epoch(3)), Err(WriteFailed));
+            disk.roll_back(mark);
+            assert_eq!(disk.current.d1_epoch, expected);
+        }
+    }
+}

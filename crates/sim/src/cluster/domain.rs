@@ -1,0 +1,458 @@
+//! The shell of the domain object: what `src/processors/domain` does around its machine.
+
+use super::disk::{Disk, Rows, WriteFailed};
+use super::message::{Answer, Call, CallId, Place, Waiter};
+use super::mutant::Mutant;
+use super::world::{Event, Parcel, World};
+use sapwood_engine::machine::domain::{
+    Answer as Reply, Component, DomainMachine, DomainSettings, Effects, Event as Input, KeyEntry, Stored,
+    split_message_id,
+};
+use sapwood_engine::machine::outbox::{Due, RetryPolicy};
+use sapwood_engine::time::{Millis, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+/// Rows of the domain object.
+#[derive(Clone, Debug, Default)]
+pub struct DomainRows {
+    state: Option<Vec<u8>>,
+    /// The directory.
+    pub components: BTreeMap<(String, u16), Component>,
+    keys: BTreeMap<String, KeyEntry>,
+    /// Alerts that were taken.
+    pub alerts: BTreeSet<String>,
+    /// Messages: when they are due, and `None` once they are settled.
+    pub outbox: BTreeMap<String, Option<Due>>,
+    /// When the platform wakes the object.
+    pub alarm: Option<i64>,
+}
+
+/// A statement of the domain object.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each is a statement of the shell's rows, which say what they do")]
+pub enum DomainWrite {
+    State(Vec<u8>),
+    Component(String, u16, Component),
+    Key(String, KeyEntry),
+    Alert(String),
+    Message(String, Due),
+    Due(String, Due),
+    Settle(String),
+    Alarm(Option<i64>),
+}
+
+impl Rows for DomainRows {
+    type Write = DomainWrite;
+
+    fn apply(&mut self, write: &DomainWrite) {
+        match write.clone() {
+            DomainWrite::State(state) => self.state = Some(state),
+            DomainWrite::Component(name, shard, component) => {
+                self.components.entry((name, shard)).or_insert(component);
+            }
+            DomainWrite::Key(id, entry) => {
+                self.keys.insert(id, entry);
+            }
+            DomainWrite::Alert(id) => {
+                self.alerts.insert(id);
+            }
+            DomainWrite::Message(id, due) => {
+                self.outbox.entry(id).or_insert(Some(due));
+            }
+            DomainWrite::Due(id, due) => {
+                self.outbox.entry(id).and_modify(|known| *known = Some(due));
+            }
+            DomainWrite::Settle(id) => {
+                self.outbox.insert(id, None);
+            }
+            DomainWrite::Alarm(at) => self.alarm = at,
+        }
+    }
+}
+
+/// What it waits for.
+#[derive(Clone, Debug)]
+enum Task {
+    /// A target.
+    Delivering(String),
+    /// A stream that is told the view of this version.
+    Syncing(usize, u64),
+}
+
+/// The object.
+pub struct DomainObject {
+    settings: DomainSettings,
+    /// Its disk.
+    pub disk: Disk<DomainRows>,
+    /// The machine, while it is in memory.
+    pub live: Option<DomainMachine>,
+    /// Grows with every crash.
+    pub life: u64,
+    /// How often the platform was asked to look at its alarm.
+    pub looks: u64,
+    tasks: BTreeMap<u64, Task>,
+    next_task: u64,
+    busy: BTreeSet<String>,
+    armed_at: Option<i64>,
+    running_for: Option<Option<i64>>,
+    gate: VecDeque<(u64, Parcel)>,
+    /// The limit in force since the beginning, if it never changed.
+    pub quota: Option<u64>,
+}
+
+impl DomainObject {
+    /// An object that nobody has called yet.
+    pub fn new(disk: Disk<DomainRows>, quota: Option<u64>, targets: usize) -> Self {
+        let settings = DomainSettings {
+            records_per_day: quota,
+            targets: (0..targets).map(|target| format!("t{target}")).collect(),
+            retry: RetryPolicy { base: Millis::from_secs(5), cap: Millis::from_mins(10) },
+            ..DomainSettings::default()
+        };
+        let (tasks, gate) = (BTreeMap::new(), VecDeque::new());
+        let busy = BTreeSet::new();
+        Self {
+            settings,
+            disk,
+            live: None,
+            life: 1,
+            looks: 0,
+            tasks,
+            next_task: 0,
+            busy,
+            armed_at: None,
+            running_for: None,
+            gate,
+            quota,
+        }
+    }
+
+    fn stored(&self) -> Stored {
+        let rows = &self.disk.current;
+        let due = |(id, due): (&String, &Option<Due>)| Some((id.clone(), (*due)?));
+        Stored {
+            state: rows.state.clone(),
+            components: rows.components.iter().map(|((name, shard), it)| (name.clone(), *shard, it.clone())).collect(),
+            keys: rows.keys.iter().map(|(id, entry)| (id.clone(), entry.clone())).collect(),
+            outbox: rows.outbox.iter().filter_map(due).collect(),
+        }
+    }
+
+    /// A machine from the rows.
+    pub fn load(&self) -> DomainMachine {
+        DomainMachine::restore(self.settings.clone(), self.stored()).unwrap_or_default()
+    }
+
+    /// Whether a key is revoked and all streams have said that they know.
+    pub fn is_revoked_everywhere(&self, key: &Option<String>) -> bool {
+        let Some(key) = key else { return false };
+        // Most keys are not: no machine has to be restored to know that.
+        if self.disk.pending().is_some() || self.disk.current.keys.get(key).is_none_or(|it| it.revoked_at.is_none()) {
+            return false;
+        }
+        let mut machine = self.load();
+        let is_synced = machine.handle(Input::Wake, Timestamp(i64::MAX / 4)).sync.is_empty();
+        is_synced && machine.view().revoked.contains(key)
+    }
+
+    /// Commits up to this one are durable; what leaves now. `None` if that was another life.
+    pub fn durable(&mut self, life: u64, commit: u64) -> Option<Vec<Parcel>> {
+        if life != self.life {
+            return None;
+        }
+        self.disk.durable_up_to(commit);
+        let mut parcels = Vec::new();
+        while self.gate.front().is_some_and(|(needs, _)| *needs <= commit) {
+            parcels.extend(self.gate.pop_front().map(|(_, parcel)| parcel));
+        }
+        Some(parcels)
+    }
+
+    fn start(&mut self, task: Task) -> Waiter {
+        self.next_task += 1;
+        self.tasks.insert(self.next_task, task);
+        Waiter { place: Place::Domain, life: self.life, task: self.next_task }
+    }
+}
+
+/// The alarm that the machine wants. A broken build trusts deliveries for ever.
+fn wake_at(
+    machine: &DomainMachine,
+    busy: &BTreeSet<String>,
+    now: Timestamp,
+    mutant: Option<Mutant>,
+) -> Option<Timestamp> {
+    let trusts = mutant == Some(Mutant::DeliveryWithoutAlarm);
+    let trusted_until = if trusts { Timestamp(i64::MAX / 8) } else { now };
+    machine.wake_at_beside(busy, trusted_until).filter(|at| !trusts || *at < trusted_until)
+}
+
+impl World {
+    pub(super) fn disturb_domain(&mut self) {
+        if !self.random.permille(self.plan.crashes) {
+            return;
+        }
+        let pending = self.domain.disk.on_their_way() as u64;
+        let kept = self.random.below(pending + 1) as usize;
+        self.tell(|| format!("domain crashes, keeps {kept} of {pending} commits"));
+        let object = &mut self.domain;
+        object.disk.crash(kept);
+        object.live = None;
+        object.life += 1;
+        object.tasks.clear();
+        object.busy.clear();
+        object.armed_at = None;
+        object.running_for = None;
+        object.gate.clear();
+        self.look_at_alarm(Place::Domain, 1_000);
+    }
+
+    /// Runs a turn: `extra` are the writes that the shell issues itself, before the machine's and after them.
+    fn domain_turn(
+        &mut self,
+        before: Option<DomainWrite>,
+        input: Input,
+        after: impl FnOnce(&Effects) -> Vec<DomainWrite>,
+    ) -> Result<Effects, WriteFailed> {
+        let now = Timestamp(self.now);
+        let mutant = self.mutant;
+        let fails = self.random.permille(self.plan.fails_write);
+        let fails_in = self.random.below(4) as u32;
+        let object = &mut self.domain;
+        let mut machine = object.live.take().unwrap_or_else(|| object.load());
+        object.disk.fails_in = fails.then_some(fails_in);
+        let mark = object.disk.mark();
+        let result = (|| {
+            before.map_or(Ok(()), |write| object.disk.write(write))?;
+            let effects = machine.handle(input, now);
+            for (name, shard, component) in &effects.components {
+                object.disk.write(DomainWrite::Component(name.clone(), *shard, component.clone()))?;
+            }
+            for (id, entry) in &effects.keys {
+                object.disk.write(DomainWrite::Key(id.clone(), entry.clone()))?;
+            }
+            for (id, _, due) in &effects.messages {
+                if mutant != Some(Mutant::MessagesNotStored) {
+                    object.disk.write(DomainWrite::Message(id.clone(), *due))?;
+                }
+            }
+            let is_grant = matches!(effects.answer, Reply::Leased(_));
+            if effects.state_changed && !(is_grant && mutant == Some(Mutant::GrantsForgotten)) {
+                object.disk.write(DomainWrite::State(machine.encode_state()))?;
+            }
+            for write in after(&effects) {
+                object.disk.write(write)?;
+            }
+            Ok(effects)
+        })();
+        object.disk.fails_in = None;
+        if result.is_err() {
+            object.disk.roll_back(mark);
+        } else {
+            let wake_at = wake_at(&machine, &object.busy, now, mutant);
+            object.live = Some(machine);
+            self.arm_domain(wake_at);
+        }
+        if let Some(commit) = self.domain.disk.end_turn() {
+            let wait = self.disk_latency();
+            let life = self.domain.life;
+            self.after(wait, Event::Durable { place: Place::Domain, life, commit });
+        }
+        result
+    }
+
+    fn domain_transition(&mut self, input: Input) -> Result<Effects, WriteFailed> {
+        self.domain_turn(None, input, |_| Vec::new())
+    }
+
+    fn arm_domain(&mut self, wake_at: Option<Timestamp>) {
+        let now = self.now;
+        if let Some(at) = wake_at
+            && self.domain.armed_at.is_none_or(|armed| at.0 < armed || armed < now)
+            && self.mutant != Some(Mutant::NoAlarm)
+        {
+            let mut at = at.0.max(now + 1);
+            // An alarm at the instant of the one that is running would be deleted with it.
+            match self.domain.running_for {
+                _ if self.mutant == Some(Mutant::AlarmAtRunningInstant) => {}
+                None => {}
+                Some(None) => at += 1 + (now & 0xff),
+                Some(Some(running)) => at += i64::from(running == at),
+            }
+            self.domain.armed_at = Some(at);
+            // The platform's own write does not fail.
+            let _written = self.domain.disk.write(DomainWrite::Alarm(Some(at)));
+            self.look_at_alarm(Place::Domain, 0);
+        }
+    }
+
+    fn leave_domain(&mut self, parcel: Parcel) {
+        match self.domain.disk.pending() {
+            Some(commit) => self.domain.gate.push_back((commit, parcel)),
+            None => self.dispatch(parcel),
+        }
+    }
+
+    pub(super) fn domain_called(&mut self, from: CallId, call: &Call) {
+        let answer = match call {
+            Call::Register(stream) => self.register(*stream),
+            Call::Lease(wanted) => match self.domain_transition(Input::Lease(*wanted)).map(|effects| effects.answer) {
+                Ok(Reply::Leased(lease)) => Answer::Leased(lease),
+                _ => Answer::Failed,
+            },
+            Call::Alert(id) => self.take_alert(id),
+            _ => Answer::Failed,
+        };
+        self.leave_domain(Parcel::Answer(from, answer));
+    }
+
+    fn register(&mut self, stream: usize) -> Answer {
+        let component = self.streams[stream].identity.component.clone();
+        match self.domain_transition(Input::Register { component, shard: 0 }).map(|effects| effects.answer) {
+            Ok(Reply::Registered) => {
+                let view = self.domain.live.as_ref().map(|machine| machine.view().clone());
+                view.map_or(Answer::Failed, Answer::Registered)
+            }
+            _ => Answer::Failed,
+        }
+    }
+
+    fn take_alert(&mut self, id: &str) -> Answer {
+        let is_known = self.domain.disk.current.alerts.contains(id);
+        if is_known && self.mutant != Some(Mutant::AlertTakenTwice) {
+            return Answer::Done;
+        }
+        self.tell(|| format!("domain takes alert {id}"));
+        let taken =
+            self.domain_turn(Some(DomainWrite::Alert(id.to_owned())), Input::Alert { id: id.to_owned() }, |_| {
+                Vec::new()
+            });
+        match taken {
+            Ok(_) => {
+                self.deliver_due();
+                Answer::Done
+            }
+            Err(WriteFailed) => Answer::Failed,
+        }
+    }
+
+    /// Starts one delivery for each target that has something due and is not busy.
+    fn deliver_due(&mut self) {
+        let Ok(effects) = self.domain_transition(Input::Wake) else { return };
+        for id in effects.deliver {
+            let (alert, target) = split_message_id(&id);
+            let (alert, target) = (alert.to_owned(), target.to_owned());
+            if !self.domain.busy.insert(target.clone()) {
+                continue;
+            }
+            if self.domain.disk.current.outbox.get(&id).is_some_and(Option::is_none) {
+                self.violate(format!("alert {id} is sent again, though it had been delivered"));
+            }
+            let number = target.trim_start_matches('t').parse().unwrap_or(0);
+            let waiter = self.domain.start(Task::Delivering(id.clone()));
+            self.leave_domain(Parcel::Call(waiter, Place::Target(number), Rc::new(Call::Deliver(alert))));
+        }
+    }
+
+    fn sync_streams(&mut self) {
+        let Ok(effects) = self.domain_transition(Input::Wake) else { return };
+        let Some(view) = self.domain.live.as_ref().map(|machine| machine.view().clone()) else { return };
+        for (component, _) in effects.sync {
+            let stream = component.trim_start_matches('c').parse().unwrap_or(0);
+            let waiter = self.domain.start(Task::Syncing(stream, view.version));
+            self.leave_domain(Parcel::Call(waiter, Place::Stream(stream), Rc::new(Call::Configure(view.clone()))));
+        }
+    }
+
+    pub(super) fn domain_resumed(&mut self, life: u64, task: u64, answer: Option<Answer>) {
+        if self.domain.life != life {
+            return;
+        }
+        match self.domain.tasks.remove(&task) {
+            None => {}
+            Some(Task::Delivering(id)) => {
+                self.domain.busy.remove(split_message_id(&id).1);
+                let settled = if matches!(answer, Some(Answer::Done)) {
+                    self.domain_turn(Some(DomainWrite::Settle(id.clone())), Input::Delivered(id), |_| Vec::new())
+                } else {
+                    self.domain_turn(None, Input::Failed { id, not_before: None }, |effects| {
+                        effects.retries.iter().map(|(id, due)| DomainWrite::Due(id.clone(), *due)).collect()
+                    })
+                };
+                if settled.is_ok() {
+                    self.deliver_due();
+                }
+            }
+            Some(Task::Syncing(stream, version)) => {
+                let component = self.streams[stream].identity.component.clone();
+                let is_there = matches!(answer, Some(Answer::Done)) || self.mutant == Some(Mutant::SyncedUnseen);
+                let input = if is_there { Input::Synced { component, shard: 0, version } } else { Input::SyncFailed };
+                // If that cannot be written, the view is pushed again.
+                let _written = self.domain_transition(input);
+            }
+        }
+    }
+
+    pub(super) fn domain_alarm(&mut self, look: u64) {
+        let Some(due) = self.domain.disk.current.alarm else { return };
+        if look != self.domain.looks {
+            return;
+        }
+        self.disturb_domain();
+        self.domain.running_for = Some(self.domain.armed_at.take());
+        self.tell(|| "domain: alarm".into());
+        self.deliver_due();
+        self.sync_streams();
+        let wake_at = match self.domain.live.take() {
+            Some(machine) => {
+                let wake_at = wake_at(&machine, &self.domain.busy, Timestamp(self.now), self.mutant);
+                self.domain.live = Some(machine);
+                wake_at
+            }
+            // The turn failed: the platform is asked to come again.
+            None => Some(Timestamp(self.now + 10_000)),
+        };
+        self.arm_domain(wake_at);
+        self.domain.running_for = None;
+        if self.domain.disk.current.alarm == Some(due) {
+            let _deleted = self.domain.disk.write(DomainWrite::Alarm(None));
+        }
+        if let Some(commit) = self.domain.disk.end_turn() {
+            let wait = self.disk_latency();
+            let life = self.domain.life;
+            self.after(wait, Event::Durable { place: Place::Domain, life, commit });
+        }
+        self.look_at_alarm(Place::Domain, 0);
+    }
+
+    /// An administrator revokes a key.
+    pub(super) fn revoke(&mut self, key: u64) {
+        let id = format!("key-{key}");
+        let entry = KeyEntry {
+            name: id.clone(),
+            scopes: vec!["ingest".into()],
+            component: None,
+            created_at: Timestamp(self.now),
+            revoked_at: None,
+        };
+        self.tell(|| format!("{id} is revoked"));
+        if self.domain_transition(Input::KeyCreated { id: id.clone(), entry }).is_ok()
+            && self.domain_transition(Input::RevokeKey(id)).is_ok()
+        {
+            self.sync_streams();
+        }
+    }
+
+    /// An administrator changes the limit.
+    pub(super) fn reconfigure(&mut self) {
+        let limit = self.random.between(40, 400);
+        self.tell(|| format!("the limit is {limit} now"));
+        self.domain.quota = None;
+        if self.domain_transition(Input::Configure(vec![("LIMIT".into(), limit.to_string())])).is_ok()
+            && self.domain_transition(Input::Limit(Some(limit))).is_ok()
+        {
+            self.sync_streams();
+        }
+    }
+}

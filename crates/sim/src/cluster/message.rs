@@ -1,0 +1,130 @@
+//! What travels between the places of a cluster.
+
+use sapwood_engine::machine::row::Receipt;
+use sapwood_engine::machine::stream::{DomainView, Lease};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Who sends and receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// The client that sends this batch.
+    Client(usize),
+    /// The object of this component.
+    Stream(usize),
+    /// The domain's object.
+    Domain,
+    /// The database.
+    D1,
+    /// The data service.
+    Service,
+    /// A target of alerts.
+    Target(usize),
+}
+
+/// Identity of a call.
+pub type CallId = u64;
+
+/// A call.
+#[derive(Clone, Debug)]
+pub enum Call {
+    /// Append this batch of the ledger.
+    Append(usize),
+    /// A stream introduces itself.
+    Register(usize),
+    /// A stream asks for records.
+    Lease(u64),
+    /// A stream hands over an alert.
+    Alert(String),
+    /// The domain tells its view.
+    Configure(DomainView),
+    /// Which database is this?
+    Epoch,
+    /// Write to the database.
+    Flush(Rc<Flush>),
+    /// Records for the data service, by their ids.
+    Records(Rc<Vec<String>>),
+    /// An alert for a target.
+    Deliver(String),
+}
+
+/// What one stream writes to D1.
+#[derive(Clone, Debug, Default)]
+pub struct Flush {
+    /// Which stream.
+    pub stream: usize,
+    /// Journal sequence up to which it is true.
+    pub seq: u64,
+    /// Records by id.
+    pub records: Vec<String>,
+    /// Patterns with their counts.
+    pub patterns: Vec<(String, u64)>,
+    /// Hour, series and count.
+    pub rollups: Vec<((i64, String), u64)>,
+}
+
+/// An answer; no answer is a timeout.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// To an append.
+    Append(AppendAnswer),
+    /// The view, or no room.
+    Registered(DomainView),
+    /// Granted.
+    Leased(Lease),
+    /// The database's identity.
+    Epoch(u64),
+    /// The first records that have their outcome.
+    Taken(usize),
+    /// Done.
+    Done,
+    /// It did not work out; nothing was done, as far as the other side knows.
+    Failed,
+}
+
+/// To an append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppendAnswer {
+    /// Stored now.
+    Stored(Receipt),
+    /// Stored before.
+    Replayed(Receipt),
+    /// The key was used for something else.
+    KeyReused,
+    /// The credential was revoked.
+    Revoked,
+    /// Come again.
+    Unavailable,
+}
+
+/// Who waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiter {
+    /// Where.
+    pub place: Place,
+    /// In which life of it.
+    pub life: u64,
+    /// Which of its tasks.
+    pub task: u64,
+}
+
+/// Calls under way.
+#[derive(Debug, Default)]
+pub struct Calls {
+    next: CallId,
+    waiting: BTreeMap<CallId, Waiter>,
+}
+
+impl Calls {
+    /// A new call.
+    pub fn open(&mut self, waiter: Waiter) -> CallId {
+        self.next += 1;
+        self.waiting.insert(self.next, waiter);
+        self.next
+    }
+
+    /// Who waits for it, the first time somebody asks.
+    pub fn close(&mut self, call: CallId) -> Option<Waiter> {
+        self.waiting.remove(&call)
+    }
+}
