@@ -152,6 +152,7 @@ async fn serve(
         Route::SimilarPatterns => handlers::patterns::similar(&call).await,
         Route::AnalyzePatterns => handlers::patterns::analyze(&call, request).await,
         Route::Components => handlers::lists::components(&call).await,
+        Route::Baseline(component) => handlers::baseline::baseline(&call, &component).await,
         Route::Incidents => handlers::lists::incidents(&call).await,
         Route::Alerts => handlers::lists::alerts(&call).await,
         Route::Metrics => handlers::metrics::metrics(&call).await,

@@ -154,6 +154,7 @@ pub struct StreamRows {
     state: Option<Vec<u8>>,
     patterns: BTreeMap<PatternId, Vec<u8>>,
     learnt: Option<Vec<u8>>,
+    detection: Option<Vec<u8>>,
     /// Counts by hour.
     pub hours: BTreeMap<Timestamp, Rollup>,
     /// Sketches by hour.
@@ -183,6 +184,7 @@ pub enum StreamWrite {
     Pattern(PatternId, Vec<u8>),
     PatternGone(PatternId),
     Learnt(Vec<u8>),
+    Detection(Vec<u8>),
     MergeHour(Timestamp, Rollup),
     ReplaceHour(Timestamp, Rollup),
     MergeFacets(Timestamp, Facets),
@@ -224,6 +226,7 @@ impl Rows for StreamRows {
                 self.patterns.remove(&id);
             }
             StreamWrite::Learnt(row) => self.learnt = Some(row),
+            StreamWrite::Detection(row) => self.detection = Some(row),
             StreamWrite::MergeHour(hour, delta) => self.hours.entry(hour).or_default().merge(&delta),
             StreamWrite::ReplaceHour(hour, delta) => {
                 self.hours.insert(hour, delta);
@@ -308,6 +311,7 @@ impl StreamStore for StreamDisk<'_> {
         writes.extend(checkpoint.patterns.into_iter().map(|(id, body)| StreamWrite::Pattern(id, body)));
         writes.extend(checkpoint.patterns_gone.into_iter().map(StreamWrite::PatternGone));
         writes.extend(checkpoint.learnt.map(StreamWrite::Learnt));
+        writes.push(StreamWrite::Detection(checkpoint.detection));
         let replaces = self.is(Mutant::HoursReplaced);
         writes.extend(checkpoint.hours.into_iter().map(|(hour, delta)| match replaces {
             true => StreamWrite::ReplaceHour(hour, delta),
@@ -344,6 +348,7 @@ impl StreamStore for StreamDisk<'_> {
             state: rows.state.clone(),
             patterns,
             learnt: rows.learnt.clone(),
+            detection: rows.detection.clone(),
             key_pages: rows.key_pages.values().cloned().collect(),
             id_pages: rows.id_pages.values().cloned().collect(),
             outbox: rows.outbox.iter().map(|(id, (due, _))| (id.clone(), *due)).collect(),
