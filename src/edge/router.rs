@@ -34,6 +34,8 @@ pub enum Route {
     AnalyzePatterns,
     /// `GET /api/components`.
     Components,
+    /// `GET /api/components/{id}/baseline`.
+    Baseline(String),
     /// `GET /api/incidents`.
     Incidents,
     /// `GET /api/alerts`.
@@ -93,6 +95,7 @@ impl Route {
             | Self::AnalyzePatterns
             | Self::Lessons
             | Self::Components
+            | Self::Baseline(_)
             | Self::Incidents
             | Self::Alerts
             | Self::Metrics => Some(Scopes::READ),
@@ -162,6 +165,7 @@ fn routes_at(path: &str) -> Vec<(&'static str, Route)> {
         ["api", "logs", "analytics" | "patterns" | "analyze"] => Vec::new(),
         ["api", "logs", id] if !id.is_empty() => vec![("GET", Route::Record(decoded(id)))],
         ["api", "components"] => vec![("GET", Route::Components)],
+        ["api", "components", id, "baseline"] if !id.is_empty() => vec![("GET", Route::Baseline(decoded(id)))],
         ["api", "incidents"] => vec![("GET", Route::Incidents)],
         ["api", "alerts"] => vec![("GET", Route::Alerts)],
         ["api", "keys"] => vec![("GET", Route::Keys), ("POST", Route::CreateKey)],
@@ -224,6 +228,7 @@ mod tests {
         check("POST", "/api/logs/import", Route::Import);
         check("POST", "/api/logs/analyze/patterns", Route::AnalyzePatterns);
         check("GET", "/api/components", Route::Components);
+        check("GET", "/api/components/a%20b/baseline", Route::Baseline("a b".into()));
         check("GET", "/api/incidents", Route::Incidents);
         check("GET", "/api/alerts", Route::Alerts);
         check("GET", "/api/keys", Route::Keys);

@@ -4,6 +4,7 @@
 //! response. What can be decided without the platform is in pure functions beside each handler and tested there.
 
 pub mod audit;
+pub mod baseline;
 pub mod cleanup;
 pub mod configuration;
 pub mod fall_through;

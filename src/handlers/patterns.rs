@@ -491,7 +491,6 @@ mod tests {
             }],
             was_alerted: false,
             ..PatternView::default()
-            fault: None,
         }
     }
 

@@ -4,6 +4,10 @@
 //! the Worker and of the objects differ while a deployment rolls out, so readers ignore what they do not know and
 //! every packed form begins with its version.
 
+mod baseline;
+
+pub use baseline::{BaselineAnswer, BaselineCall, DecisionView, PointView, SeriesView};
+
 use sapwood_engine::bytes::{ReadError, Reader, Writer};
 use sapwood_engine::machine::row::{BatchKey, Receipt};
 use sapwood_engine::machine::stream::Batch;
@@ -432,22 +436,46 @@ pub struct ExemplarView {
 pub struct IncidentView {
     /// Its id.
     pub id: String,
-    /// `new_pattern` or `burst`.
+    /// `new_pattern`, `burst`, `drop`, `silence`, `missed`, `level_shift`, `error_ratio`, `latency_shift`.
     pub kind: String,
+    /// `total`, `errors`, `latency`, `pattern:<id>`.
+    #[serde(default)]
+    pub series: String,
     /// `open` or `resolved`.
     pub status: String,
-    /// Pattern id.
-    pub pattern_id: String,
+    /// Pattern id, if it is about one.
+    pub pattern_id: Option<String>,
     /// Its template, if still known.
     pub template: Option<String>,
     /// Level word.
     pub level: String,
     /// Records that belong to it.
     pub count: u64,
-    /// Most records a minute.
+    /// Records of the window that told it.
     pub seen: u64,
-    /// Expected records a minute.
+    /// Of how many, for a share of records.
+    #[serde(default)]
+    pub total: u64,
+    /// Expected in that window.
     pub expected: f64,
+    /// Fewer are remarkable.
+    #[serde(default)]
+    pub expected_low: f64,
+    /// More are remarkable.
+    #[serde(default)]
+    pub expected_high: f64,
+    /// How likely this would be if nothing had changed.
+    #[serde(default)]
+    pub probability: f64,
+    /// Width of that window, ms.
+    #[serde(default)]
+    pub window_ms: i64,
+    /// Ids of records that show it.
+    #[serde(default)]
+    pub evidence: Vec<String>,
+    /// When its series was as usual again, ms.
+    #[serde(default)]
+    pub closed_at_ms: Option<i64>,
     /// Receive time, ms.
     pub opened_at_ms: i64,
     /// Event time, ms.

@@ -11,6 +11,7 @@
 #![allow(missing_docs)]
 
 mod append;
+mod baseline;
 mod flush;
 mod read;
 mod tail;
@@ -151,6 +152,8 @@ impl Inner {
                     live.apply_overrides();
                     Ok(())
                 })?;
+                // Other settings, other deadlines.
+                self.arm_after_alarm()?;
                 empty()
             }
             "/cleanup" => {

@@ -4,10 +4,10 @@
 //! exception a stub is broken, so each call takes a new one.
 
 use super::calls::{
-    AlertEntry, AppendAnswer, AppendCall, AuditView, CleanupAnswer, CleanupCall, CountsAnswer, CountsCall,
-    CreateKeyCall, DirectoryAnswer, DomainStatus, IncidentView, KeyView, LessonsAnswer, NO_ROOM, PatternView,
-    RecordCall, RegisterCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress, TailCall, TeachAnswer, TeachCall,
-    VariablesCall, VariablesView,
+    AlertEntry, AppendAnswer, AppendCall, AuditView, BaselineAnswer, BaselineCall, CleanupAnswer, CleanupCall,
+    CountsAnswer, CountsCall, CreateKeyCall, DirectoryAnswer, DomainStatus, IncidentView, KeyView, LessonsAnswer,
+    NO_ROOM, PatternView, RecordCall, RegisterCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress, TailCall,
+    TeachAnswer, TeachCall, VariablesCall, VariablesView,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -156,6 +156,11 @@ impl<'a> Stubs<'a> {
     /// All incidents, newest first.
     pub async fn incidents(&self, to: &StreamAddress) -> Result<Vec<IncidentView>, CallError> {
         self.json(STREAM, &to.name(), "/incidents", &()).await
+    }
+
+    /// What is usual of its series.
+    pub async fn baseline(&self, to: &StreamAddress, call: &BaselineCall) -> Result<BaselineAnswer, CallError> {
+        self.json(STREAM, &to.name(), "/baseline", call).await
     }
 
     /// What the object knows about itself.

@@ -134,6 +134,7 @@ impl StreamRows {
         }
         self.write_pages(PAGE_KEYS, checkpoint.key_pages, checkpoint.key_pages_gone)?;
         self.write_pages(PAGE_IDS, checkpoint.id_pages, checkpoint.id_pages_gone)?;
+        self.sql.set_meta("detection", checkpoint.detection)?;
         self.sql.set_meta("state", checkpoint.state)?;
         self.sql.set_meta_number("folded", checkpoint.folded)
     }
@@ -194,6 +195,7 @@ impl StreamRows {
         let stored = Stored {
             folded: self.sql.meta_number("folded")?.unwrap_or(0),
             state: self.sql.meta("state")?,
+            detection: self.sql.meta("detection")?,
             patterns,
             learnt: self.sql.meta("learnt")?,
             taught: self.sql.meta("taught")?,

@@ -70,6 +70,8 @@ function attempts() {
     ["GET", "/api/logs/export"],
     ["POST", "/api/logs/import", [{ level: "info", message: "x", component: "shop" }]],
     ["GET", "/api/components"],
+    ["GET", `/api/components/${mark}-api/baseline`],
+    ["GET", "/api/components/shop/baseline?series=total"],
     ["GET", "/api/incidents"],
     ["GET", "/api/alerts"],
     ["GET", "/api/keys"],

@@ -3,6 +3,7 @@
 //!
 //! Exit statuses: 0, all is well; 1, the command worked and found something wrong; 2, it could not work.
 
+mod baseline;
 mod check_config;
 mod client;
 mod components;
@@ -53,6 +54,8 @@ enum Command {
     Teach(teach::Teach),
     /// The components of the domain.
     Components(components::Components),
+    /// What is usual of a component, what came, and what was found.
+    Baseline(baseline::Baseline),
     /// Levels, minute by minute.
     Summary(summary::Summary),
     /// Give every line of a file its pattern.
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Command::Patterns(command) => command.run(&mut out),
         Command::Teach(command) => command.run(&mut out),
         Command::Components(command) => command.run(&mut out),
+        Command::Baseline(command) => command.run(&mut out),
         Command::Summary(command) => command.run(&mut out),
         Command::Mine(command) => command.run(&mut out),
         Command::Score(command) => command.run(&mut out),

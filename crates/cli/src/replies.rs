@@ -185,6 +185,67 @@ pub(crate) struct ComponentReply {
     pub incidents_open: u64,
 }
 
+/// The series of a component that are watched.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct SeriesListReply {
+    pub series: Vec<SeriesReply>,
+    pub series_total: u64,
+    pub decisions: Vec<DecisionReply>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct SeriesReply {
+    pub series: String,
+    pub template: Option<String>,
+    pub usual: f64,
+    pub learned_minutes: u32,
+    pub period_ms: Option<i64>,
+    pub open: Option<String>,
+}
+
+/// One series with its last minutes.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct BaselineReply {
+    pub series: String,
+    pub template: Option<String>,
+    pub usual: f64,
+    pub learned_minutes: u32,
+    pub open: Option<String>,
+    pub points: Vec<PointReply>,
+    pub decisions: Vec<DecisionReply>,
+}
+
+/// One minute of a series.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct PointReply {
+    pub time_ms: i64,
+    pub seen: u64,
+    pub expected: Option<f64>,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+}
+
+/// Something the detectors found, and what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct DecisionReply {
+    pub kind: String,
+    pub series: String,
+    pub at_ms: i64,
+    pub window_ms: i64,
+    pub seen: u64,
+    pub expected: f64,
+    pub expected_low: f64,
+    pub expected_high: f64,
+    pub probability: f64,
+    pub verdict: String,
+}
+
 /// Counts over a time range.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]

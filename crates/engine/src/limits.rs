@@ -50,6 +50,9 @@ const _: () = assert!(SEGMENT_RECORDS_MAX <= ROW_RECORDS_MAX, "a segment fits a 
 pub const PATTERNS_MAX: usize = 2_000;
 /// Contexts (lines with one word left open) that wait for evidence. At about 130 bytes each, with four words, 1 MB.
 pub const PATTERN_CONTEXTS_MAX: usize = 8_192;
+/// Words of a line that are each tried as the open one. Trying one costs a pass over the line's tokens, so a line of
+/// unknown words costs at most 32 times 128 steps; lines that are longer and vary only behind that stay apart.
+pub const PATTERN_CONTEXTS_OF_LINE_MAX: usize = 32;
 /// Patterns that had to leave whose id and first sight are remembered: one that comes back is not new, and ranks above
 /// what was seen once. At about 80 bytes each 0.3 MB.
 pub const PATTERNS_LEFT_MAX: usize = 4_096;

@@ -27,6 +27,7 @@ struct Disk {
     rows: BTreeMap<u64, Row>,
     folded: u64,
     state: Option<Vec<u8>>,
+    detection: Option<Vec<u8>>,
     patterns: BTreeMap<PatternId, Vec<u8>>,
     learnt: Option<Vec<u8>>,
     taught: Option<Vec<u8>>,
@@ -88,6 +89,7 @@ impl Object {
         let disk = &mut self.disk;
         disk.folded = checkpoint.folded;
         disk.state = Some(checkpoint.state);
+        disk.detection = Some(checkpoint.detection);
         disk.patterns.extend(checkpoint.patterns);
         for id in checkpoint.patterns_gone {
             disk.patterns.remove(&id);
@@ -111,6 +113,7 @@ impl Object {
         Stored {
             folded: disk.folded,
             state: disk.state,
+            detection: disk.detection,
             patterns: disk.patterns.values().map(|row| Pattern::decode(row).unwrap()).collect(),
             learnt: disk.learnt,
             taught: disk.taught,
@@ -394,8 +397,9 @@ fn a_burst_is_told_with_expected_and_seen() {
     object.append(&burst, at + 4_000);
     let [alert] = &object.alerts[..] else { panic!("{:?}", object.alerts) };
     let incident = &alert.incidents[0];
-    assert_eq!(incident.kind.word(), "burst");
-    assert!(incident.expected_milli < 1_500 && incident.seen >= 10, "{incident:?}");
+    let signal = incident.signal;
+    assert_eq!((signal.kind.as_str(), signal.subject.to_string().as_str()), ("burst", "errors"));
+    assert!(signal.expected < 1.5 && signal.seen >= 10 && signal.probability < 1e-3, "{incident:?}");
     assert!(!alert.exemplars.is_empty());
 }
 
@@ -593,7 +597,7 @@ fn an_incident_goes_on_when_its_pattern_turns_out_to_be_another() {
     }
     let machine = &object.machine;
     let elder = machine.miner().patterns().next().unwrap().id;
-    let open: Vec<_> = machine.incidents().all().map(|incident| (incident.pattern, incident.count)).collect();
+    let open: Vec<_> = machine.incidents().all().map(|incident| (incident.pattern.unwrap(), incident.count)).collect();
     // Four names were errors never seen before; the fifth and sixth were seen to be the same, and count in the newest.
     assert_eq!(open, [(elder, 1), (elder, 1), (elder, 1), (elder, 3)]);
     assert_eq!(machine.miner().len(), 1);
@@ -810,7 +814,9 @@ fn knowledge(machine: &StreamMachine, now: i64) -> impl PartialEq + std::fmt::De
     let patterns: Vec<_> = machine.miner().patterns().map(|pattern| pattern.encode()).collect();
     let totals: Vec<_> = machine.counters().totals().collect();
     let facets = machine.counters().pending_facets();
-    let state = machine.checkpoint().state;
+    let wake_at = machine.wake_at();
+    let checkpoint = machine.checkpoint();
+    let state = (checkpoint.state, checkpoint.detection, wake_at);
     let waiting = machine.outbox().due(Timestamp(i64::MAX), usize::MAX);
     (machine.last_seq(), machine.outcomes(), totals, patterns, state, waiting, facets)
 }

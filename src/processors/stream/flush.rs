@@ -346,8 +346,8 @@ impl Live {
         }
         flush.incidents.extend(self.machine.incidents().all().map(|incident| IncidentRow {
             id: incident.id.clone(),
-            kind: incident.kind.word().to_owned(),
-            pattern_id: incident.pattern.to_string(),
+            kind: incident.signal.kind.as_str().to_owned(),
+            pattern_id: incident.pattern.map(|id| id.to_string()).unwrap_or_default(),
             level: incident.level.class().word().to_owned(),
             count: incident.count,
             opened_at: incident.opened_at.0,

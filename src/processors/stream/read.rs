@@ -4,8 +4,8 @@
 
 use super::{Inner, Live, json, now};
 use crate::processors::calls::{
-    CountsAnswer, CountsCall, ExemplarView, FaultView, HitView, IncidentView, NamingView, PatternView, RecordCall,
-    SearchAnswer, SearchCall, SinkView, StatusAnswer, VariablesCall, VariablesView,
+    BaselineCall, CountsAnswer, CountsCall, ExemplarView, FaultView, HitView, IncidentView, NamingView, PatternView,
+    RecordCall, SearchAnswer, SearchCall, SinkView, StatusAnswer, VariablesCall, VariablesView,
 };
 use crate::storage::fault::Fault;
 use base64::Engine;
@@ -37,6 +37,7 @@ impl Inner {
             "/record" => json(&live.record(&read::<RecordCall>(body)?)?),
             "/counts" => json(&live.counts(&read::<CountsCall>(body)?)?),
             "/patterns" => json(&live.patterns()),
+            "/baseline" => json(&live.baseline(&read::<BaselineCall>(body)?)),
             "/variables" => json(&live.variables(&read::<VariablesCall>(body)?)),
             "/incidents" => json(&live.incidents(now())),
             "/status" => json(&StatusAnswer {
@@ -262,14 +263,22 @@ impl Live {
         let policy = self.machine.settings().alerts;
         let view = |incident: &sapwood_engine::triage::Incident| IncidentView {
             id: incident.id.clone(),
-            kind: incident.kind.word().to_owned(),
+            kind: incident.signal.kind.as_str().to_owned(),
+            series: incident.signal.subject.to_string(),
             status: if incident.is_over(now, &policy) { "resolved" } else { "open" }.to_owned(),
-            pattern_id: self.machine.miner().resolve(incident.pattern).to_string(),
-            template: self.machine.miner().pattern(incident.pattern).map(|pattern| pattern.template.clone()),
+            pattern_id: incident.pattern.map(|id| self.machine.miner().resolve(id).to_string()),
+            template: incident.pattern.and_then(|id| Some(self.machine.miner().pattern(id)?.template.clone())),
             level: incident.level.class().word().to_owned(),
             count: incident.count,
-            seen: incident.seen,
-            expected: incident.expected_milli as f64 / 1_000.0,
+            seen: incident.signal.seen,
+            total: incident.signal.total,
+            expected: incident.signal.expected,
+            expected_low: incident.signal.expected_low,
+            expected_high: incident.signal.expected_high,
+            probability: incident.signal.probability,
+            window_ms: incident.signal.window.0,
+            evidence: incident.evidence.iter().map(RecordId::to_string).collect(),
+            closed_at_ms: incident.closed_at.map(|at| at.0),
             opened_at_ms: incident.opened_at.0,
             first_seen_ms: incident.first_seen.0,
             last_seen_ms: incident.last_seen.0,

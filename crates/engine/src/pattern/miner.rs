@@ -100,7 +100,7 @@ impl Miner {
         if self.variables_bytes <= limits::VARIABLES_BYTES_MAX {
             return;
         }
-        let mut ranked = self.ranked();
+        let mut ranked = self.ranked(usize::MAX);
         ranked.retain(|&(_, bytes, _)| bytes > 0);
         for (_, bytes, slot) in ranked {
             if self.variables_bytes <= limits::VARIABLES_BYTES_MAX / 4 * 3 {
@@ -113,9 +113,9 @@ impl Miner {
         }
     }
 
-    /// All patterns but the overflow one, the least informative first: never alerted nor taught about, no errors, rare, old, in this
-    /// order of weight; with the bytes of their variables.
-    fn ranked(&self) -> Vec<(impl Ord + use<>, usize, u32)> {
+    /// All patterns but the overflow one, the least informative first: never alerted nor taught about, no errors, rare,
+    /// old, in this order of weight, at most `room`; with the bytes of their variables.
+    fn ranked(&self, room: usize) -> Vec<(impl Ord + use<>, usize, u32)> {
         let rank = |pattern: &Pattern| {
             let has_errors = pattern.error_count() > 0 && pattern.count > 1;
             let came_back = pattern.first_seen < pattern.last_seen;
@@ -126,6 +126,11 @@ impl Miner {
         let held = self.patterns.iter().zip(0u32..).filter_map(|(pattern, slot)| Some((pattern.as_ref()?, slot)));
         let mut ranked: Vec<_> =
             held.map(|(pattern, slot)| (rank(pattern), pattern.variables.memory_bytes(), slot)).collect();
+        // In order, but only those that are wanted: under a flood of unique lines this is done again and again.
+        if room < ranked.len() {
+            ranked.select_nth_unstable(room);
+            ranked.truncate(room);
+        }
         ranked.sort_unstable();
         ranked
     }
@@ -232,7 +237,7 @@ impl Miner {
         if self.len() + 1 < limits::PATTERNS_MAX {
             return;
         }
-        for (_, _, slot) in self.ranked().into_iter().take(limits::PATTERNS_MAX / 10) {
+        for (_, _, slot) in self.ranked(limits::PATTERNS_MAX / 10) {
             let Some(pattern) = self.take(slot) else { continue };
             if !self.taught.is_idle() {
                 self.left_with_all(pattern.id);

@@ -127,7 +127,7 @@ impl World {
                 if incident.was_told && !object.was_rebuilt && !in_alerts.contains(&incident.id) {
                     wrong.push(format!("stream {}: incident {} is in no alert", object.number, incident.id));
                 }
-                if incident.kind.word() == "new_pattern" {
+                if incident.signal.kind.as_str() == "new_pattern" {
                     *per_pattern.entry(incident.id.clone()).or_insert(0) += 1;
                 }
             }

@@ -155,6 +155,7 @@ pub struct StreamRows {
     patterns: BTreeMap<PatternId, Vec<u8>>,
     learnt: Option<Vec<u8>>,
     taught: Option<Vec<u8>>,
+    detection: Option<Vec<u8>>,
     /// Counts by hour.
     pub hours: BTreeMap<Timestamp, Rollup>,
     /// Sketches by hour.
@@ -185,6 +186,7 @@ pub enum StreamWrite {
     PatternGone(PatternId),
     Learnt(Vec<u8>),
     Taught(Vec<u8>),
+    Detection(Vec<u8>),
     MergeHour(Timestamp, Rollup),
     ReplaceHour(Timestamp, Rollup),
     MergeFacets(Timestamp, Facets),
@@ -227,6 +229,7 @@ impl Rows for StreamRows {
             }
             StreamWrite::Learnt(row) => self.learnt = Some(row),
             StreamWrite::Taught(row) => self.taught = Some(row),
+            StreamWrite::Detection(row) => self.detection = Some(row),
             StreamWrite::MergeHour(hour, delta) => self.hours.entry(hour).or_default().merge(&delta),
             StreamWrite::ReplaceHour(hour, delta) => {
                 self.hours.insert(hour, delta);
@@ -312,6 +315,7 @@ impl StreamStore for StreamDisk<'_> {
         writes.extend(checkpoint.patterns_gone.into_iter().map(StreamWrite::PatternGone));
         writes.extend(checkpoint.learnt.map(StreamWrite::Learnt));
         writes.extend(checkpoint.taught.map(StreamWrite::Taught));
+        writes.push(StreamWrite::Detection(checkpoint.detection));
         let replaces = self.is(Mutant::HoursReplaced);
         writes.extend(checkpoint.hours.into_iter().map(|(hour, delta)| match replaces {
             true => StreamWrite::ReplaceHour(hour, delta),
@@ -349,6 +353,7 @@ impl StreamStore for StreamDisk<'_> {
             patterns,
             learnt: rows.learnt.clone(),
             taught: rows.taught.clone(),
+            detection: rows.detection.clone(),
             key_pages: rows.key_pages.values().cloned().collect(),
             id_pages: rows.id_pages.values().cloned().collect(),
             outbox: rows.outbox.iter().map(|(id, (due, _))| (id.clone(), *due)).collect(),

@@ -6,6 +6,7 @@
 
 use super::{Effects, Lease, StreamMachine};
 use crate::bytes::{ReadError, Writer};
+use crate::detect::Facts;
 use crate::limits;
 use crate::machine::row::{self, BatchHead, BatchKey, Fate, Heads, Place, Receipt, Row, RowKind};
 use crate::machine::window::Entry;
@@ -318,17 +319,16 @@ impl StreamMachine {
             self.d1_patterns.insert(observed.id, seq);
             self.d1_hours.insert(record.timestamp.floor_to(crate::counter::HOUR), seq);
             patterns.push(observed.id);
+            let facts = Self::facts(record, observed, at);
+            self.detect(&facts);
             if record.level.is_error() {
-                for told in self.judge(record, observed.id, observed.is_new, (seq, index, at)) {
-                    let alert = self.alert(told, at, Some(record));
-                    match effects.as_deref_mut() {
-                        Some(effects) => self.tell(alert, at, effects),
-                        // On replay the outbox row exists, or was delivered; what stays is that it was told.
-                        None => alert.incidents.iter().for_each(|incident| self.miner.mark_alerted(incident.pattern)),
-                    }
+                for told in self.judge(record, &facts, (seq, index, at)) {
+                    self.tell_group(told, at, Some(record), effects.as_deref_mut());
                 }
             }
         }
+        self.detection.learn_delay(records, at, self.settings.alerts.lateness);
+        self.raise(seq, at, effects);
         patterns
     }
 
@@ -347,6 +347,7 @@ impl StreamMachine {
     /// Everything that names a pattern names another from now on.
     fn rename_pattern(&mut self, from: PatternId, into: PatternId, seq: u64) {
         self.incidents.merge_pattern(from, into);
+        self.detection.detectors.merge_pattern(from, into);
         for (pattern, _) in self.recent_errors.iter_mut().filter(|(pattern, _)| *pattern == from) {
             *pattern = into;
         }
@@ -355,30 +356,27 @@ impl StreamMachine {
     }
 
     /// Looks at one error record; returns the groups of incidents to be told now.
-    fn judge(
-        &mut self,
-        record: &Record,
-        pattern: PatternId,
-        is_new: bool,
-        (seq, index, at): (u64, u16, Timestamp),
-    ) -> Vec<Vec<Incident>> {
+    fn judge(&mut self, record: &Record, facts: &Facts, (seq, index, at): (u64, u16, Timestamp)) -> Vec<Vec<Incident>> {
         let policy = self.settings.alerts;
         if at.since(record.timestamp) > policy.lateness {
             return Vec::new();
         }
+        let pattern = facts.pattern;
         let record_id = self.record_id(at, seq, index);
         self.remember_error(record, pattern, &record_id);
         let id = record_id.to_string();
         let trigger = crate::triage::Trigger {
             record_id: &id,
+            record: record_id,
             pattern,
             level: record.level,
             timestamp: record.timestamp,
             now: at,
         };
         let mut told = Vec::new();
-        if is_new {
-            told.extend(self.incidents.open_new_pattern(&trigger, &policy));
+        if facts.is_new_pattern {
+            let signal = self.detection.detectors.novelty(facts);
+            told.extend(self.incidents.open_new_pattern(signal, &trigger, &policy));
         } else {
             self.incidents.feed(&trigger, &policy);
         }

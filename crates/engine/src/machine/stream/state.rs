@@ -5,6 +5,7 @@
 //! version that this build does not know, the totals are rebuilt from the rollups and the rest starts anew: patterns,
 //! counts and records are complete either way.
 
+use super::detection::Detection;
 use super::{DomainView, Identity, Lease, Outcomes, StreamMachine, StreamSettings};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::counter::{Counters, Facets, Rollup};
@@ -19,11 +20,13 @@ use crate::triage::{ErrorWatch, Incidents};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-const STATE_VERSION: u8 = 1;
+/// Version 1 had incidents of error records only; it is still read.
+const STATE_VERSION: u8 = 2;
 const EVENT_VIEW: u8 = 1;
 const EVENT_WAKE: u8 = 2;
 const EVENT_LEASE: u8 = 3;
 const EVENT_TAUGHT: u8 = 16;
+const EVENT_CLOSE: u8 = 4;
 
 /// Rows to write in one commit.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +35,8 @@ pub struct Checkpoint {
     pub folded: u64,
     /// The state row.
     pub state: Vec<u8>,
+    /// The row of the detectors.
+    pub detection: Vec<u8>,
     /// Changed patterns.
     pub patterns: Vec<(PatternId, Vec<u8>)>,
     /// Patterns that left.
@@ -61,6 +66,8 @@ pub struct Stored {
     pub folded: u64,
     /// The state row.
     pub state: Option<Vec<u8>>,
+    /// The row of the detectors.
+    pub detection: Option<Vec<u8>>,
     /// All patterns that could be read.
     pub patterns: Vec<Pattern>,
     /// What the miner learnt.
@@ -135,6 +142,9 @@ impl StreamMachine {
         machine.keys = window(limits::BATCH_KEYS_MAX, &stored.key_pages);
         machine.ids = window(limits::RECORD_IDS_MAX, &stored.id_pages);
         machine.outbox = Outbox::restore(stored.outbox.iter().cloned());
+        // What cannot be read is learned again; it is no reason to rebuild the rest.
+        let detection = stored.detection.as_deref().and_then(|row| Detection::read(row).ok());
+        machine.detection = detection.unwrap_or_default();
         let sink = |row: &Option<Vec<u8>>| row.as_deref().and_then(|row| Sink::decode(row).ok()).unwrap_or_default();
         machine.d1 = sink(&stored.d1);
         machine.data_service = sink(&stored.data_service);
@@ -153,6 +163,7 @@ impl StreamMachine {
         Checkpoint {
             folded: self.folded,
             state: self.write_state(),
+            detection: self.detection.write(),
             patterns: patterns
                 .into_iter()
                 .filter_map(|id| self.miner.pattern(id).map(|pattern| (id, pattern.encode())))
@@ -205,7 +216,8 @@ impl StreamMachine {
 
     fn read_state(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
         let mut input = Reader::new(bytes);
-        if input.u8()? != STATE_VERSION {
+        let version = input.u8()?;
+        if !(1..=STATE_VERSION).contains(&version) {
             return Err(ReadError::Unknown("state version"));
         }
         self.clock = Timestamp(input.int()?);
@@ -218,7 +230,7 @@ impl StreamMachine {
         };
         self.counters = Counters::read_totals(&mut input)?;
         self.watch = ErrorWatch::read(&mut input)?;
-        self.incidents = Incidents::read(&mut input)?;
+        self.incidents = Incidents::read(&mut input, version == 1)?;
         for _ in 0..input.count()? {
             let pattern = PatternId(input.u64_fixed()?);
             self.recent_errors.push_back((pattern, Exemplar::read(&mut input)?));
@@ -333,6 +345,14 @@ pub(super) fn encode_wake() -> Vec<u8> {
     vec![EVENT_WAKE]
 }
 
+/// The body of an event row: the detectors closed what was over at `until`.
+pub(super) fn encode_close(until: Timestamp) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.u8(EVENT_CLOSE);
+    out.int(until.0);
+    out.into_bytes()
+}
+
 /// The body of an event row: records granted by the domain.
 pub(super) fn encode_lease(lease: &Lease) -> Vec<u8> {
     let mut out = Writer::new();
@@ -367,8 +387,8 @@ pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timesta
         }
         EVENT_WAKE => {
             let policy = machine.settings.alerts;
-            for incident in machine.incidents.wake(now, &policy).into_iter().flatten() {
-                machine.miner.mark_alerted(incident.pattern);
+            if let Some(told) = machine.incidents.wake(now, &policy) {
+                machine.tell_group(told, now, None, None);
             }
             machine.set_dirty(now);
             Ok(())
@@ -383,6 +403,11 @@ pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timesta
             let lease = read_lease(&mut input)?;
             machine.grant(lease);
             machine.set_dirty(now);
+            Ok(())
+        }
+        EVENT_CLOSE => {
+            let until = Timestamp(input.int()?).clamped();
+            machine.close_detection(until, now, None);
             Ok(())
         }
         _ => Err(ReadError::Unknown("event")),
