@@ -113,7 +113,8 @@ impl Learner {
         if let Some(slot) = self.slot_of(id) {
             return slot;
         }
-        self.is_dirty = true;
+        // A signature may be this id: what was found by generalizing need not be true any more.
+        self.change();
         self.births += 1;
         let named = Slot { id, birth: self.births, ..Slot::default() };
         let slot = match self.free.pop() {
