@@ -1,7 +1,7 @@
 //! Lines per second of the miner on one core, and a digest of what it said: reads files of messages, and prints one row.
 //!
-//! `mine_speed LINES FILE...` interleaves the files' lines, repeats them up to LINES and times all of `observe` (with
-//! counts and exemplars). `mine_speed digest FILE...` prints one number over every id given and every template in the
+//! `mine_speed LINES FILE...` interleaves the files' lines, repeats them up to LINES and times recognizing and counting
+//! (with exemplars); with `LINES+` also what stands in the places of templates. `mine_speed digest FILE...` prints one number over every id given and every template in the
 //! end, of each file from an empty start: the same on every platform. Its third form, `mine_speed batches FILE...`,
 //! restores the miner from its rows after batches of many sizes, and must print the same. `mine_speed garbage LINES WORDS`
 //! times lines of words that were never seen before.
@@ -25,7 +25,10 @@ fn main() {
     match what.as_str() {
         "digest" => println!("{:016x}", digest(&files, false)),
         "batches" => println!("{:016x}", digest(&files, true)),
-        lines => speed(&files, lines.parse().unwrap_or(1_000_000)),
+        lines => {
+            let is_whole = lines.ends_with('+');
+            speed(&files, lines.trim_end_matches('+').parse().unwrap_or(1_000_000), is_whole);
+        }
     }
 }
 
@@ -82,12 +85,15 @@ fn garbage(lines: usize, words: usize) {
 }
 
 #[allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench has a clock and says what it found")]
-fn speed(files: &[Vec<Record>], lines: usize) {
+fn speed(files: &[Vec<Record>], lines: usize, is_whole: bool) {
     let longest = files.iter().map(Vec::len).max().unwrap_or(0);
     let mix: Vec<&Record> =
         (0..longest).flat_map(|position| files.iter().filter_map(move |file| file.get(position))).collect();
     let bytes: usize = mix.iter().map(|record| record.message.len()).sum();
     let mut miner = Miner::default();
+    if !is_whole {
+        miner = miner.without_variables();
+    }
     let begun = Instant::now();
     for (seq, &record) in mix.iter().cycle().take(lines).enumerate() {
         miner.observe(record, seq as u64, 0, Timestamp(0));

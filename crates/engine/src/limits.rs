@@ -93,7 +93,7 @@ pub const COVERED_MAX: usize = 1_000;
 const _: () = assert!(LESSONS_BYTES_MAX * 4 < ROW_BYTES_MAX, "lessons fit a row of the journal");
 const _: () = assert!(SPLIT_VALUES_MAX < PATTERN_ALIASES_MAX, "what parted can become aliases again");
 /// Bytes of what stood in the places of all templates, by an account that is rounded up: values, counts and sketches.
-pub const VARIABLES_BYTES_MAX: usize = 1024 * 1024;
+pub const VARIABLES_BYTES_MAX: usize = 512 * 1024;
 
 /// Series of one object that are counted by name; the rest of a kind folds into its `other` and is counted there.
 pub const SERIES_MAX: usize = 8_192;

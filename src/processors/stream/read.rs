@@ -375,7 +375,7 @@ pub(super) fn pattern_view(miner: &Miner, pattern: &Pattern, tag: u32) -> Patter
         releases: pattern.releases.clone(),
         exemplars: pattern.exemplars.iter().chain(&pattern.last).map(exemplar).collect(),
         was_alerted: pattern.was_alerted,
-        fault: pattern.fault.as_ref().map(fault_view),
+        fault: pattern.fault.as_deref().map(fault_view),
         naming: miner.naming(pattern.id).map(|naming| NamingView {
             name: naming.name.clone(),
             description: naming.description.clone(),

@@ -32,6 +32,7 @@ pub struct Miner {
     overflow: Option<Pattern>,
     /// Of the variables of all patterns held, at most [`limits::VARIABLES_BYTES_MAX`].
     variables_bytes: usize,
+    ignores_variables: bool,
     /// Patterns that left since their rows were last written.
     pub(super) gone: Vec<PatternId>,
     /// Patterns that were merged since they were last asked for: which, into which.
@@ -86,13 +87,23 @@ impl Miner {
             return Observed { id: PatternId::OVERFLOW, is_new: false };
         };
         pattern.count(record, Position { seq, index, received_at });
-        let before = pattern.variables.memory_bytes();
-        pattern.observe_variables(record);
         let observed = Observed { id: pattern.id, is_new };
-        self.variables_bytes += pattern.variables.memory_bytes();
-        self.variables_bytes -= before;
-        self.bound_variables();
+        if !self.ignores_variables {
+            let before = pattern.variables.memory_bytes();
+            pattern.observe_variables(record);
+            self.variables_bytes += pattern.variables.memory_bytes();
+            self.variables_bytes -= before;
+            self.bound_variables();
+        }
         observed
+    }
+
+    /// The same miner, which from now on takes no note of what stands in the places of its templates: for measuring what
+    /// recognizing and counting cost by themselves.
+    #[must_use]
+    pub fn without_variables(mut self) -> Self {
+        self.ignores_variables = true;
+        self
     }
 
     /// Where the variables of all patterns take too much, those of the least important patterns are forgotten.
@@ -175,7 +186,7 @@ impl Miner {
         for old in std::iter::once(&pattern).chain(&others) {
             template = cover(&template, &old.template);
         }
-        self.learner.recognize(into, &template, Ground::of(pattern.fault.as_ref()));
+        self.learner.recognize(into, &template, Ground::of(pattern.fault.as_deref()));
         pattern.retemplate(&template);
         for other in others {
             self.gone.push(other.id);
@@ -207,7 +218,7 @@ impl Miner {
         self.make_room();
         let before = self.learner.left_before(id);
         let mut pattern = Pattern::born(id, template, before.map_or(at, |before| before.min(at)));
-        pattern.fault = fault.map(|fault| Fault { told: None, ..fault.clone() });
+        pattern.fault = fault.map(|fault| Box::new(Fault { told: None, ..fault.clone() }));
         self.put(slot, pattern);
         before.is_none()
     }

@@ -140,7 +140,7 @@ pub struct Pattern {
     /// What stood in the places of the template.
     pub variables: Variables,
     /// The fault that its records are instances of; what the exception said is in the template.
-    pub fault: Option<Fault>,
+    pub fault: Option<Box<Fault>>,
     /// Changed since its row was last written.
     pub(super) is_dirty: bool,
 }
@@ -350,7 +350,7 @@ impl Pattern {
                 let (tag, section) = (input.u8()?, input.bytes()?);
                 match tag {
                     SECTION_VARIABLES => pattern.variables.decode(section)?,
-                    SECTION_FAULT => pattern.fault = Some(Fault::read(&mut Reader::new(section))?),
+                    SECTION_FAULT => pattern.fault = Some(Box::new(Fault::read(&mut Reader::new(section))?)),
                     _ => {}
                 }
             }
