@@ -96,8 +96,10 @@ fn statement(number: usize, value: usize) -> Record {
 }
 
 fn garbage(number: usize) -> Record {
-    let message =
-        (0..9).map(|at| word(number * 2_654_435_761 % 777_600_000 + at * 7_177)).collect::<Vec<_>>().join(" ");
+    let message = (0..9)
+        .map(|at| word((number as u64 * 2_654_435_761 % 777_600_000) as usize + at * 7_177))
+        .collect::<Vec<_>>()
+        .join(" ");
     Record { message, timestamp: Timestamp(number as i64), ..Record::default() }
 }
 
