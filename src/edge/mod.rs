@@ -155,6 +155,7 @@ async fn serve(
         Route::UndoLesson(id) => handlers::lessons::undo(&call, &id).await,
         Route::AnalyzePatterns => handlers::patterns::analyze(&call, request).await,
         Route::Components => handlers::lists::components(&call).await,
+        Route::Replay => handlers::replay::replay(&call, request).await,
         Route::Baseline(component) => handlers::baseline::baseline(&call, &component).await,
         Route::Incidents => handlers::lists::incidents(&call).await,
         Route::Alerts => handlers::lists::alerts(&call).await,

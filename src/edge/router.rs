@@ -34,6 +34,8 @@ pub enum Route {
     AnalyzePatterns,
     /// `GET /api/components`.
     Components,
+    /// `POST /api/detectors/replay`: a question whose conditions are in the body.
+    Replay,
     /// `GET /api/components/{id}/baseline`.
     Baseline(String),
     /// `GET /api/incidents`.
@@ -97,6 +99,7 @@ impl Route {
             | Self::Components
             | Self::Baseline(_)
             | Self::Incidents
+            | Self::Replay
             | Self::Alerts
             | Self::Metrics => Some(Scopes::READ),
             Self::CreateKey
@@ -166,6 +169,7 @@ fn routes_at(path: &str) -> Vec<(&'static str, Route)> {
         ["api", "logs", id] if !id.is_empty() => vec![("GET", Route::Record(decoded(id)))],
         ["api", "components"] => vec![("GET", Route::Components)],
         ["api", "components", id, "baseline"] if !id.is_empty() => vec![("GET", Route::Baseline(decoded(id)))],
+        ["api", "detectors", "replay"] => vec![("POST", Route::Replay)],
         ["api", "incidents"] => vec![("GET", Route::Incidents)],
         ["api", "alerts"] => vec![("GET", Route::Alerts)],
         ["api", "keys"] => vec![("GET", Route::Keys), ("POST", Route::CreateKey)],
@@ -230,6 +234,7 @@ mod tests {
         check("GET", "/api/components", Route::Components);
         check("GET", "/api/components/a%20b/baseline", Route::Baseline("a b".into()));
         check("GET", "/api/incidents", Route::Incidents);
+        check("POST", "/api/detectors/replay", Route::Replay);
         check("GET", "/api/alerts", Route::Alerts);
         check("GET", "/api/keys", Route::Keys);
         check("POST", "/api/keys", Route::CreateKey);

@@ -67,7 +67,7 @@ fn is_per_domain(key: &str) -> bool {
 }
 
 /// The domain's own values as text, and the configuration that they make. A null value is as if it were not there.
-fn checked(body: &Map<String, Value>, config: &Config) -> Result<(Overrides, Config), Vec<FieldError>> {
+pub(super) fn checked(body: &Map<String, Value>, config: &Config) -> Result<(Overrides, Config), Vec<FieldError>> {
     let (mut errors, mut overrides, mut raw) = (Vec::new(), Vec::new(), RawConfig::new());
     for (name, value) in body {
         let text = match value {

@@ -20,6 +20,7 @@ pub mod lists;
 pub mod metrics;
 pub mod patterns;
 pub mod record;
+pub mod replay;
 pub mod search;
 pub mod summary;
 pub mod tail;

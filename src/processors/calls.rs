@@ -431,6 +431,36 @@ pub struct ExemplarView {
     pub message: String,
 }
 
+/// Edge to stream: what would these settings have raised?
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReplayCall {
+    /// Receive time, ms; from here on.
+    pub from_ms: i64,
+    /// Receive time, ms; before this.
+    pub to_ms: i64,
+    /// Values in place of those in force, checked.
+    pub settings: Vec<(String, String)>,
+}
+
+/// Stream to edge: what two fresh machines made of the same rows.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ReplayAnswer {
+    /// Rows folded.
+    pub rows: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Rows that could not be read.
+    pub unreadable_rows: u64,
+    /// Whether that was all of the span.
+    pub is_complete: bool,
+    /// Receive time of the last row, ms.
+    pub until_ms: i64,
+    /// What the settings in force raise, newest first.
+    pub now: Vec<IncidentView>,
+    /// What those asked about raise.
+    pub asked: Vec<IncidentView>,
+}
+
 /// An incident as an object knows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct IncidentView {

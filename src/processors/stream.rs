@@ -14,6 +14,7 @@ mod append;
 mod baseline;
 mod flush;
 mod read;
+mod replay;
 mod tail;
 
 use crate::config;

@@ -6,8 +6,8 @@
 use super::calls::{
     AlertEntry, AppendAnswer, AppendCall, AuditView, BaselineAnswer, BaselineCall, CleanupAnswer, CleanupCall,
     CountsAnswer, CountsCall, CreateKeyCall, DirectoryAnswer, DomainStatus, IncidentView, KeyView, LessonsAnswer,
-    NO_ROOM, PatternView, RecordCall, RegisterCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress, TailCall,
-    TeachAnswer, TeachCall, VariablesCall, VariablesView,
+    NO_ROOM, PatternView, RecordCall, RegisterCall, ReplayAnswer, ReplayCall, SearchAnswer, SearchCall, StatusAnswer,
+    StreamAddress, TailCall, TeachAnswer, TeachCall, VariablesCall, VariablesView,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -151,6 +151,11 @@ impl<'a> Stubs<'a> {
     /// What stood in the places of some patterns.
     pub async fn variables(&self, to: &StreamAddress, call: &VariablesCall) -> Result<Vec<VariablesView>, CallError> {
         self.json(STREAM, &to.name(), "/variables", call).await
+    }
+
+    /// What a stretch of its journal would have raised under other settings.
+    pub async fn replay(&self, to: &StreamAddress, call: &ReplayCall) -> Result<ReplayAnswer, CallError> {
+        self.json(STREAM, &to.name(), "/replay", call).await
     }
 
     /// All incidents, newest first.

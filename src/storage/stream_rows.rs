@@ -270,6 +270,13 @@ impl StreamRows {
         Ok(rows.into_iter().flatten().next().map(Timestamp))
     }
 
+    /// The first row that was received at an instant or later.
+    pub fn first_received(&self, at: Timestamp) -> Result<Option<u64>, Fault> {
+        let query = "SELECT min(seq) FROM journal WHERE at >= ?";
+        let found = self.sql.all("find the first row of a span", query, vec![time(at)], Columns::optional_int)?;
+        Ok(found.into_iter().flatten().next().and_then(|seq| u64::try_from(seq).ok()))
+    }
+
     /// Hours for which counts are stored.
     pub fn hours(&self) -> Result<Vec<Timestamp>, Fault> {
         self.sql.all("read hours", "SELECT hour FROM rollup", vec![], |columns| Timestamp(columns.int()))

@@ -73,6 +73,7 @@ function attempts() {
     ["GET", `/api/components/${mark}-api/baseline`],
     ["GET", "/api/components/shop/baseline?series=total"],
     ["GET", "/api/incidents"],
+    ["POST", "/api/detectors/replay", { component: "shop", settings: { CRITICAL_THRESHOLD: 5 } }],
     ["GET", "/api/alerts"],
     ["GET", "/api/keys"],
     ["POST", "/api/keys", { name: "new", scopes: ["read"], domain: mine }],

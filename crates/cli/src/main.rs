@@ -15,6 +15,7 @@ mod parse;
 mod patterns;
 mod play;
 mod render;
+mod replay;
 mod replies;
 mod score;
 mod search;
@@ -58,6 +59,8 @@ enum Command {
     Baseline(baseline::Baseline),
     /// Levels, minute by minute.
     Summary(summary::Summary),
+    /// What a component would have raised under other settings.
+    Replay(replay::Replay),
     /// Give every line of a file its pattern.
     Mine(mine::Mine),
     /// Say how unusual each value of a measured series is.
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Command::Components(command) => command.run(&mut out),
         Command::Baseline(command) => command.run(&mut out),
         Command::Summary(command) => command.run(&mut out),
+        Command::Replay(command) => command.run(&mut out),
         Command::Mine(command) => command.run(&mut out),
         Command::Score(command) => command.run(&mut out),
         Command::Export(command) => command.run(&mut out),

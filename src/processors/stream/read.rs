@@ -5,7 +5,7 @@
 use super::{Inner, Live, json, now};
 use crate::processors::calls::{
     BaselineCall, CountsAnswer, CountsCall, ExemplarView, FaultView, HitView, IncidentView, NamingView, PatternView,
-    RecordCall, SearchAnswer, SearchCall, SinkView, StatusAnswer, VariablesCall, VariablesView,
+    RecordCall, ReplayCall, SearchAnswer, SearchCall, SinkView, StatusAnswer, VariablesCall, VariablesView,
 };
 use crate::storage::fault::Fault;
 use base64::Engine;
@@ -14,6 +14,7 @@ use sapwood_engine::counter::{Facets, HOUR, MINUTE, Rollup, SeriesKey, SeriesKin
 use sapwood_engine::level::LevelClass;
 use sapwood_engine::machine::row::{self, Heads};
 use sapwood_engine::machine::sink::{Sink, SinkHealth};
+use sapwood_engine::machine::stream::StreamMachine;
 use sapwood_engine::pattern::{Exemplar, Miner, Pattern, PatternId};
 use sapwood_engine::query::{Hit, Order, Page, Position, RowSummary};
 use sapwood_engine::record::Record;
@@ -39,7 +40,8 @@ impl Inner {
             "/patterns" => json(&live.patterns()),
             "/baseline" => json(&live.baseline(&read::<BaselineCall>(body)?)),
             "/variables" => json(&live.variables(&read::<VariablesCall>(body)?)),
-            "/incidents" => json(&live.incidents(now())),
+            "/incidents" => json(&incident_views(&live.machine, now())),
+            "/replay" => json(&live.replay(&read::<ReplayCall>(body)?)?),
             "/status" => json(&StatusAnswer {
                 append_calls: self.intake.calls.get(),
                 commits: self.intake.commits.get(),
@@ -259,36 +261,6 @@ impl Live {
         views
     }
 
-    fn incidents(&self, now: Timestamp) -> Vec<IncidentView> {
-        let policy = self.machine.settings().alerts;
-        let view = |incident: &sapwood_engine::triage::Incident| IncidentView {
-            id: incident.id.clone(),
-            kind: incident.signal.kind.as_str().to_owned(),
-            series: incident.signal.subject.to_string(),
-            status: if incident.is_over(now, &policy) { "resolved" } else { "open" }.to_owned(),
-            pattern_id: incident.pattern.map(|id| self.machine.miner().resolve(id).to_string()),
-            template: incident.pattern.and_then(|id| Some(self.machine.miner().pattern(id)?.template.clone())),
-            level: incident.level.class().word().to_owned(),
-            count: incident.count,
-            seen: incident.signal.seen,
-            total: incident.signal.total,
-            expected: incident.signal.expected,
-            expected_low: incident.signal.expected_low,
-            expected_high: incident.signal.expected_high,
-            probability: incident.signal.probability,
-            window_ms: incident.signal.window.0,
-            evidence: incident.evidence.iter().map(RecordId::to_string).collect(),
-            closed_at_ms: incident.closed_at.map(|at| at.0),
-            opened_at_ms: incident.opened_at.0,
-            first_seen_ms: incident.first_seen.0,
-            last_seen_ms: incident.last_seen.0,
-            was_told: incident.was_told,
-        };
-        let mut incidents: Vec<_> = self.machine.incidents().all().map(view).collect();
-        incidents.reverse();
-        incidents
-    }
-
     fn status(&self, now: Timestamp) -> StatusAnswer {
         let machine = &self.machine;
         let outcomes = machine.outcomes();
@@ -398,4 +370,35 @@ fn fault_view(fault: &sapwood_engine::fault::Fault) -> FaultView {
         language: fault.language.word().to_owned(),
         causes: fault.causes.clone(),
     }
+}
+
+/// The incidents of a machine, newest first.
+pub(super) fn incident_views(machine: &StreamMachine, now: Timestamp) -> Vec<IncidentView> {
+    let policy = machine.settings().alerts;
+    let view = |incident: &sapwood_engine::triage::Incident| IncidentView {
+        id: incident.id.clone(),
+        kind: incident.signal.kind.as_str().to_owned(),
+        series: incident.signal.subject.to_string(),
+        status: if incident.is_over(now, &policy) { "resolved" } else { "open" }.to_owned(),
+        pattern_id: incident.pattern.map(|id| machine.miner().resolve(id).to_string()),
+        template: incident.pattern.and_then(|id| Some(machine.miner().pattern(id)?.template.clone())),
+        level: incident.level.class().word().to_owned(),
+        count: incident.count,
+        seen: incident.signal.seen,
+        total: incident.signal.total,
+        expected: incident.signal.expected,
+        expected_low: incident.signal.expected_low,
+        expected_high: incident.signal.expected_high,
+        probability: incident.signal.probability,
+        window_ms: incident.signal.window.0,
+        evidence: incident.evidence.iter().map(RecordId::to_string).collect(),
+        closed_at_ms: incident.closed_at.map(|at| at.0),
+        opened_at_ms: incident.opened_at.0,
+        first_seen_ms: incident.first_seen.0,
+        last_seen_ms: incident.last_seen.0,
+        was_told: incident.was_told,
+    };
+    let mut incidents: Vec<_> = machine.incidents().all().map(view).collect();
+    incidents.reverse();
+    incidents
 }

@@ -17,7 +17,7 @@ use super::lesson::{Lesson, Lessons, Naming, Reference, Teaching, child_id, give
 use super::miner::{Miner, told};
 use super::shape::VARIABLE;
 use super::signature::signature_of;
-use super::{Pattern, PatternId, extract, template_of};
+use super::{Pattern, PatternId, Variables, extract, template_of};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::limits;
 use crate::record::Record;
@@ -487,10 +487,7 @@ impl Miner {
             let Some(row) = row else { continue };
             self.gone.push(id);
             self.merged.push((id, target));
-            match self.row_mut(target) {
-                Some(pattern) => pattern.merge(row),
-                None => self.put_row(target, row),
-            }
+            self.merge_row(target, row);
         }
     }
 
@@ -524,6 +521,7 @@ impl Miner {
         let mut own = row.clone();
         own.exemplars.clear();
         own.last = None;
+        own.variables = Variables::of(&own.template);
         for id in self.held_by(from) {
             if let Some(kept) = self.taught.kept.get_mut(&id) {
                 subtract(&mut own, &kept.row);
@@ -539,10 +537,7 @@ impl Miner {
                 self.taught.kept.insert(from, Kept { row: own, holder: into });
             }
         }
-        match self.row_mut(into) {
-            Some(pattern) => pattern.merge(row),
-            None => self.put_row(into, row),
-        }
+        self.merge_row(into, row);
     }
 
     /// What a pattern had counted goes to another than before.
@@ -644,6 +639,19 @@ impl Miner {
             self.learner.part(id);
         }
         self.learner.name(id)
+    }
+
+    /// A row goes into another's, or becomes it.
+    fn merge_row(&mut self, id: PatternId, row: Pattern) {
+        let slot = self.learner.slot_of(id).filter(|_| self.row(id).is_some());
+        // Taken out and put back, so that the bytes of its variables are counted anew.
+        match slot.and_then(|slot| Some((slot, self.take(slot)?))) {
+            Some((slot, mut pattern)) => {
+                pattern.merge(row);
+                self.put(slot, pattern);
+            }
+            None => self.put_row(id, row),
+        }
     }
 
     /// Makes a row that of another pattern, which has none.
