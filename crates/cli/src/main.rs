@@ -3,6 +3,7 @@
 //!
 //! Exit statuses: 0, all is well; 1, the command worked and found something wrong; 2, it could not work.
 
+mod block;
 mod check_config;
 mod client;
 mod components;
@@ -53,6 +54,8 @@ enum Command {
     Summary(summary::Summary),
     /// Give every line of a file its pattern.
     Mine(mine::Mine),
+    /// Pack the lines of a file into blocks, as a component's history is kept, and say what they take.
+    Block(block::BlockCommand),
     /// Say how unusual each value of a measured series is.
     Score(score::Score),
     /// Play files and show what the service makes of them, from the first line to the account.
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Components(command) => command.run(&mut out),
         Command::Summary(command) => command.run(&mut out),
         Command::Mine(command) => command.run(&mut out),
+        Command::Block(command) => command.run(&mut out),
         Command::Score(command) => command.run(&mut out),
         Command::Demo(command) => command.run(&mut out),
         Command::CheckConfig(command) => command.run(&mut out).map_err(|fault| Fault::Request(fault.to_string())),

@@ -88,6 +88,7 @@ impl<'a> BlobColumn<'a> {
             if entries.len() == VALUES_MAX {
                 return Err(ReadError::Unknown("count of values"));
             }
+            budget.take(size_of::<&[u8]>())?;
             entries.push(reader.bytes()?);
         }
         let indices = read_indices(input, budget, records, entries.len())?;

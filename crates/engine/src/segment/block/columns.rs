@@ -50,6 +50,52 @@ pub(super) fn is_known(tag: u8) -> bool {
         || (OPTIONAL..OPTIONAL + OPTIONAL_COUNT).contains(&tag)
 }
 
+/// What the section with this tag holds, in words for people.
+pub fn section_name(tag: u8) -> &'static str {
+    const OPTIONAL_NAMES: [&str; OPTIONAL_COUNT as usize] = [
+        "id",
+        "service",
+        "error code",
+        "endpoint",
+        "user",
+        "session",
+        "request",
+        "trace",
+        "span",
+        "release",
+        "stack trace",
+        "url",
+        "method",
+        "ip",
+        "user agent",
+        "feature",
+        "workflow",
+        "message template",
+    ];
+    match tag {
+        ROWS => "rows",
+        TIMES => "times",
+        LEVELS => "levels",
+        PATTERNS => "patterns",
+        TRIGRAMS => "letters",
+        MESSAGE => "message",
+        COMPONENT => "component",
+        ENVIRONMENT => "environment",
+        CATEGORY => "category",
+        DURATION => "duration",
+        MEMORY => "memory",
+        TRAITS => "traits",
+        FRAMES => "frames",
+        TAGS => "tags",
+        SHAPES => "attribute names",
+        LEAVES => "attribute values",
+        tag => {
+            let optional = tag.checked_sub(OPTIONAL).and_then(|field| OPTIONAL_NAMES.get(usize::from(field)));
+            optional.copied().unwrap_or("unknown")
+        }
+    }
+}
+
 /// What a packed list takes in memory for each of its bytes, at most: a frame of five bytes takes 64.
 const UNPACKED_BYTES: usize = 24;
 
@@ -378,6 +424,7 @@ pub(super) fn read_column(
     positions: &[u32],
     budget: &mut Budget,
 ) -> Result<Vec<Option<String>>, ReadError> {
+    budget.take(positions.len().saturating_mul(size_of::<Option<String>>()))?;
     let Some(section) = section else { return Ok(vec![None; positions.len()]) };
     let streams = TextStreams::read(&mut Reader::new(section), budget)?;
     let column = TextColumn::read(&streams, records, budget)?;

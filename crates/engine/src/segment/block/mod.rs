@@ -31,6 +31,7 @@ use crate::pattern::PatternId;
 use crate::query::{Filter, Subject};
 use crate::record::Record;
 use crate::time::Timestamp;
+pub use columns::section_name;
 use compress::Budget;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -458,16 +459,15 @@ impl<'a> Block<'a> {
             .map(|tag| columns::read_column(self.section(tag), self.count(), positions, budget));
         let (messages, codes, stacks) = (messages?, codes?, stacks?);
         let by_text = Filter { texts: texts.to_vec(), ..Filter::default() };
-        let mut at = 0;
+        let mut columns = messages.iter().zip(&codes).zip(&stacks);
         positions.retain(|_| {
-            let value = |column: &'_ [Option<String>]| column.get(at).cloned().flatten();
-            let (message, code, stack) = (value(&messages), value(&codes), value(&stacks));
-            at += 1;
-            by_text.matches(&Subject {
-                message: message.as_deref().unwrap_or_default(),
-                error_code: code.as_deref(),
-                stack_trace: stack.as_deref(),
-                ..Subject::default()
+            columns.next().is_some_and(|((message, code), stack)| {
+                by_text.matches(&Subject {
+                    message: message.as_deref().unwrap_or_default(),
+                    error_code: code.as_deref(),
+                    stack_trace: stack.as_deref(),
+                    ..Subject::default()
+                })
             })
         });
         Ok(())
