@@ -132,7 +132,13 @@ impl Account {
         let parts = records.chunks(ROW_RECORDS).zip(patterns.chunks(ROW_RECORDS));
         let rows: Vec<SourceRow<'_>> = parts
             .zip(1..)
-            .map(|((records, patterns), seq)| SourceRow { seq, at: Timestamp(seq as i64), records, patterns })
+            .map(|((records, patterns), seq)| SourceRow {
+                seq,
+                at: Timestamp(seq as i64),
+                records,
+                patterns,
+                note: &[],
+            })
             .collect();
         let start = Instant::now();
         let bytes = encode(&rows).map_err(|unfit| Fault::Request(format!("these lines make no block: {unfit:?}")))?;

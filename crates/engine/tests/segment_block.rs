@@ -20,12 +20,19 @@ type Rows = Vec<(u64, Timestamp, Vec<(Record, PatternId)>)>;
 fn encode(rows: &Rows) -> Result<Vec<u8>, Unfit> {
     let split: Vec<(Vec<Record>, Vec<PatternId>)> =
         rows.iter().map(|(_, _, records)| records.iter().cloned().unzip()).collect();
+    let notes: Vec<Vec<u8>> = rows.iter().map(note).collect();
     let sources: Vec<SourceRow<'_>> = rows
         .iter()
         .zip(&split)
-        .map(|((seq, at, _), (records, patterns))| SourceRow { seq: *seq, at: *at, records, patterns })
+        .zip(&notes)
+        .map(|(((seq, at, _), (records, patterns)), note)| SourceRow { seq: *seq, at: *at, records, patterns, note })
         .collect();
     block::encode(&sources)
+}
+
+/// What a row says beside its records; every fourth says nothing.
+fn note((seq, _, records): &(u64, Timestamp, Vec<(Record, PatternId)>)) -> Vec<u8> {
+    vec![records.len() as u8; (*seq % 4) as usize]
 }
 
 fn stored(rows: &Rows) -> Vec<Stored> {
@@ -206,6 +213,7 @@ proptest! {
         prop_assert_eq!(block.summary().records as usize, expected.len());
         let numbers: Vec<_> = block.rows().unwrap().iter().map(|row| (row.seq, row.at, row.count as usize)).collect();
         prop_assert_eq!(numbers, rows.iter().map(|row| (row.0, row.1, row.2.len())).collect::<Vec<_>>());
+        prop_assert_eq!(block.notes().unwrap(), rows.iter().map(note).collect::<Vec<_>>());
         for (position, stored) in expected.iter().enumerate() {
             prop_assert_eq!(block.position_of(stored.seq, stored.index).unwrap(), Some(position as u32));
         }
@@ -248,6 +256,7 @@ proptest! {
         if let Ok(block) = Block::open(&forged) {
             let _records = block.records(&all(&block));
             let _one = block.records(&[0]);
+            let _notes = block.notes();
             let texts = vec!["order".to_owned()];
             let _selected = block.select(&Filter { texts, user_id: Some("u".into()), ..Filter::default() }, &resolve);
         }
@@ -431,7 +440,7 @@ fn what_does_not_fit_is_refused_and_says_why() {
     let twice = vec![(1, Timestamp(1), vec![line(1)]), (1, Timestamp(1), vec![line(2)])];
     assert_eq!(encode(&twice), Err(Unfit::Disorder));
     let records = [line(1).0];
-    let row = SourceRow { seq: 1, at: Timestamp(1), records: &records, patterns: &[] };
+    let row = SourceRow { seq: 1, at: Timestamp(1), records: &records, patterns: &[], note: &[] };
     assert_eq!(block::encode(&[row]), Err(Unfit::Disorder));
     // Text that nothing compresses, 2.4 MB of it.
     let mut state = 7u64;

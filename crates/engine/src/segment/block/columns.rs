@@ -19,6 +19,7 @@ pub(super) const ROWS: u8 = 0x01;
 pub(super) const TIMES: u8 = 0x02;
 pub(super) const LEVELS: u8 = 0x03;
 pub(super) const PATTERNS: u8 = 0x04;
+pub(super) const NOTES: u8 = 0x05;
 
 /// Sections from 0x40 on show text: they are the part that encryption will cover.
 pub(super) const TRIGRAMS: u8 = 0x40;
@@ -46,7 +47,7 @@ const LEAVES: u8 = 0x74;
 
 /// Whether this build knows the section.
 pub(super) fn is_known(tag: u8) -> bool {
-    matches!(tag, ROWS..=PATTERNS | TRIGRAMS..=CATEGORY | DURATION | MEMORY | TRAITS..=LEAVES)
+    matches!(tag, ROWS..=NOTES | TRIGRAMS..=CATEGORY | DURATION | MEMORY | TRAITS..=LEAVES)
         || (OPTIONAL..OPTIONAL + OPTIONAL_COUNT).contains(&tag)
 }
 
@@ -77,6 +78,7 @@ pub fn section_name(tag: u8) -> &'static str {
         TIMES => "times",
         LEVELS => "levels",
         PATTERNS => "patterns",
+        NOTES => "notes",
         TRIGRAMS => "letters",
         MESSAGE => "message",
         COMPONENT => "component",
@@ -103,7 +105,12 @@ const UNPACKED_BYTES: usize = 24;
 pub(super) type Section = (u8, Vec<u8>);
 
 /// The clear columns, which are read before any other.
-pub(super) fn write_clear(records: &[&Record], patterns: &[PatternId], out: &mut Vec<Section>) -> Option<()> {
+pub(super) fn write_clear(
+    records: &[&Record],
+    patterns: &[PatternId],
+    notes: &[Vec<u8>],
+    out: &mut Vec<Section>,
+) -> Option<()> {
     let times: Vec<u64> = records.iter().map(|record| number::from_signed(record.timestamp.0)).collect();
     out.push((TIMES, write_numbers(&[&times])));
     let levels: Vec<u8> = records.iter().map(|record| record.level.number()).collect();
@@ -124,6 +131,11 @@ pub(super) fn write_clear(records: &[&Record], patterns: &[PatternId], out: &mut
     compress::write(&mut section, ids.as_bytes());
     blob::write_indices(&mut section, &indices, known.len());
     out.push((PATTERNS, section.into_bytes()));
+    if notes.iter().any(|note| !note.is_empty()) {
+        let mut section = Writer::new();
+        blob::write(&mut section, notes).then_some(())?;
+        out.push((NOTES, section.into_bytes()));
+    }
     (known.len() <= usize::from(u16::MAX)).then_some(())
 }
 
@@ -177,6 +189,19 @@ pub(super) fn read_patterns(
     let ids: Vec<_> = ids.iter().map(|id| PatternId(u64::from_le_bytes(*id))).collect();
     let indices = blob::read_indices(&mut input, budget, count, ids.len())?;
     Ok((ids, indices))
+}
+
+pub(super) fn read_notes(section: &[u8], rows: usize, budget: &mut Budget) -> Result<Vec<Vec<u8>>, ReadError> {
+    let mut input = Reader::new(section);
+    let table = BlobTable::read(&mut input, budget)?;
+    let column = BlobColumn::read(&table, &mut input, budget, rows)?;
+    let mut notes = Vec::with_capacity(rows);
+    for row in 0..rows {
+        let note = column.at(row)?;
+        budget.take(note.len())?;
+        notes.push(note.to_vec());
+    }
+    Ok(notes)
 }
 
 /// The columns that show text.

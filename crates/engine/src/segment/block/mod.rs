@@ -55,6 +55,9 @@ pub struct SourceRow<'a> {
     pub records: &'a [Record],
     /// The pattern of each.
     pub patterns: &'a [PatternId],
+    /// What else the row has to say, such as what became of its calls: bytes that the block only hands back. They lie
+    /// in the clear and hold no text that somebody logged.
+    pub note: &'a [u8],
 }
 
 /// Why rows do not make a block. They stay as they are.
@@ -170,7 +173,8 @@ pub fn encode(rows: &[SourceRow<'_>]) -> Result<Vec<u8>, Unfit> {
     let ats: Vec<u64> = rows.iter().map(|row| number::from_signed(row.at.0)).collect();
     let counts: Vec<u64> = rows.iter().map(|row| row.records.len() as u64).collect();
     sections.push((columns::ROWS, columns::write_numbers(&[&seqs, &ats, &counts])));
-    columns::write_clear(&records, &patterns, &mut sections).ok_or(Unfit::TooMany)?;
+    let notes: Vec<Vec<u8>> = rows.iter().map(|row| row.note.to_vec()).collect();
+    columns::write_clear(&records, &patterns, &notes, &mut sections).ok_or(Unfit::TooMany)?;
     columns::write_sealed(&records, &mut sections).ok_or(Unfit::TooMany)?;
     let block = seal(rows, &records, &sections);
     if block.len() > limits::ROW_BYTES_MAX {
@@ -230,7 +234,8 @@ fn restores(block: &[u8], rows: &[SourceRow<'_>]) -> bool {
             .enumerate()
             .all(|(index, record)| stored.next().is_some_and(|stored| is_it(row, index, record, stored)))
     });
-    are_equal && stored.next().is_none()
+    let are_noted = block.notes().is_ok_and(|notes| notes.iter().eq(rows.iter().map(|row| row.note)));
+    are_equal && are_noted && stored.next().is_none()
 }
 
 /// Equal bytes are equal records, down to the bits of a float.
@@ -343,6 +348,18 @@ impl<'a> Block<'a> {
             rows.push(BlockRow { seq, at: Timestamp(number::to_signed(at)), count });
         }
         if left == 0 { Ok(rows) } else { Err(ReadError::Unknown("rows of a block")) }
+    }
+
+    /// The note of each row, in order.
+    ///
+    /// # Errors
+    /// If the section is damaged.
+    pub fn notes(&self) -> Result<Vec<Vec<u8>>, BlockError> {
+        let rows = self.summary.rows as usize;
+        let mut budget = Budget::new(limits::BLOCK_MEMORY_MAX);
+        budget.take(rows.saturating_mul(size_of::<Vec<u8>>()))?;
+        let Some(section) = self.section(columns::NOTES) else { return Ok(vec![Vec::new(); rows]) };
+        Ok(columns::read_notes(section, rows, &mut budget)?)
     }
 
     /// The position in the block of the record that was number `index` of row `seq`.
