@@ -51,6 +51,10 @@ pub(super) fn is_known(tag: u8) -> bool {
         || (OPTIONAL..OPTIONAL + OPTIONAL_COUNT).contains(&tag)
 }
 
+/// Sections that every block has.
+pub(super) const NEEDED: [u8; 10] =
+    [ROWS, TIMES, LEVELS, PATTERNS, TRIGRAMS, MESSAGE, COMPONENT, ENVIRONMENT, CATEGORY, TRAITS];
+
 /// What the section with this tag holds, in words for people.
 pub fn section_name(tag: u8) -> &'static str {
     const OPTIONAL_NAMES: [&str; OPTIONAL_COUNT as usize] = [
@@ -104,13 +108,13 @@ const UNPACKED_BYTES: usize = 24;
 /// A section: its tag and its bytes.
 pub(super) type Section = (u8, Vec<u8>);
 
-/// The clear columns, which are read before any other.
+/// The clear columns, which are read before any other; returns for each record the number of its pattern.
 pub(super) fn write_clear(
     records: &[&Record],
     patterns: &[PatternId],
     notes: &[Vec<u8>],
     out: &mut Vec<Section>,
-) -> Option<()> {
+) -> Option<Vec<u16>> {
     let times: Vec<u64> = records.iter().map(|record| number::from_signed(record.timestamp.0)).collect();
     out.push((TIMES, write_numbers(&[&times])));
     let levels: Vec<u8> = records.iter().map(|record| record.level.number()).collect();
@@ -136,7 +140,7 @@ pub(super) fn write_clear(
         blob::write(&mut section, notes).then_some(())?;
         out.push((NOTES, section.into_bytes()));
     }
-    (known.len() <= usize::from(u16::MAX)).then_some(())
+    (known.len() <= usize::from(u16::MAX)).then_some(indices)
 }
 
 /// Runs of numbers, each of the same count.
@@ -205,7 +209,7 @@ pub(super) fn read_notes(section: &[u8], rows: usize, budget: &mut Budget) -> Re
 }
 
 /// The columns that show text.
-pub(super) fn write_sealed(records: &[&Record], out: &mut Vec<Section>) -> Option<()> {
+pub(super) fn write_sealed(records: &[&Record], pattern_of: &[u16], out: &mut Vec<Section>) -> Option<()> {
     let mut trigrams = Trigrams::new();
     for record in records {
         for text in [Some(&record.message), record.error_code.as_ref(), record.stack_trace.as_ref()] {
@@ -219,7 +223,7 @@ pub(super) fn write_sealed(records: &[&Record], out: &mut Vec<Section>) -> Optio
         let mut section = Writer::new();
         // The records outlive the column; `of` only picks a field.
         let values: Vec<Option<&str>> = records.iter().map(|record| of(record)).collect();
-        if text::write(&mut section, &values) {
+        if text::write(&mut section, &values, (tag == MESSAGE).then_some(pattern_of)) {
             out.push((tag, section.into_bytes()));
         }
     };
@@ -235,7 +239,7 @@ pub(super) fn write_sealed(records: &[&Record], out: &mut Vec<Section>) -> Optio
     for (tag, of) in [(DURATION, duration as fn(&Record) -> Option<f64>), (MEMORY, memory)] {
         let values: Vec<Option<String>> = records.iter().map(|record| of(record).map(fields::float_text)).collect();
         let mut section = Writer::new();
-        if text::write(&mut section, &values.iter().map(Option::as_deref).collect::<Vec<_>>()) {
+        if text::write(&mut section, &values.iter().map(Option::as_deref).collect::<Vec<_>>(), None) {
             out.push((tag, section.into_bytes()));
         }
     }
@@ -345,76 +349,84 @@ fn read_traits(packed: &[u8], record: &mut Record) -> Result<(), ReadError> {
 /// The sealed columns of the records at `positions` (ascending); time and level are the caller's to fill in.
 pub(super) fn read_records<'a>(
     section: &dyn Fn(u8) -> Option<&'a [u8]>,
-    records: usize,
+    pattern_of: &[u16],
     positions: &[u32],
     budget: &mut Budget,
 ) -> Result<Vec<Record>, ReadError> {
     budget.take(positions.len().saturating_mul(size_of::<Record>()))?;
     let mut found = vec![Record::default(); positions.len()];
-    let mut each_text =
-        |tag: u8, budget: &mut Budget, put: &mut dyn FnMut(&mut Record, String) -> Result<(), ReadError>| {
-            let Some(section) = section(tag) else { return Ok(()) };
-            let streams = TextStreams::read(&mut Reader::new(section), budget)?;
-            let column = TextColumn::read(&streams, records, budget)?;
-            for (record, &position) in found.iter_mut().zip(positions) {
-                let mut text = String::new();
-                if column.append(position as usize, &mut text, budget)? {
-                    put(record, text)?;
-                }
-            }
-            Ok(())
-        };
-    let keep = |slot: &mut String, text| {
-        *slot = text;
-        Ok(())
-    };
-    each_text(MESSAGE, budget, &mut |record, text| keep(&mut record.message, text))?;
-    each_text(COMPONENT, budget, &mut |record, text| keep(&mut record.component, text))?;
-    each_text(ENVIRONMENT, budget, &mut |record, text| keep(&mut record.environment, text))?;
-    each_text(CATEGORY, budget, &mut |record, text| keep(&mut record.category, text))?;
-    for field in 0..OPTIONAL_COUNT {
-        each_text(OPTIONAL + field, budget, &mut |record, text| {
-            if let Some(slot) = codec::texts_mut(record).into_iter().nth(usize::from(field)) {
-                *slot = Some(text);
-            }
-            Ok(())
+    for tag in (MESSAGE..=CATEGORY).chain(OPTIONAL..OPTIONAL + OPTIONAL_COUNT).chain([DURATION, MEMORY]) {
+        let Some(section) = section(tag) else { continue };
+        each_text(tag, section, pattern_of, positions, budget, |place, text| {
+            found.get_mut(place).map_or(Ok(()), |record| put_text(record, tag, text))
         })?;
     }
-    each_text(DURATION, budget, &mut |record, text| {
-        record.duration_ms = Some(fields::float_of(&text)?);
-        Ok(())
-    })?;
-    each_text(MEMORY, budget, &mut |record, text| {
-        record.memory_usage = Some(fields::float_of(&text)?);
-        Ok(())
-    })?;
-    let mut each_blob = |tag: u8, budget: &mut Budget, put: &dyn Fn(&[u8], &mut Record) -> Result<(), ReadError>| {
-        let Some(section) = section(tag) else { return Ok(()) };
+    for tag in TRAITS..=TAGS {
+        let Some(section) = section(tag) else { continue };
         let mut input = Reader::new(section);
         let table = BlobTable::read(&mut input, budget)?;
-        let column = BlobColumn::read(&table, &mut input, budget, records)?;
+        let column = BlobColumn::read(&table, &mut input, budget, pattern_of.len())?;
         for (record, &position) in found.iter_mut().zip(positions) {
             let packed = column.at(position as usize)?;
             if !packed.is_empty() {
                 budget.take(packed.len().saturating_mul(UNPACKED_BYTES))?;
-                put(packed, record)?;
+                put_packed(record, tag, packed)?;
             }
         }
-        Ok(())
-    };
-    each_blob(TRAITS, budget, &read_traits)?;
-    each_blob(FRAMES, budget, &|packed, record| {
-        record.frames = codec::read_frames(&mut Reader::new(packed))?;
-        Ok(())
-    })?;
-    each_blob(TAGS, budget, &|packed, record| {
-        record.tags = codec::read_texts(&mut Reader::new(packed))?;
-        Ok(())
-    })?;
-    if let (Some(shapes), Some(leaves)) = (section(SHAPES), section(LEAVES)) {
-        read_attributes(shapes, leaves, records, positions, &mut found, budget)?;
+    }
+    if let Some(shapes) = section(SHAPES) {
+        let leaves = section(LEAVES).ok_or(ReadError::Unknown("block: a section is missing"))?;
+        read_attributes(shapes, leaves, pattern_of.len(), positions, &mut found, budget)?;
     }
     Ok(found)
+}
+
+/// Tells `put` the values of a column of texts: the place among `positions`, and the text, where there is one.
+fn each_text(
+    tag: u8,
+    section: &[u8],
+    pattern_of: &[u16],
+    positions: &[u32],
+    budget: &mut Budget,
+    mut put: impl FnMut(usize, String) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    let streams = TextStreams::read(&mut Reader::new(section), budget)?;
+    let contexts = (tag == MESSAGE).then_some(pattern_of);
+    let column = TextColumn::read(&streams, pattern_of.len(), contexts, budget)?;
+    for (place, &position) in positions.iter().enumerate() {
+        let mut text = String::new();
+        if column.append(position as usize, &mut text, budget)? {
+            put(place, text)?;
+        }
+    }
+    Ok(())
+}
+
+fn put_text(record: &mut Record, tag: u8, text: String) -> Result<(), ReadError> {
+    match tag {
+        MESSAGE => record.message = text,
+        COMPONENT => record.component = text,
+        ENVIRONMENT => record.environment = text,
+        CATEGORY => record.category = text,
+        DURATION => record.duration_ms = Some(fields::float_of(&text)?),
+        MEMORY => record.memory_usage = Some(fields::float_of(&text)?),
+        tag => {
+            let field = usize::from(tag.saturating_sub(OPTIONAL));
+            if let Some(slot) = codec::texts_mut(record).into_iter().nth(field) {
+                *slot = Some(text);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn put_packed(record: &mut Record, tag: u8, packed: &[u8]) -> Result<(), ReadError> {
+    match tag {
+        FRAMES => record.frames = codec::read_frames(&mut Reader::new(packed))?,
+        TAGS => record.tags = codec::read_texts(&mut Reader::new(packed))?,
+        _ => read_traits(packed, record)?,
+    }
+    Ok(())
 }
 
 fn read_attributes(
@@ -442,22 +454,23 @@ fn read_attributes(
     Ok(())
 }
 
-/// The values of one column at `positions`; empty texts where the column is missing.
+/// The values of one column of texts at `positions`; nothing where a record has none.
 pub(super) fn read_column(
+    tag: u8,
     section: Option<&[u8]>,
-    records: usize,
+    pattern_of: &[u16],
     positions: &[u32],
     budget: &mut Budget,
 ) -> Result<Vec<Option<String>>, ReadError> {
     budget.take(positions.len().saturating_mul(size_of::<Option<String>>()))?;
-    let Some(section) = section else { return Ok(vec![None; positions.len()]) };
-    let streams = TextStreams::read(&mut Reader::new(section), budget)?;
-    let column = TextColumn::read(&streams, records, budget)?;
-    positions
-        .iter()
-        .map(|&position| {
-            let mut text = String::new();
-            Ok(column.append(position as usize, &mut text, budget)?.then_some(text))
-        })
-        .collect()
+    let mut values = vec![None; positions.len()];
+    if let Some(section) = section {
+        each_text(tag, section, pattern_of, positions, budget, |place, text| {
+            if let Some(value) = values.get_mut(place) {
+                *value = Some(text);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(values)
 }

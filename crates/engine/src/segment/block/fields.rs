@@ -56,7 +56,7 @@ impl Leaves {
         out.uint(self.columns.len() as u64);
         for column in &self.columns {
             out.uint(column.len() as u64);
-            text::write(out, &column.iter().map(|value| Some(value.as_str())).collect::<Vec<_>>());
+            text::write(out, &column.iter().map(|value| Some(value.as_str())).collect::<Vec<_>>(), None);
         }
     }
 }
@@ -140,7 +140,8 @@ pub(super) struct LeafColumns<'a>(Vec<(usize, TextColumn<'a>)>);
 
 impl<'a> LeafColumns<'a> {
     pub(super) fn read(streams: &'a LeafStreams<'_>, budget: &mut Budget) -> Result<Self, ReadError> {
-        let columns = streams.0.iter().map(|(values, streams)| Ok((0, TextColumn::read(streams, *values, budget)?)));
+        let columns =
+            streams.0.iter().map(|(values, streams)| Ok((0, TextColumn::read(streams, *values, None, budget)?)));
         Ok(Self(columns.collect::<Result<_, ReadError>>()?))
     }
 

@@ -174,8 +174,8 @@ pub fn encode(rows: &[SourceRow<'_>]) -> Result<Vec<u8>, Unfit> {
     let counts: Vec<u64> = rows.iter().map(|row| row.records.len() as u64).collect();
     sections.push((columns::ROWS, columns::write_numbers(&[&seqs, &ats, &counts])));
     let notes: Vec<Vec<u8>> = rows.iter().map(|row| row.note.to_vec()).collect();
-    columns::write_clear(&records, &patterns, &notes, &mut sections).ok_or(Unfit::TooMany)?;
-    columns::write_sealed(&records, &mut sections).ok_or(Unfit::TooMany)?;
+    let pattern_of = columns::write_clear(&records, &patterns, &notes, &mut sections).ok_or(Unfit::TooMany)?;
+    columns::write_sealed(&records, &pattern_of, &mut sections).ok_or(Unfit::TooMany)?;
     let block = seal(rows, &records, &sections);
     if block.len() > limits::ROW_BYTES_MAX {
         return Err(Unfit::TooLarge);
@@ -304,7 +304,9 @@ impl<'a> Block<'a> {
         if !input.is_empty() {
             return Err(ReadError::Unknown("bytes after a block").into());
         }
-        Ok(Self { summary, sections })
+        let block = Self { summary, sections };
+        columns::NEEDED.into_iter().try_for_each(|tag| block.needed(tag).map(|_| ()))?;
+        Ok(block)
     }
 
     /// What the header tells.
@@ -458,22 +460,28 @@ impl<'a> Block<'a> {
         for (tag, wanted) in chosen {
             let wanted: BTreeSet<&String> = wanted(filter).into_iter().collect();
             if !wanted.is_empty() {
-                let values = columns::read_column(self.section(tag), self.count(), &positions, budget)?;
+                let values = columns::read_column(tag, self.section(tag), &pattern_of, &positions, budget)?;
                 let mut values = values.iter();
                 positions
                     .retain(|_| values.next().is_some_and(|value| value.as_ref().is_some_and(|v| wanted.contains(v))));
             }
         }
         if !filter.texts.is_empty() {
-            self.retain_texts(&filter.texts, &mut positions, budget)?;
+            self.retain_texts(&filter.texts, &pattern_of, &mut positions, budget)?;
         }
         Ok(positions)
     }
 
     /// Keeps the positions at which all `texts` occur in message, error code or stack trace.
-    fn retain_texts(&self, texts: &[String], positions: &mut Vec<u32>, budget: &mut Budget) -> Result<(), ReadError> {
+    fn retain_texts(
+        &self,
+        texts: &[String],
+        pattern_of: &[u16],
+        positions: &mut Vec<u32>,
+        budget: &mut Budget,
+    ) -> Result<(), ReadError> {
         let [messages, codes, stacks] = [columns::MESSAGE, columns::ERROR_CODE, columns::STACK]
-            .map(|tag| columns::read_column(self.section(tag), self.count(), positions, budget));
+            .map(|tag| columns::read_column(tag, self.section(tag), pattern_of, positions, budget));
         let (messages, codes, stacks) = (messages?, codes?, stacks?);
         let by_text = Filter { texts: texts.to_vec(), ..Filter::default() };
         let mut columns = messages.iter().zip(&codes).zip(&stacks);
@@ -509,7 +517,7 @@ impl<'a> Block<'a> {
         let (patterns, pattern_of) = columns::read_patterns(self.needed(columns::PATTERNS)?, self.count(), budget)?;
         let times = columns::read_times(self.needed(columns::TIMES)?, self.count(), budget)?;
         let levels = self.read_levels(budget)?;
-        let records = columns::read_records(&|tag| self.section(tag), self.count(), positions, budget)?;
+        let records = columns::read_records(&|tag| self.section(tag), &pattern_of, positions, budget)?;
         let mut rows = rows.into_iter();
         let (mut row, mut first) = (rows.next(), 0u32);
         let mut stored = Vec::with_capacity(positions.len());

@@ -17,8 +17,9 @@ const ABSENT: u16 = 0;
 /// What one literal and its place take in memory, with their share of the shape.
 const LITERAL_BYTES: usize = 160;
 
-/// Writes a column; nothing if no record has a value.
-pub(super) fn write(out: &mut Writer, values: &[Option<&str>]) -> bool {
+/// Writes a column; nothing if no record has a value. With `contexts` (a number for each record, such as that of its
+/// pattern) the shape of a record is told by its rank among the shapes that its context had so far.
+pub(super) fn write(out: &mut Writer, values: &[Option<&str>], contexts: Option<&[u16]>) -> bool {
     if values.iter().all(Option::is_none) {
         return false;
     }
@@ -58,13 +59,58 @@ pub(super) fn write(out: &mut Writer, values: &[Option<&str>]) -> bool {
             super::slot::write(&mut streams, place, shape.get(..index).unwrap_or_default());
         }
     }
+    let fresh = contexts.map(|contexts| into_ranks(&mut which, contexts)).unwrap_or_default();
     let mut which_bytes: Vec<u8> = which.iter().map(|&number| number as u8).collect();
     if places.len() > 255 {
         which_bytes.extend(which.iter().map(|&number| (number >> 8) as u8));
     }
+    which_bytes.extend_from_slice(fresh.as_bytes());
     let all = [&table, &which_bytes, streams.heads.as_bytes(), &streams.numbers, &streams.texts, &streams.indices];
     all.into_iter().for_each(|bytes| compress::write(out, bytes));
     true
+}
+
+/// Replaces the number of each record's shape by its rank among those of its context, the next rank being one that this
+/// context did not have yet; returns which shapes these were: 0 for the next new one, or the number of a known one plus 1.
+fn into_ranks(which: &mut [u16], contexts: &[u16]) -> Writer {
+    let mut ranks: BTreeMap<(u16, u16), u16> = BTreeMap::new();
+    let mut lengths: BTreeMap<u16, u16> = BTreeMap::new();
+    let mut fresh = Writer::new();
+    let mut next = 1;
+    for (number, &context) in which.iter_mut().zip(contexts) {
+        *number = *ranks.entry((context, *number)).or_insert_with(|| {
+            let length = lengths.entry(context).or_default();
+            let rank = *length;
+            *length += 1;
+            let is_new = *number == next;
+            next += u16::from(is_new);
+            fresh.uint(if is_new { 0 } else { u64::from(*number) + 1 });
+            rank
+        });
+    }
+    fresh
+}
+
+/// The reverse of [`into_ranks`].
+fn from_ranks(which: &mut [u16], contexts: &[u16], fresh: &mut Reader<'_>) -> Result<(), ReadError> {
+    let mut known: BTreeMap<u16, Vec<u16>> = BTreeMap::new();
+    let mut next = 1u16;
+    for (number, context) in which.iter_mut().zip(contexts) {
+        let known = known.entry(*context).or_default();
+        let rank = usize::from(*number);
+        if rank == known.len() {
+            known.push(match fresh.u32()?.checked_sub(1) {
+                Some(number) => u16::try_from(number).map_err(|_| ReadError::Overflow)?,
+                None => {
+                    let new = next;
+                    next = next.checked_add(1).ok_or(ReadError::Overflow)?;
+                    new
+                }
+            });
+        }
+        *number = *known.get(rank).ok_or(ReadError::Unknown("rank of a shape"))?;
+    }
+    Ok(())
 }
 
 /// The inflated streams of a column, which a [`TextColumn`] looks into.
@@ -93,12 +139,17 @@ pub(super) struct TextColumn<'a> {
 }
 
 impl<'a> TextColumn<'a> {
-    pub(super) fn read(streams: &'a TextStreams<'_>, records: usize, budget: &mut Budget) -> Result<Self, ReadError> {
+    pub(super) fn read(
+        streams: &'a TextStreams<'_>,
+        records: usize,
+        contexts: Option<&[u16]>,
+        budget: &mut Budget,
+    ) -> Result<Self, ReadError> {
         let [table, which, heads, numbers, texts, indices] = &streams.0;
         let literals = read_table(table, budget)?;
         budget.take(records.saturating_mul(size_of::<(u16, u16)>()))?;
         let mut counts = vec![0u16; literals.len() + 1];
-        let which = read_which(which, records, &mut counts)?;
+        let which = read_which(which, records, contexts, &mut counts, budget)?;
         let mut sources = Sources {
             heads: Reader::new(heads),
             numbers: Reader::new(numbers),
@@ -158,15 +209,31 @@ fn read_table<'a>(table: &'a [u8], budget: &mut Budget) -> Result<Vec<Vec<&'a st
         .collect()
 }
 
-fn read_which(bytes: &[u8], records: usize, counts: &mut [u16]) -> Result<Vec<(u16, u16)>, ReadError> {
+/// For each record its shape, and which of the records of that shape it is; `counts` holds a zero for each shape.
+fn read_which(
+    bytes: &[u8],
+    records: usize,
+    contexts: Option<&[u16]>,
+    counts: &mut [u16],
+    budget: &mut Budget,
+) -> Result<Vec<(u16, u16)>, ReadError> {
     let is_wide = counts.len() > 256;
     let mut input = Reader::new(bytes);
     let low = input.raw(records)?;
     let high = input.raw(if is_wide { records } else { 0 })?;
-    (0..records)
-        .map(|index| {
-            let number = [low.get(index).copied().unwrap_or(0), high.get(index).copied().unwrap_or(0)];
-            let number = u16::from_le_bytes(number);
+    // The numbers, and with contexts the ranks once more.
+    budget.take(records.saturating_mul(4 * size_of::<u16>()))?;
+    let high = high.iter().copied().chain(std::iter::repeat(0));
+    let mut which: Vec<u16> = low.iter().zip(high).map(|(&low, high)| u16::from_le_bytes([low, high])).collect();
+    if let Some(contexts) = contexts {
+        from_ranks(&mut which, contexts, &mut input)?;
+    }
+    if !input.is_empty() {
+        return Err(ReadError::Unknown("bytes after the shapes of records"));
+    }
+    which
+        .into_iter()
+        .map(|number| {
             let count = counts.get_mut(usize::from(number)).ok_or(ReadError::Unknown("shape"))?;
             let rank = *count;
             *count = count.checked_add(1).ok_or(ReadError::Overflow)?;
