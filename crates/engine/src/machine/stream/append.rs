@@ -132,7 +132,7 @@ impl StreamMachine {
         for mut draft in drafts {
             self.count_outcomes(&draft.heads, draft.kind, draft.records.len());
             let patterns = self.fold(&draft.records, draft.seq, now, Some(effects));
-            (draft.heads.patterns, draft.heads.pattern_of) = index_patterns(&patterns);
+            draft.heads.set_patterns(&patterns);
             if self.view.is_watched && draft.kind == RowKind::Segments {
                 for (index, record) in draft.records.iter().enumerate() {
                     let id = self.record_id(now, draft.seq, index as u16);
@@ -443,19 +443,4 @@ fn without_text(record: Record) -> Record {
         release: record.release,
         ..Record::default()
     }
-}
-
-fn index_patterns(patterns: &[PatternId]) -> (Vec<PatternId>, Vec<u16>) {
-    let mut distinct = Vec::new();
-    let mut known: BTreeMap<PatternId, u16> = BTreeMap::new();
-    let of = patterns
-        .iter()
-        .map(|&pattern| {
-            *known.entry(pattern).or_insert_with(|| {
-                distinct.push(pattern);
-                (distinct.len() - 1) as u16
-            })
-        })
-        .collect();
-    (distinct, of)
 }
