@@ -15,7 +15,6 @@ use crate::record_id::RecordId;
 use crate::segment;
 use crate::time::Timestamp;
 use crate::triage::Incident;
-use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The records of one request for this component.
