@@ -88,10 +88,10 @@ pub(super) fn write(heads: &mut Writer, numbers: &mut Vec<u8>, values: &[u64]) {
     }
     let cost = |values: &[u64]| values.iter().map(|&value| bits(value)).sum::<u64>();
     let (raw_cost, delta_cost, step_cost) = (cost(&raw), cost(&deltas), cost(&steps));
-    // Differences of what does not grow are noise upon noise: they must be clearly smaller.
-    let (change, packed) = if step_cost * 8 < delta_cost.min(raw_cost) * 7 {
+    // Differences of what does not grow are noise upon noise: they must be smaller by a quarter.
+    let (change, packed) = if step_cost * 4 < delta_cost.min(raw_cost) * 3 {
         (Change::Steps, steps)
-    } else if delta_cost * 8 < raw_cost * 7 {
+    } else if delta_cost * 4 < raw_cost * 3 {
         (Change::Delta, deltas)
     } else {
         (Change::None, raw)

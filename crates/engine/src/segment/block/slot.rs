@@ -166,9 +166,10 @@ pub(super) fn write(out: &mut Streams, values: &[&str], earlier: &[Vec<&str>]) {
         .collect();
     let form = form_of(values);
     let is_dictionary = match form {
-        // One or two bytes, or one of few: a dictionary only saves where the numbers are long.
-        Some((_, ref numbers)) => entries.len() == 1 || entries.len() * 4 <= values.len() && !is_narrow(numbers),
-        None => entries.len() * 2 <= values.len(),
+        // A compressor finds what comes twice by itself; a dictionary pays where values come again and again, and of
+        // numbers only where they are long.
+        Some((_, ref numbers)) => entries.len() == 1 || entries.len() * 8 <= values.len() && !is_narrow(numbers),
+        None => entries.len() * 3 <= values.len(),
     };
     if is_dictionary && entries.len() < usize::from(u16::MAX) {
         write_dictionary(out, &entries, &indices);
@@ -417,7 +418,7 @@ mod tests {
             "00000000-0000-0000-0000-000000000000",
         ];
         assert_eq!(round(&uuids), Some(KIND_UUID));
-        assert_eq!(round(&["alice", "bob", "alice", "bob"]), Some(KIND_DICTIONARY));
+        assert_eq!(round(&["alice", "bob", "alice", "bob", "bob", "alice"]), Some(KIND_DICTIONARY));
         assert_eq!(round(&["x"; 9]), Some(KIND_DICTIONARY));
         assert_eq!(round(&["a", "b", ""]), Some(KIND_TEXTS));
         assert_eq!(round(&["99:99:99", "1:2:3", "00:00:61"]), Some(KIND_TEXTS));
@@ -426,7 +427,7 @@ mod tests {
 
     #[test]
     fn a_dictionary_holds_more_than_256_entries() {
-        let words: Vec<String> = (0..700).map(|index| format!("w{}", index % 300)).collect();
+        let words: Vec<String> = (0..1_000).map(|index| format!("w-{}x", index % 300)).collect();
         assert_eq!(round(&words.iter().map(String::as_str).collect::<Vec<_>>()), Some(KIND_DICTIONARY));
     }
 
