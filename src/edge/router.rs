@@ -24,10 +24,18 @@ pub enum Route {
     Patterns,
     /// `GET /api/logs/patterns/similar`.
     SimilarPatterns,
+    /// `POST /api/logs/patterns/learn`.
+    Teach,
+    /// `GET /api/logs/patterns/lessons`.
+    Lessons,
+    /// `DELETE /api/logs/patterns/lessons/{id}`.
+    UndoLesson(String),
     /// `POST /api/logs/analyze/patterns`: a question whose conditions are in the body.
     AnalyzePatterns,
     /// `GET /api/components`.
     Components,
+    /// `GET /api/components/{id}/baseline`.
+    Baseline(String),
     /// `GET /api/incidents`.
     Incidents,
     /// `GET /api/alerts`.
@@ -46,6 +54,10 @@ pub enum Route {
     Audit,
     /// `DELETE /api/logs/cleanup`.
     Cleanup,
+    /// `GET /api/logs/export`.
+    Export,
+    /// `POST /api/logs/import`.
+    Import,
     /// `POST /api/admin/rebuild-d1`.
     RebuildD1,
     /// `GET /health`.
@@ -81,7 +93,9 @@ impl Route {
             | Self::Patterns
             | Self::SimilarPatterns
             | Self::AnalyzePatterns
+            | Self::Lessons
             | Self::Components
+            | Self::Baseline(_)
             | Self::Incidents
             | Self::Alerts
             | Self::Metrics => Some(Scopes::READ),
@@ -91,7 +105,11 @@ impl Route {
             | Self::Configuration
             | Self::Configure
             | Self::Audit
+            | Self::Teach
+            | Self::UndoLesson(_)
             | Self::Cleanup
+            | Self::Export
+            | Self::Import
             | Self::RebuildD1 => Some(Scopes::ADMIN),
             Self::Health => None,
             #[cfg(feature = "fault-injection")]
@@ -131,15 +149,23 @@ fn routes_at(path: &str) -> Vec<(&'static str, Route)> {
         ["logs"] => vec![("POST", Route::Submit)],
         ["api", "logs"] | ["api", "logs", "store" | "batch"] => vec![("POST", Route::Ingest)],
         ["api", "logs", "cleanup"] => vec![("DELETE", Route::Cleanup)],
+        ["api", "logs", "export"] => vec![("GET", Route::Export)],
+        ["api", "logs", "import"] => vec![("POST", Route::Import)],
         ["api", "logs", "search"] => vec![("GET", Route::Search)],
         ["api", "logs", "tail"] => vec![("GET", Route::Tail)],
         ["api", "logs", "analytics", "summary"] => vec![("GET", Route::Summary)],
         ["api", "logs", "analytics", "patterns"] => vec![("GET", Route::Patterns)],
         ["api", "logs", "patterns", "similar"] => vec![("GET", Route::SimilarPatterns)],
+        ["api", "logs", "patterns", "learn"] => vec![("POST", Route::Teach)],
+        ["api", "logs", "patterns", "lessons"] => vec![("GET", Route::Lessons)],
+        ["api", "logs", "patterns", "lessons", id] if !id.is_empty() => {
+            vec![("DELETE", Route::UndoLesson(decoded(id)))]
+        }
         ["api", "logs", "analyze", "patterns"] => vec![("POST", Route::AnalyzePatterns)],
         ["api", "logs", "analytics" | "patterns" | "analyze"] => Vec::new(),
         ["api", "logs", id] if !id.is_empty() => vec![("GET", Route::Record(decoded(id)))],
         ["api", "components"] => vec![("GET", Route::Components)],
+        ["api", "components", id, "baseline"] if !id.is_empty() => vec![("GET", Route::Baseline(decoded(id)))],
         ["api", "incidents"] => vec![("GET", Route::Incidents)],
         ["api", "alerts"] => vec![("GET", Route::Alerts)],
         ["api", "keys"] => vec![("GET", Route::Keys), ("POST", Route::CreateKey)],
@@ -194,9 +220,15 @@ mod tests {
         check("GET", "/api/logs/analytics/summary", Route::Summary);
         check("GET", "/api/logs/analytics/patterns", Route::Patterns);
         check("GET", "/api/logs/patterns/similar", Route::SimilarPatterns);
+        check("POST", "/api/logs/patterns/learn", Route::Teach);
+        check("GET", "/api/logs/patterns/lessons", Route::Lessons);
+        check("DELETE", "/api/logs/patterns/lessons/7", Route::UndoLesson("7".into()));
         check("DELETE", "/api/logs/cleanup", Route::Cleanup);
+        check("GET", "/api/logs/export", Route::Export);
+        check("POST", "/api/logs/import", Route::Import);
         check("POST", "/api/logs/analyze/patterns", Route::AnalyzePatterns);
         check("GET", "/api/components", Route::Components);
+        check("GET", "/api/components/a%20b/baseline", Route::Baseline("a b".into()));
         check("GET", "/api/incidents", Route::Incidents);
         check("GET", "/api/alerts", Route::Alerts);
         check("GET", "/api/keys", Route::Keys);

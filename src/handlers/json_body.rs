@@ -15,8 +15,20 @@ const BYTES_MAX: usize = 64 * 1024;
 /// # Errors
 /// 413 for a larger body, 400 for anything but an object.
 pub async fn object(request: &mut Request, declared: Option<&str>) -> Result<Map<String, Value>, Refusal> {
-    let declared = body::check_declared(declared, BYTES_MAX)?;
-    Ok(parse(&body::read(request, declared, BYTES_MAX).await?)?)
+    object_within(request, declared, BYTES_MAX).await
+}
+
+/// As [`object`], for a body of at most `bytes`.
+///
+/// # Errors
+/// As [`object`].
+pub async fn object_within(
+    request: &mut Request,
+    declared: Option<&str>,
+    bytes: usize,
+) -> Result<Map<String, Value>, Refusal> {
+    let declared = body::check_declared(declared, bytes)?;
+    Ok(parse(&body::read(request, declared, bytes).await?)?)
 }
 
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {

@@ -4,6 +4,7 @@
 //! response. What can be decided without the platform is in pure functions beside each handler and tested there.
 
 pub mod audit;
+pub mod baseline;
 pub mod cleanup;
 pub mod configuration;
 pub mod fall_through;
@@ -14,6 +15,7 @@ pub mod health;
 pub mod ingest;
 pub mod json_body;
 pub mod keys;
+pub mod lessons;
 pub mod lists;
 pub mod metrics;
 pub mod patterns;
@@ -21,6 +23,7 @@ pub mod record;
 pub mod search;
 pub mod summary;
 pub mod tail;
+pub mod transfer;
 
 use crate::edge::auth::{AuthError, Principal, PrincipalKind};
 use crate::edge::key::Scopes;

@@ -5,13 +5,15 @@
 //! since the beginning of the pattern, not of a span of time: how often it came lately is the summary's to say.
 
 mod analyze;
+mod variables;
 
 pub use analyze::analyze;
 
+use self::variables::VariableView;
 use super::fan_out::{Gathered, ask_objects};
 use super::lists::{parameter_error, require_all_rows};
 use super::{Answer, Call, Outcome, invalid_query, json};
-use crate::processors::calls::{ExemplarView, PatternView};
+use crate::processors::calls::{ComponentEntry, ExemplarView, FaultView, NamingView, PatternView};
 use sapwood_engine::level::{Level, LevelClass};
 use sapwood_engine::limits::{PATTERN_EXEMPLARS_MAX, PATTERN_FACETS_MAX};
 use sapwood_engine::pattern::{PatternId, similar};
@@ -19,7 +21,7 @@ use sapwood_wire::problem::{Problem, ProblemCode};
 use sapwood_wire::reply::FieldError;
 use serde::Serialize;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of a text that patterns are compared with.
 const LINE_BYTES_MAX: usize = 4096;
@@ -44,6 +46,9 @@ struct Wanted {
     limit: usize,
     sort: Sort,
     words: Vec<String>,
+    /// None: all.
+    ids: Vec<String>,
+    with_variables: bool,
 }
 
 /// Similar patterns of one answer.
@@ -107,6 +112,47 @@ struct DomainPattern {
     releases: Vec<String>,
     exemplars: Vec<ExemplarView>,
     was_alerted: bool,
+    /// What stands in the places of the template, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variables: Option<Vec<VariableView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<FaultView>,
+    /// What people taught about it.
+    #[serde(flatten)]
+    taught: TaughtView,
+}
+
+/// What people taught about a pattern; what nobody said is left out.
+#[derive(Debug, Default, Serialize)]
+struct TaughtView {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    kind: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    owner: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    link: String,
+    /// Ids of patterns that are one with it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    aliases: BTreeSet<String>,
+    /// Patterns that parted from it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    children: BTreeSet<String>,
+    /// The pattern it parted from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+}
+
+impl TaughtView {
+    fn add(&mut self, naming: Option<NamingView>, aliases: Vec<String>, children: Vec<String>, parent: Option<String>) {
+        if let Some(naming) = naming.filter(|_| self.name.is_empty()) {
+            (self.name, self.kind, self.owner, self.link) = (naming.name, naming.kind, naming.owner, naming.link);
+        }
+        self.aliases.extend(aliases);
+        self.children.extend(children);
+        self.parent = self.parent.take().or(parent);
+    }
 }
 
 #[derive(Debug, Serialize, PartialEq, Eq)]
@@ -130,7 +176,18 @@ pub async fn patterns(call: &Call<'_>) -> Outcome {
     let wanted = read(&call.head.query()).map_err(invalid_query)?;
     let gathered =
         ask_objects(call, &wanted.components, |stubs, address| async move { stubs.patterns(&address).await }).await?;
-    Ok(Answer::Json(json(&list(gathered, &wanted))?))
+    let objects: Vec<_> = gathered.answers.iter().map(|(entry, _)| entry.clone()).collect();
+    let mut list = list(gathered, &wanted);
+    if wanted.with_variables {
+        let has_one = |entry: &ComponentEntry| {
+            let is_there = |count: &ComponentCount| count.component == entry.component;
+            list.patterns.iter().any(|pattern| pattern.components.iter().any(is_there))
+        };
+        let objects = objects.into_iter().filter(has_one).collect();
+        let failed = variables::add(call, &mut list.patterns, objects).await;
+        list.add_failed(failed);
+    }
+    Ok(Answer::Json(json(&list)?))
 }
 
 /// Lists patterns that are like one of them, or like a line, in all components.
@@ -231,6 +288,8 @@ fn read(query: &[(String, String)]) -> Result<Wanted, Vec<FieldError>> {
         limit: LIMIT_DEFAULT,
         sort: Sort::Count,
         words: Vec::new(),
+        ids: Vec::new(),
+        with_variables: false,
     };
     let mut errors = Vec::new();
     for (name, value) in query.iter().filter(|(_, value)| !value.trim().is_empty()) {
@@ -256,12 +315,25 @@ fn read(query: &[(String, String)]) -> Result<Wanted, Vec<FieldError>> {
                 "first_seen" => wanted.sort = Sort::FirstSeen,
                 _ => refuse("the order is count, last_seen or first_seen"),
             },
+            "pattern" => {
+                for id in items() {
+                    match PatternId::parse(id) {
+                        Some(id) => wanted.ids.push(id.to_string()),
+                        None => refuse("a pattern's id has 16 hex digits"),
+                    }
+                }
+            }
+            "variables" => match value.as_str() {
+                "true" | "1" => wanted.with_variables = true,
+                "false" | "0" => wanted.with_variables = false,
+                _ => refuse("variables is true or false"),
+            },
             "q" | "query" | "search" if value.len() <= sapwood_wire::limits::SEARCH_TEXT_BYTES_MAX => {
                 wanted.words.extend(value.split_whitespace().map(str::to_lowercase));
             }
             "q" | "query" | "search" => refuse("the text is too long"),
             _ => {
-                let accepted = "accepted are component, level, limit, sort, q";
+                let accepted = "accepted are component, level, pattern, limit, sort, q, variables";
                 errors.push(parameter_error(name, "unknown_parameter", accepted.to_owned()));
             }
         }
@@ -303,12 +375,25 @@ fn list(gathered: Gathered<Vec<PatternView>>, wanted: &Wanted) -> PatternList {
     PatternList { patterns, total, partial: !failed_components.is_empty(), failed_components }
 }
 
+impl PatternList {
+    /// Names components that did not answer a second question, each once.
+    fn add_failed(&mut self, more: Vec<String>) {
+        self.failed_components.extend(more);
+        self.failed_components.sort();
+        self.failed_components.dedup();
+        self.partial = !self.failed_components.is_empty();
+    }
+}
+
 impl DomainPattern {
     fn new(view: PatternView, count: ComponentCount) -> Self {
+        let said = view.naming.as_ref().map(|naming| naming.description.clone()).filter(|said| !said.is_empty());
+        let mut taught = TaughtView::default();
+        taught.add(view.naming, view.aliases, view.children, view.parent);
         Self {
             id: view.id,
             kind: "info",
-            description: view.template.clone(),
+            description: said.unwrap_or_else(|| view.template.clone()),
             template: view.template,
             count: view.count,
             level: String::new(),
@@ -321,6 +406,9 @@ impl DomainPattern {
             releases: view.releases,
             exemplars: view.exemplars,
             was_alerted: view.was_alerted,
+            taught,
+            variables: None,
+            fault: view.fault,
         }
     }
 
@@ -341,12 +429,15 @@ impl DomainPattern {
         add_facets(&mut self.releases, view.releases);
         self.exemplars.extend(view.exemplars);
         self.was_alerted |= view.was_alerted;
+        self.taught.add(view.naming, view.aliases, view.children, view.parent);
+        self.fault = self.fault.take().or(view.fault);
     }
 
     fn is_wanted(&self, wanted: &Wanted) -> bool {
-        let template = self.template.to_lowercase();
+        let template = format!("{} {}", self.template, self.taught.name).to_lowercase();
         let has_level = |class: &LevelClass| self.levels.get(class.word()).is_some_and(|count| *count > 0);
-        (wanted.levels.is_empty() || wanted.levels.iter().any(has_level))
+        (wanted.ids.is_empty() || wanted.ids.contains(&self.id))
+            && (wanted.levels.is_empty() || wanted.levels.iter().any(has_level))
             && wanted.words.iter().all(|word| template.contains(word.as_str()))
     }
 
@@ -380,7 +471,6 @@ fn add_facets(known: &mut Vec<String>, more: Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::processors::calls::ComponentEntry;
 
     fn view(id: &str, template: &str, levels: &[(&str, u64)], seen: (i64, i64)) -> PatternView {
         PatternView {
@@ -400,6 +490,7 @@ mod tests {
                 message: "m".into(),
             }],
             was_alerted: false,
+            ..PatternView::default()
         }
     }
 
@@ -480,8 +571,20 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_is_found_by_its_id_and_its_failures_are_named_once() {
+        assert_eq!(ids(&[("pattern", "00000000000000aa")]), Ok(vec![]));
+        let query = [("pattern".to_owned(), "00000000000000aa".to_owned()), ("variables".to_owned(), "1".to_owned())];
+        let wanted = read(&query).unwrap();
+        assert!(wanted.with_variables && wanted.ids == ["00000000000000aa"]);
+        let mut list = list(gathered(), &read(&[]).unwrap());
+        list.add_failed(vec!["b".into(), "a".into(), "b".into()]);
+        assert_eq!((list.partial, list.failed_components), (true, vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
     fn every_wrong_parameter_is_named() {
-        let bad = [("limit", "0"), ("sort", "x"), ("level", "loud"), ("foo", "1")];
-        assert_eq!(ids(&bad).unwrap_err(), ["limit", "sort", "level", "foo"]);
+        let bad =
+            [("limit", "0"), ("sort", "x"), ("level", "loud"), ("foo", "1"), ("pattern", "x"), ("variables", "maybe")];
+        assert_eq!(ids(&bad).unwrap_err(), ["limit", "sort", "level", "foo", "pattern", "variables"]);
     }
 }

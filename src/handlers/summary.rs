@@ -9,6 +9,10 @@ use super::fan_out::{Gathered, ask_objects, ask_these};
 use super::lists::require_all_rows;
 use super::{Answer, Call, Outcome, invalid_query, json};
 use crate::processors::calls::{ComponentEntry, CountsAnswer, CountsCall, PatternView, StatusAnswer};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sapwood_engine::counter::Facets;
+use sapwood_engine::sketch::HyperLogLog;
 use serde::Serialize;
 use span::Span;
 use std::cmp::Reverse;
@@ -32,6 +36,8 @@ struct Summary {
     top_patterns: Vec<PatternCount>,
     timeline: Vec<Moment>,
     components: Vec<ComponentSummary>,
+    #[serde(flatten)]
+    facets: FacetsSummary,
     outcomes: Outcomes,
     partial: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -49,6 +55,9 @@ struct PatternCount {
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     template: Option<String>,
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     count: u64,
     components: Vec<String>,
 }
@@ -73,6 +82,40 @@ struct Outcomes {
     duplicate: u64,
     counted_only: u64,
     rejected: u64,
+}
+
+/// What cannot be counted by name, of the whole hours that the span touches.
+#[derive(Debug, Default, Serialize, PartialEq)]
+struct FacetsSummary {
+    users: Distinct,
+    sessions: Distinct,
+    clients: Distinct,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durations: Option<Durations>,
+}
+
+/// How many different ones; an estimate with a standard error of 2.3 % unless it is exact.
+#[derive(Debug, Serialize, PartialEq, Eq)]
+struct Distinct {
+    distinct: u64,
+    is_exact: bool,
+}
+
+/// In milliseconds; quantiles within 1/64 of their value.
+#[derive(Debug, Serialize, PartialEq)]
+struct Durations {
+    count: u64,
+    min: f64,
+    max: f64,
+    p50: f64,
+    p95: f64,
+    p99: f64,
+}
+
+impl Default for Distinct {
+    fn default() -> Self {
+        Self { distinct: 0, is_exact: true }
+    }
 }
 
 /// Answers with a summary.
@@ -109,7 +152,12 @@ fn summarize(gathered: Gathered<(CountsAnswer, StatusAnswer)>, span: &Span) -> S
     let (mut endpoints, mut timeline) = (Counts::new(), BTreeMap::<i64, Counts>::new());
     let mut patterns: BTreeMap<String, (u64, BTreeSet<String>)> = BTreeMap::new();
     let mut components: BTreeMap<String, Counts> = BTreeMap::new();
+    let mut facets = Facets::default();
     for (entry, (counts, status)) in gathered.answers {
+        // Bytes of another version are as if there were none.
+        if let Ok(more) = Facets::decode(&URL_SAFE_NO_PAD.decode(&counts.facets).unwrap_or_default()) {
+            facets.merge(&more);
+        }
         add_outcomes(&mut summary.outcomes, &status);
         let mut totals = counts.totals;
         let mut take = |kind: &str| totals.remove(kind).unwrap_or_default();
@@ -128,6 +176,7 @@ fn summarize(gathered: Gathered<(CountsAnswer, StatusAnswer)>, span: &Span) -> S
         add(&mut summary.by_level, levels.clone());
         add(components.entry(entry.component).or_default(), levels);
     }
+    summary.facets = facets_of(&facets);
     summary.total = summary.by_level.values().sum();
     summary.timeline = moments(timeline, span);
     summary.components = components
@@ -141,10 +190,26 @@ fn summarize(gathered: Gathered<(CountsAnswer, StatusAnswer)>, span: &Span) -> S
         .into_iter()
         .map(|(id, count)| {
             let components = patterns.remove(&id).map(|(_, holders)| holders.into_iter().collect()).unwrap_or_default();
-            PatternCount { id, template: None, count, components }
+            PatternCount { id, template: None, name: None, count, components }
         })
         .collect();
     summary
+}
+
+fn facets_of(facets: &Facets) -> FacetsSummary {
+    let distinct = |sketch: &HyperLogLog| Distinct { distinct: sketch.estimate(), is_exact: sketch.is_exact() };
+    let durations = facets.durations();
+    let shown = || {
+        let (min, max) = durations.range()?;
+        let (p50, p95, p99) = (durations.at(500)?, durations.at(950)?, durations.at(990)?);
+        Some(Durations { count: durations.count(), min, max, p50, p95, p99 })
+    };
+    FacetsSummary {
+        users: distinct(facets.users()),
+        sessions: distinct(facets.sessions()),
+        clients: distinct(facets.clients()),
+        durations: shown(),
+    }
 }
 
 fn add(sums: &mut Counts, more: Counts) {
@@ -180,21 +245,34 @@ fn moments(mut timeline: BTreeMap<i64, Counts>, span: &Span) -> Vec<Moment> {
 }
 
 fn name_patterns(top: &mut [PatternCount], known: Gathered<Vec<PatternView>>) {
-    let templates: BTreeMap<String, String> =
-        known.answers.into_iter().flat_map(|(_, views)| views).map(|view| (view.id, view.template)).collect();
+    let views = known.answers.into_iter().flat_map(|(_, views)| views);
+    let views: BTreeMap<String, PatternView> = views.map(|view| (view.id.clone(), view)).collect();
     for pattern in top {
-        pattern.template = templates.get(&pattern.id).cloned();
+        let Some(view) = views.get(&pattern.id) else { continue };
+        pattern.template = Some(view.template.clone());
+        pattern.name = view.naming.as_ref().map(|naming| naming.name.clone()).filter(|name| !name.is_empty());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sapwood_engine::record::Record;
 
     const MINUTE: i64 = 60_000;
 
     fn counts(pairs: &[(&str, u64)]) -> Counts {
         pairs.iter().map(|(key, count)| ((*key).to_owned(), *count)).collect()
+    }
+
+    /// Of three users, two of whom every component has, and as many operations of 10 ms.
+    fn facets(component: &str) -> String {
+        let mut facets = Facets::default();
+        for user in ["ann", "bob", component] {
+            let record = Record { user_id: Some(user.into()), duration_ms: Some(10.0), ..Record::default() };
+            facets.observe(&record);
+        }
+        URL_SAFE_NO_PAD.encode(facets.encode())
     }
 
     fn answer(
@@ -206,6 +284,7 @@ mod tests {
         let counts = CountsAnswer {
             totals: totals.iter().map(|(kind, counts)| ((*kind).to_owned(), counts.clone())).collect(),
             levels_over_time: timeline.iter().cloned().collect(),
+            facets: facets(component),
         };
         (entry, (counts, StatusAnswer { accepted: 10, duplicate: 1, rejected: 2, ..StatusAnswer::default() }))
     }
@@ -246,6 +325,10 @@ mod tests {
         assert_eq!(summary.top_endpoints[0], EndpointCount { endpoint: "/x".into(), count: 6 });
         assert_eq!((summary.top_patterns[0].id.as_str(), summary.top_patterns[0].components.len()), ("p1", 2));
         assert_eq!(summary.outcomes, Outcomes { accepted: 20, duplicate: 2, counted_only: 0, rejected: 4 });
+        assert_eq!(summary.facets.users, Distinct { distinct: 4, is_exact: true }, "each user once");
+        assert_eq!(summary.facets.sessions, Distinct::default());
+        let durations = Durations { count: 6, min: 10.0, max: 10.0, p50: 10.0, p95: 10.0, p99: 10.0 };
+        assert_eq!(summary.facets.durations, Some(durations));
         name_patterns(&mut summary.top_patterns, Gathered { answers: vec![], failed: vec![] });
         assert_eq!(summary.top_patterns[0].template, None, "unknown is left out");
     }

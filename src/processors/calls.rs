@@ -4,6 +4,10 @@
 //! the Worker and of the objects differ while a deployment rolls out, so readers ignore what they do not know and
 //! every packed form begins with its version.
 
+mod baseline;
+
+pub use baseline::{BaselineAnswer, BaselineCall, DecisionView, PointView, SeriesView};
+
 use sapwood_engine::bytes::{ReadError, Reader, Writer};
 use sapwood_engine::machine::row::{BatchKey, Receipt};
 use sapwood_engine::machine::stream::Batch;
@@ -242,6 +246,10 @@ pub struct CountsAnswer {
     pub totals: BTreeMap<String, BTreeMap<String, u64>>,
     /// Start of bucket (ms), level word: records.
     pub levels_over_time: BTreeMap<i64, BTreeMap<String, u64>>,
+    /// What cannot be counted by name, of all hours that the range touches: the engine's bytes (`counter::Facets`),
+    /// base64; empty where there is nothing. At most 13 KB.
+    #[serde(default)]
+    pub facets: String,
 }
 
 /// Edge to stream: remove what is older, as retention does.
@@ -265,7 +273,7 @@ pub struct CleanupAnswer {
 }
 
 /// A pattern as an object knows it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PatternView {
     /// 16 hex digits.
     pub id: String,
@@ -289,6 +297,125 @@ pub struct PatternView {
     pub exemplars: Vec<ExemplarView>,
     /// Whether it ever raised an alert.
     pub was_alerted: bool,
+    /// The fault of its records, where they came with stack traces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<FaultView>,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub naming: Option<NamingView>,
+    /// Ids under which records of it may be stored beside its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// Patterns that parted from it by a lesson.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<String>,
+    /// The pattern it parted from by a lesson.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+}
+
+/// What people call a pattern; what nobody said is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamingView {
+    /// Its name.
+    pub name: String,
+    /// What it means.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// What kind of thing it is.
+    #[serde(default, rename = "type", skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// Whose business it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// Where more is written.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub link: String,
+}
+
+/// Edge to domain: teach these, all or none.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TeachCall {
+    /// Lessons as exported, in order.
+    pub lessons: Vec<serde_json::Value>,
+    /// Only say whether they can stand.
+    pub is_dry_run: bool,
+}
+
+/// Domain to edge: what came of teaching, or of undoing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeachAnswer {
+    /// Ids of the lessons, in order; of an undone one its own.
+    pub ids: Vec<u64>,
+    /// Grows with every change.
+    pub version: u64,
+    /// Components where they are not in force yet.
+    pub pending: Vec<String>,
+    /// Why nothing was taught or undone.
+    pub refused: Option<LessonRefusal>,
+}
+
+/// Why a lesson cannot stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LessonRefusal {
+    /// Which of them, from 0.
+    pub index: usize,
+    /// The field that is wrong.
+    pub field: String,
+    /// Stable code; `unknown_lesson` for one that is not there.
+    pub code: String,
+    /// For a person.
+    pub detail: String,
+}
+
+/// Domain to edge: everything taught.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct LessonsAnswer {
+    /// Grows with every change.
+    pub version: u64,
+    /// As exported, in the order taught.
+    pub lessons: Vec<serde_json::Value>,
+}
+
+/// What went wrong, as stack traces tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultView {
+    /// 16 hex digits: type, causes and frames, without what changes from release to release.
+    pub fingerprint: String,
+    /// Type of the exception that was reported.
+    pub exception_type: Option<String>,
+    /// The innermost function of the application.
+    pub function: Option<String>,
+    /// Its file.
+    pub file: Option<String>,
+    /// What printed the stack: `javascript`, `python` ...
+    pub language: String,
+    /// Types of the causes, the root last.
+    pub causes: Vec<String>,
+}
+
+/// What stood in the places of some patterns.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VariablesCall {
+    /// Patterns' ids.
+    pub patterns: Vec<String>,
+    /// Bytes that the answer may take; what does not fit is left out, the last asked for first.
+    pub bytes_max: usize,
+}
+
+/// What stood in the places of a pattern's template, as the object holds it: so that several objects' add up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VariablesView {
+    /// The pattern's id.
+    pub id: String,
+    /// Its template in this object.
+    pub template: String,
+    /// Its records in this object.
+    pub count: u64,
+    /// Event time, ms.
+    pub last_seen_ms: i64,
+    /// The engine's bytes (`pattern::Variables`), base64.
+    pub variables: String,
 }
 
 /// A record that shows a pattern.
@@ -309,22 +436,46 @@ pub struct ExemplarView {
 pub struct IncidentView {
     /// Its id.
     pub id: String,
-    /// `new_pattern` or `burst`.
+    /// `new_pattern`, `burst`, `drop`, `silence`, `missed`, `level_shift`, `error_ratio`, `latency_shift`.
     pub kind: String,
+    /// `total`, `errors`, `latency`, `pattern:<id>`.
+    #[serde(default)]
+    pub series: String,
     /// `open` or `resolved`.
     pub status: String,
-    /// Pattern id.
-    pub pattern_id: String,
+    /// Pattern id, if it is about one.
+    pub pattern_id: Option<String>,
     /// Its template, if still known.
     pub template: Option<String>,
     /// Level word.
     pub level: String,
     /// Records that belong to it.
     pub count: u64,
-    /// Most records a minute.
+    /// Records of the window that told it.
     pub seen: u64,
-    /// Expected records a minute.
+    /// Of how many, for a share of records.
+    #[serde(default)]
+    pub total: u64,
+    /// Expected in that window.
     pub expected: f64,
+    /// Fewer are remarkable.
+    #[serde(default)]
+    pub expected_low: f64,
+    /// More are remarkable.
+    #[serde(default)]
+    pub expected_high: f64,
+    /// How likely this would be if nothing had changed.
+    #[serde(default)]
+    pub probability: f64,
+    /// Width of that window, ms.
+    #[serde(default)]
+    pub window_ms: i64,
+    /// Ids of records that show it.
+    #[serde(default)]
+    pub evidence: Vec<String>,
+    /// When its series was as usual again, ms.
+    #[serde(default)]
+    pub closed_at_ms: Option<i64>,
     /// Receive time, ms.
     pub opened_at_ms: i64,
     /// Event time, ms.

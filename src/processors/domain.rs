@@ -8,6 +8,7 @@
 
 mod deliver;
 mod tail;
+mod teach;
 
 use crate::config;
 use crate::monitoring::report;
@@ -17,13 +18,13 @@ use crate::processors::calls::{
 };
 use crate::processors::running_alarm::RunningAlarm;
 use crate::processors::settings;
-use crate::processors::stubs::{ACTOR_HEADER, Stubs};
+use crate::processors::stubs::{ACTOR_HEADER, CallError, Stubs};
 use crate::storage::domain_rows::DomainRows;
 use crate::storage::fault::Fault;
 use crate::storage::sql::{self, Sql};
 use sapwood_engine::config::Config;
 use sapwood_engine::machine::domain::{Answer, DomainMachine, Effects, Event, KeyEntry, Stored};
-use sapwood_engine::machine::stream::encode_domain_view;
+use sapwood_engine::machine::stream::encode_told;
 use sapwood_engine::time::{Millis, Timestamp};
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
@@ -93,7 +94,12 @@ impl DurableObject for DomainObject {
         }
         let actor = request.headers().get(ACTOR_HEADER)?.unwrap_or_default();
         let body = request.bytes().await?;
-        match Rc::clone(&self.inner).answer(&path, &actor, &body) {
+        let answered = match path.as_str() {
+            // These wait until the streams have it too: a lesson is in force when its author hears of it.
+            "/lessons/teach" | "/lessons/undo" => Rc::clone(&self.inner).answer_lesson(&path, &actor, &body).await,
+            _ => Rc::clone(&self.inner).answer(&path, &actor, &body),
+        };
+        match answered {
             Ok(response) => Ok(response),
             Err(fault) => {
                 report("DomainCallFailed", &[("path", &path), ("fault", &fault)]);
@@ -164,6 +170,10 @@ impl Inner {
             "/keys/create" => self.create_key(actor, read(body)?),
             "/keys/revoke" => self.revoke_key(actor, read(body)?),
             "/configure" => self.configure(actor, read(body)?),
+            "/lessons" => {
+                let domain: String = read(body)?;
+                json(&self.with_live(Some(&domain), |live| Ok(teach::listed(live.machine.lessons())))?)
+            }
             "/audit" => {
                 let domain: String = read(body)?;
                 json(&self.with_live(Some(&domain), |live| live.rows.audit_log(LISTED_MAX))?)
@@ -280,7 +290,10 @@ impl Inner {
             return Response::error("the domain has no room for another component", 507)
                 .map_err(|error| Fault::new("answer", error));
         }
-        bytes(self.with_live(None, |live| Ok(encode_domain_view(live.machine.view())))?)
+        bytes(self.with_live(None, |live| {
+            let lessons = Some(live.machine.lessons()).filter(|lessons| lessons.version > 0);
+            Ok(encode_told(live.machine.view(), lessons))
+        })?)
     }
 
     fn take_alert(self: Rc<Self>, id: &str, alert: &str) -> std::result::Result<Response, Fault> {
@@ -380,8 +393,12 @@ impl Inner {
             let pushes = group.iter().map(|(component, shard)| {
                 let to = StreamAddress { domain: domain.clone(), component: component.clone(), shard: *shard };
                 let (stubs, view) = (&stubs, &view);
+                let lessons = self.with_live(None, |live| Ok(live.machine.lessons_for(component, *shard).cloned()));
                 async move {
-                    let result = stubs.configure(&to, view).await;
+                    let result = match lessons {
+                        Ok(lessons) => stubs.configure(&to, view, lessons.as_ref()).await,
+                        Err(fault) => Err(CallError::Failed(fault.to_string())),
+                    };
                     (to, result)
                 }
             });
@@ -419,6 +436,9 @@ impl Live {
         }
         for (id, target, due) in &effects.messages {
             self.rows.add_message(id, target, *due)?;
+        }
+        if effects.lessons_changed {
+            self.rows.set_lessons(self.machine.lessons().encode())?;
         }
         if effects.state_changed {
             self.rows.set_state(self.machine.encode_state())?;

@@ -11,6 +11,7 @@
 #![allow(missing_docs)]
 
 mod append;
+mod baseline;
 mod flush;
 mod read;
 mod tail;
@@ -25,7 +26,7 @@ use crate::storage::sql::{self, Sql};
 use crate::storage::stream_rows::StreamRows;
 use append::Intake;
 use sapwood_engine::config::Config;
-use sapwood_engine::machine::stream::{Effects, Event, Identity, StreamMachine, decode_domain_view};
+use sapwood_engine::machine::stream::{Effects, Event, Identity, StreamMachine, decode_told};
 use sapwood_engine::time::{Millis, Timestamp};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -142,12 +143,17 @@ impl Inner {
         match path {
             "/append" => self.answer_append(body).await,
             "/configure" => {
-                let view = decode_domain_view(body).map_err(|error| Fault::new("read the domain's view", error))?;
-                self.transition(Event::Configure(view), now())?;
+                let told = decode_told(body).map_err(|error| Fault::new("read the domain's view", error))?;
+                self.transition(Event::Configure(told.0), now())?;
+                if let Some(lessons) = told.1 {
+                    self.transition(Event::Taught(lessons), now())?;
+                }
                 self.with_live(|live| {
                     live.apply_overrides();
                     Ok(())
                 })?;
+                // Other settings, other deadlines.
+                self.arm_after_alarm()?;
                 empty()
             }
             "/cleanup" => {

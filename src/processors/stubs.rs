@@ -4,14 +4,16 @@
 //! exception a stub is broken, so each call takes a new one.
 
 use super::calls::{
-    AlertEntry, AppendAnswer, AppendCall, AuditView, CleanupAnswer, CleanupCall, CountsAnswer, CountsCall,
-    CreateKeyCall, DirectoryAnswer, DomainStatus, IncidentView, KeyView, NO_ROOM, PatternView, RecordCall,
-    RegisterCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress, TailCall,
+    AlertEntry, AppendAnswer, AppendCall, AuditView, BaselineAnswer, BaselineCall, CleanupAnswer, CleanupCall,
+    CountsAnswer, CountsCall, CreateKeyCall, DirectoryAnswer, DomainStatus, IncidentView, KeyView, LessonsAnswer,
+    NO_ROOM, PatternView, RecordCall, RegisterCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress, TailCall,
+    TeachAnswer, TeachCall, VariablesCall, VariablesView,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future::{Either, select};
-use sapwood_engine::machine::stream::{DomainView, Lease, decode_domain_view, encode_domain_view};
+use sapwood_engine::machine::stream::{DomainView, Lease, decode_told, encode_told};
+use sapwood_engine::pattern::lesson::Lessons;
 use sapwood_engine::time::Millis;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -146,9 +148,19 @@ impl<'a> Stubs<'a> {
         self.json(STREAM, &to.name(), "/patterns", &()).await
     }
 
+    /// What stood in the places of some patterns.
+    pub async fn variables(&self, to: &StreamAddress, call: &VariablesCall) -> Result<Vec<VariablesView>, CallError> {
+        self.json(STREAM, &to.name(), "/variables", call).await
+    }
+
     /// All incidents, newest first.
     pub async fn incidents(&self, to: &StreamAddress) -> Result<Vec<IncidentView>, CallError> {
         self.json(STREAM, &to.name(), "/incidents", &()).await
+    }
+
+    /// What is usual of its series.
+    pub async fn baseline(&self, to: &StreamAddress, call: &BaselineCall) -> Result<BaselineAnswer, CallError> {
+        self.json(STREAM, &to.name(), "/baseline", call).await
     }
 
     /// What the object knows about itself.
@@ -156,9 +168,14 @@ impl<'a> Stubs<'a> {
         self.json(STREAM, &to.name(), "/status", &()).await
     }
 
-    /// Tells a stream the domain's view.
-    pub async fn configure(&self, to: &StreamAddress, view: &DomainView) -> Result<(), CallError> {
-        self.bytes(STREAM, &to.name(), "/configure", &encode_domain_view(view)).await.map(|_| ())
+    /// Tells a stream the domain's view, and its lessons where they changed.
+    pub async fn configure(
+        &self,
+        to: &StreamAddress,
+        view: &DomainView,
+        lessons: Option<&Lessons>,
+    ) -> Result<(), CallError> {
+        self.bytes(STREAM, &to.name(), "/configure", &encode_told(view, lessons)).await.map(|_| ())
     }
 
     /// Sends everything to D1 again.
@@ -178,10 +195,10 @@ impl<'a> Stubs<'a> {
     }
 
     /// Registers a stream; `None` if the domain has no room for it.
-    pub async fn register(&self, call: &RegisterCall) -> Result<Option<DomainView>, CallError> {
+    pub async fn register(&self, call: &RegisterCall) -> Result<Option<(DomainView, Option<Lessons>)>, CallError> {
         let body = serde_json::to_vec(call).map_err(|error| CallError::Unreadable(error.to_string()))?;
         match self.bytes(DOMAIN, &call.domain, "/register", &body).await {
-            Ok(view) => decode_domain_view(&view).map(Some).map_err(|error| CallError::Unreadable(error.to_string())),
+            Ok(told) => decode_told(&told).map(Some).map_err(|error| CallError::Unreadable(error.to_string())),
             Err(CallError::Refused(NO_ROOM, _)) => Ok(None),
             Err(error) => Err(error),
         }
@@ -256,6 +273,21 @@ impl<'a> Stubs<'a> {
         overrides: &[(String, String)],
     ) -> Result<u64, CallError> {
         self.audited(domain, "/configure", actor, &(domain, overrides)).await
+    }
+
+    /// Teaches, or says whether it could be taught.
+    pub async fn teach(&self, domain: &str, actor: &str, call: &TeachCall) -> Result<TeachAnswer, CallError> {
+        self.audited(domain, "/lessons/teach", actor, &(domain, call)).await
+    }
+
+    /// Undoes a lesson.
+    pub async fn undo_lesson(&self, domain: &str, actor: &str, id: u64) -> Result<TeachAnswer, CallError> {
+        self.audited(domain, "/lessons/undo", actor, &(domain, id)).await
+    }
+
+    /// Everything taught.
+    pub async fn lessons(&self, domain: &str) -> Result<LessonsAnswer, CallError> {
+        self.json(DOMAIN, domain, "/lessons", &domain).await
     }
 
     /// The audit log, newest first.

@@ -58,12 +58,17 @@ impl DomainRows {
             let at = Timestamp(columns.int());
             (id, Due { at, attempts: columns.int() as u32, order: columns.uint() })
         })?;
-        Ok(Stored { state: self.sql.meta("state")?, components, keys, outbox })
+        Ok(Stored { state: self.sql.meta("state")?, components, keys, outbox, lessons: self.sql.meta("lessons")? })
     }
 
     /// Writes the state row.
     pub fn set_state(&self, state: Vec<u8>) -> Result<(), Fault> {
         self.sql.set_meta("state", state)
+    }
+
+    /// Writes the lessons.
+    pub fn set_lessons(&self, lessons: Vec<u8>) -> Result<(), Fault> {
+        self.sql.set_meta("lessons", lessons)
     }
 
     /// Adds a component.

@@ -3,7 +3,7 @@
 
 use super::fault::Fault;
 use super::sql::{Columns, Sql, int, text, time, uint};
-use sapwood_engine::counter::{HOUR, Rollup};
+use sapwood_engine::counter::{Facets, HOUR, Rollup};
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::{Row, RowKind};
 use sapwood_engine::machine::stream::{Checkpoint, Identity, Outline, Stored, StreamStore};
@@ -14,7 +14,8 @@ use sapwood_engine::time::Timestamp;
 use sapwood_engine::triage::Alert;
 use worker::SqlStorageValue as Value;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/stream/0001_init.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../../migrations/stream/0001_init.sql"), include_str!("../../migrations/stream/0002_facets.sql")];
 const PAGE_KEYS: i64 = 0;
 const PAGE_IDS: i64 = 1;
 
@@ -115,6 +116,9 @@ impl StreamRows {
         if let Some(learnt) = checkpoint.learnt {
             self.sql.set_meta("learnt", learnt)?;
         }
+        if let Some(taught) = checkpoint.taught {
+            self.sql.set_meta("taught", taught)?;
+        }
         for (hour, delta) in checkpoint.hours {
             // A damaged hour is started anew rather than keeping the object from writing at all.
             let mut rollup = self.rollup(hour)?.unwrap_or_default();
@@ -122,8 +126,15 @@ impl StreamRows {
             let statement = "INSERT INTO rollup VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET body = excluded.body";
             self.sql.run(doing, statement, vec![time(hour), Value::Blob(rollup.encode())])?;
         }
+        for (hour, delta) in checkpoint.facets {
+            let mut facets = self.facets(hour, hour.plus(HOUR))?.pop().unwrap_or_default();
+            facets.merge(&delta);
+            let statement = "INSERT INTO facets VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET body = excluded.body";
+            self.sql.run(doing, statement, vec![time(hour), Value::Blob(facets.encode())])?;
+        }
         self.write_pages(PAGE_KEYS, checkpoint.key_pages, checkpoint.key_pages_gone)?;
         self.write_pages(PAGE_IDS, checkpoint.id_pages, checkpoint.id_pages_gone)?;
+        self.sql.set_meta("detection", checkpoint.detection)?;
         self.sql.set_meta("state", checkpoint.state)?;
         self.sql.set_meta_number("folded", checkpoint.folded)
     }
@@ -158,6 +169,13 @@ impl StreamRows {
         Ok(rows.into_iter().filter_map(|(hour, body)| Some((hour, Rollup::decode(&body).ok()?))).collect())
     }
 
+    /// Facets of the stored hours that begin in a span, in order. Damaged ones are left out.
+    pub fn facets(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Facets>, Fault> {
+        let query = "SELECT body FROM facets WHERE hour >= ? AND hour < ? ORDER BY hour";
+        let rows = self.sql.all("read facets", query, vec![time(from), time(to)], Columns::blob)?;
+        Ok(rows.into_iter().filter_map(|body| Facets::decode(&body).ok()).collect())
+    }
+
     /// Everything that restores a machine, and the number of rows that could not be read.
     pub fn stored(&self) -> Result<(Stored, u64), Fault> {
         let mut damaged = 0;
@@ -177,8 +195,10 @@ impl StreamRows {
         let stored = Stored {
             folded: self.sql.meta_number("folded")?.unwrap_or(0),
             state: self.sql.meta("state")?,
+            detection: self.sql.meta("detection")?,
             patterns,
             learnt: self.sql.meta("learnt")?,
+            taught: self.sql.meta("taught")?,
             key_pages: self.pages(PAGE_KEYS)?,
             id_pages: self.pages(PAGE_IDS)?,
             outbox,
@@ -239,7 +259,8 @@ impl StreamRows {
     /// Removes the counts of hours that ended before `from`.
     pub fn retain_hours(&self, from: Timestamp) -> Result<(), Fault> {
         let values = vec![time(from.minus(HOUR))];
-        self.sql.run("delete expired counts", "DELETE FROM rollup WHERE hour <= ?", values)
+        self.sql.run("delete expired counts", "DELETE FROM rollup WHERE hour <= ?", values.clone())?;
+        self.sql.run("delete expired facets", "DELETE FROM facets WHERE hour <= ?", values)
     }
 
     /// The event time or, if later, the receive time of the row that expires first.

@@ -34,6 +34,8 @@ before(async () => {
   secretOfMine = { ids: reply.json.ids };
   const configured = await service.request("PUT", "/api/config", { key: keys.mine.key, json: { REDACT_NAMES: `${mark}_number` } });
   assert.equal(configured.status, 200, configured.text);
+  const taught = await service.request("POST", "/api/logs/patterns/learn", { key: keys.mine.key, json: { kind: "template", template: `${MARK} opened <*> doors`, name: `${MARK} doors` } });
+  assert.equal(taught.status, 201, taught.text);
   await until("the alert is out", () => webhook.requests.some((request) => request.body.toString().includes(MARK)));
   // The neighbour has records too: an empty domain would show nothing for want of anything.
   const other = await service.request("POST", "/api/logs", { key: keys.theirs.key, json: [{ level: "error", component: "shop", message: "neighbour failed" }, { level: "info", component: "shop", message: "neighbour works" }] });
@@ -60,8 +62,16 @@ function attempts() {
     ["GET", `/api/logs/analytics/patterns?component=${mark}-api`],
     ["GET", "/api/logs/patterns/similar?text=secret%20of&min=0"],
     ["POST", "/api/logs/analyze/patterns", { time_range: "24h" }],
+    ["POST", "/api/logs/patterns/learn", { kind: "template", template: "neighbour <*>", dry_run: true }],
+    ["GET", "/api/logs/patterns/lessons"],
+    ["GET", "/api/logs/patterns/lessons?format=file"],
+    ["DELETE", "/api/logs/patterns/lessons/1"],
     ["DELETE", "/api/logs/cleanup?older_than_days=1"],
+    ["GET", "/api/logs/export"],
+    ["POST", "/api/logs/import", [{ level: "info", message: "x", component: "shop" }]],
     ["GET", "/api/components"],
+    ["GET", `/api/components/${mark}-api/baseline`],
+    ["GET", "/api/components/shop/baseline?series=total"],
     ["GET", "/api/incidents"],
     ["GET", "/api/alerts"],
     ["GET", "/api/keys"],

@@ -68,8 +68,8 @@ test("each scope opens its own doors and no other", async () => {
   const domain = "scopes.example";
   const doors = {
     ingest: [["POST", "/api/logs", line()], ["POST", "/api/logs/store", line()], ["POST", "/api/logs/batch", { logs: [line()] }], ["POST", "/logs", { severity: "info", message: "x" }]],
-    read: [["GET", "/api/logs/search"], ["GET", "/api/logs/analytics/summary"], ["GET", "/api/logs/analytics/patterns"], ["GET", "/api/components"], ["GET", "/api/incidents"], ["GET", "/api/alerts"], ["GET", "/metrics"]],
-    admin: [["GET", "/api/keys"], ["POST", "/api/keys", { name: "n", scopes: ["read"] }], ["GET", "/api/config"], ["PUT", "/api/config", {}], ["GET", "/api/audit"], ["POST", "/api/admin/rebuild-d1"]],
+    read: [["GET", "/api/logs/search"], ["GET", "/api/logs/analytics/summary"], ["GET", "/api/logs/analytics/patterns"], ["GET", "/api/logs/patterns/lessons"], ["GET", "/api/components"], ["GET", "/api/incidents"], ["GET", "/api/alerts"], ["GET", "/metrics"]],
+    admin: [["GET", "/api/keys"], ["POST", "/api/keys", { name: "n", scopes: ["read"] }], ["GET", "/api/config"], ["PUT", "/api/config", {}], ["GET", "/api/audit"], ["POST", "/api/admin/rebuild-d1"], ["POST", "/api/logs/patterns/learn", { kind: "template", template: "a <*> of scopes" }], ["DELETE", "/api/logs/patterns/lessons/1"]],
   };
   for (const scope of Object.keys(doors)) {
     const key = await service.key([scope], { domain });

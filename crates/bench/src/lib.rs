@@ -10,6 +10,7 @@
 //! into it (no coordinated omission).
 
 pub mod cpu;
+pub mod drain;
 pub mod journal;
 pub mod load;
 pub mod payload;

@@ -29,6 +29,16 @@ pub(crate) struct Problem {
     pub title: String,
     pub detail: String,
     pub code: String,
+    pub errors: Vec<FieldProblem>,
+}
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct FieldProblem {
+    pub pointer: String,
+    pub parameter: String,
+    pub detail: String,
 }
 
 /// Why a request had no useful answer.
@@ -74,10 +84,17 @@ impl fmt::Display for ClientFault {
                         write!(f, ": {part}")?;
                     }
                 }
+                for error in &problem.errors {
+                    write!(f, "; {}{}: {}", error.pointer, error.parameter, error.detail)?;
+                }
                 match status {
                     401 => f.write_str(". The key is not one of this service: give --key or SAPWOOD_KEY"),
-                    403 => f.write_str(". The key lacks the scope: use one with ingest for play, read for all else"),
-                    404 => f.write_str(". Is --url the address of a Sapwood service, and is it this version?"),
+                    403 => f.write_str(
+                        ". The key lacks the scope: use one with ingest for play, admin for teach, read for all else",
+                    ),
+                    404 if problem.code.is_empty() => {
+                        f.write_str(". Is --url the address of a Sapwood service, and is it this version?")
+                    }
                     429 => f.write_str(". Too much at once: wait, or send less"),
                     _ => Ok(()),
                 }
@@ -120,17 +137,41 @@ impl Client {
         self.answer(path, request.call())
     }
 
-    /// Sends one batch: NDJSON, already compressed. `key` makes a repetition free.
-    pub(crate) fn send(&self, gzipped_lines: &[u8], key: &str) -> Result<IngestReply, ClientFault> {
-        let path = "/api/logs";
-        let request = self
+    /// Sends one batch to `path`: NDJSON, already compressed. `key` makes a repetition free.
+    pub(crate) fn send(
+        &self,
+        path: &str,
+        parameters: &[(&str, String)],
+        gzipped_lines: &[u8],
+        key: &str,
+    ) -> Result<IngestReply, ClientFault> {
+        let mut request = self
             .agent
             .post(format!("{}{path}", self.endpoint.url))
             .header("X-API-Key", &self.endpoint.key)
             .header("Content-Type", "application/x-ndjson")
             .header("Content-Encoding", "gzip")
             .header("Idempotency-Key", key);
+        for (name, value) in parameters {
+            request = request.query(name, value);
+        }
         self.answer(path, request.send(gzipped_lines))
+    }
+
+    /// Sends one JSON body.
+    pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, body: &serde_json::Value) -> Result<T, ClientFault> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.endpoint.url))
+            .header("X-API-Key", &self.endpoint.key)
+            .header("Content-Type", "application/json");
+        self.answer(path, request.send(body.to_string()))
+    }
+
+    /// Removes what is at `path`.
+    pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientFault> {
+        let request = self.agent.delete(format!("{}{path}", self.endpoint.url));
+        self.answer(path, request.header("X-API-Key", &self.endpoint.key).call())
     }
 
     fn answer<T: DeserializeOwned>(

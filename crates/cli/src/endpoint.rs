@@ -27,6 +27,7 @@ pub(crate) struct EndpointArgs {
 pub(crate) enum Scope {
     Ingest,
     Read,
+    Admin,
 }
 
 /// A service and a key.
@@ -45,6 +46,8 @@ struct EndpointFile {
     ingest_key: Option<String>,
     #[serde(default)]
     read_key: Option<String>,
+    #[serde(default)]
+    admin_key: Option<String>,
 }
 
 /// Why there is no endpoint.
@@ -65,7 +68,11 @@ impl fmt::Display for EndpointFault {
                 path.display()
             ),
             Self::NoKey(url, scope) => {
-                let scope = if *scope == Scope::Ingest { "ingest" } else { "read" };
+                let scope = match scope {
+                    Scope::Ingest => "ingest",
+                    Scope::Read => "read",
+                    Scope::Admin => "admin",
+                };
                 write!(f, "no key for {url}: give --key or SAPWOOD_KEY, an API key with the scope {scope}")
             }
             Self::Unreadable(path, reason) => {
@@ -102,6 +109,7 @@ impl EndpointArgs {
         let file_key = file.filter(|_| file_url.as_ref() == Some(&url)).and_then(|file| match scope {
             Scope::Ingest => file.ingest_key,
             Scope::Read => file.read_key,
+            Scope::Admin => file.admin_key,
         });
         match said_key.or(file_key) {
             Some(key) => checked(&url, &key),
@@ -144,7 +152,7 @@ mod tests {
     #[test]
     fn the_file_gives_the_key_of_the_scope() {
         let folder = Folder::new();
-        for (scope, key) in [(Scope::Ingest, "i"), (Scope::Read, "r")] {
+        for (scope, key) in [(Scope::Ingest, "i"), (Scope::Read, "r"), (Scope::Admin, "a")] {
             let found = args(&folder, None, None).resolve_with(scope, None, None).unwrap();
             assert_eq!((found.url.as_str(), found.key.as_str()), ("http://127.0.0.1:8787", key));
         }

@@ -3,6 +3,7 @@
 //!
 //! Exit statuses: 0, all is well; 1, the command worked and found something wrong; 2, it could not work.
 
+mod baseline;
 mod block;
 mod check_config;
 mod client;
@@ -20,8 +21,10 @@ mod score;
 mod search;
 mod summary;
 mod tail;
+mod teach;
 #[cfg(test)]
 mod testing;
+mod transfer;
 
 use clap::{Parser, Subcommand};
 use fault::Fault;
@@ -48,8 +51,12 @@ enum Command {
     Tail(tail::Tail),
     /// The shapes that lines have, with how often each was seen.
     Patterns(patterns::Patterns),
+    /// Teach about patterns: name, merge, split, and undo it again.
+    Teach(teach::Teach),
     /// The components of the domain.
     Components(components::Components),
+    /// What is usual of a component, what came, and what was found.
+    Baseline(baseline::Baseline),
     /// Levels, minute by minute.
     Summary(summary::Summary),
     /// Give every line of a file its pattern.
@@ -58,6 +65,10 @@ enum Command {
     Block(block::BlockCommand),
     /// Say how unusual each value of a measured series is.
     Score(score::Score),
+    /// Write the records of a component, or of the domain, into a file.
+    Export(transfer::Export),
+    /// Bring the records of such a file in, under another component's name if wanted.
+    Import(transfer::Import),
     /// Play files and show what the service makes of them, from the first line to the account.
     Demo(demo::Demo),
     /// Show the configuration that would hold, where each value comes from, and everything wrong with it.
@@ -79,11 +90,15 @@ fn main() -> ExitCode {
         Command::Search(command) => command.run(&mut out),
         Command::Tail(command) => command.run(&mut out),
         Command::Patterns(command) => command.run(&mut out),
+        Command::Teach(command) => command.run(&mut out),
         Command::Components(command) => command.run(&mut out),
+        Command::Baseline(command) => command.run(&mut out),
         Command::Summary(command) => command.run(&mut out),
         Command::Mine(command) => command.run(&mut out),
         Command::Block(command) => command.run(&mut out),
         Command::Score(command) => command.run(&mut out),
+        Command::Export(command) => command.run(&mut out),
+        Command::Import(command) => command.run(&mut out),
         Command::Demo(command) => command.run(&mut out),
         Command::CheckConfig(command) => command.run(&mut out).map_err(|fault| Fault::Request(fault.to_string())),
     };

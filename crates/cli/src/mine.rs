@@ -8,9 +8,10 @@ use crate::Verdict;
 use crate::fault::Fault;
 use crate::play::source::{now, read_lines, records_of};
 use sapwood_engine::level::Level;
-use sapwood_engine::pattern::{Miner, PatternId};
+use sapwood_engine::pattern::{Miner, PatternId, join, split};
 use sapwood_engine::record::Record;
 use sapwood_engine::time::Timestamp;
+use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
@@ -28,6 +29,9 @@ pub(crate) struct Mine {
     /// The patterns as they are after the last line.
     #[arg(long)]
     resolve_aliases: bool,
+    /// Instead of the lines, how many of them their pattern at the end takes apart without loss.
+    #[arg(long)]
+    check_rebuild: bool,
 }
 
 /// A record and how many lines of the file it takes.
@@ -39,6 +43,9 @@ struct Item {
 impl Mine {
     pub(crate) fn run(&self, out: &mut dyn Write) -> Result<Verdict, Fault> {
         let mut out = BufWriter::new(out);
+        if self.check_rebuild {
+            return self.check(&mut out);
+        }
         let mut miner = Miner::default();
         let mut arrived: Vec<(usize, PatternId)> = Vec::new();
         for (position, item) in self.items()?.into_iter().enumerate() {
@@ -55,6 +62,36 @@ impl Mine {
         }
         out.flush()?;
         Ok(Verdict::Good)
+    }
+
+    /// Takes every line apart by the template it has when all were read, and puts it together again.
+    fn check(&self, out: &mut dyn Write) -> Result<Verdict, Fault> {
+        let mut miner = Miner::default();
+        let items = self.items()?;
+        let observe = |(seq, item): (usize, &Item)| miner.observe(&item.record, seq as u64, 0, Timestamp(0)).id;
+        let ids: Vec<_> = items.iter().enumerate().map(observe).collect();
+        let (mut exact, mut spaced, mut wrong) = (0u64, 0u64, 0u64);
+        let mut whole: BTreeMap<&str, u64> = BTreeMap::new();
+        for (item, id) in items.iter().zip(ids) {
+            let template = miner.pattern(id).map_or("", |pattern| pattern.template.as_str());
+            match split(template, &item.record.message) {
+                None => *whole.entry(template).or_default() += 1,
+                Some(parts) if join(template, &parts).as_deref() != Some(&item.record.message) => wrong += 1,
+                Some(parts) if parts.spacing.is_empty() => exact += 1,
+                Some(_) => spaced += 1,
+            }
+        }
+        let kept: u64 = whole.values().sum();
+        writeln!(
+            out,
+            "{} lines: {exact} by their template, {spaced} spaced otherwise, {kept} kept whole, {wrong} wrong",
+            items.len()
+        )?;
+        for (template, count) in whole {
+            writeln!(out, "{count}\tkept whole: {template}")?;
+        }
+        out.flush()?;
+        Ok(if wrong == 0 { Verdict::Good } else { Verdict::Bad })
     }
 
     fn items(&self) -> Result<Vec<Item>, Fault> {
@@ -102,7 +139,7 @@ mod tests {
         let folder = Folder::new();
         let file = folder.write("a.log", text);
         let mut out = Vec::new();
-        Mine { file, content, json, resolve_aliases }.run(&mut out).unwrap();
+        Mine { file, content, json, resolve_aliases, check_rebuild: false }.run(&mut out).unwrap();
         String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
     }
 
@@ -125,5 +162,15 @@ mod tests {
         let first: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
         assert_eq!(first["template"], "boom <*>");
         assert_eq!(lines[0], lines[2]);
+    }
+
+    #[test]
+    fn lines_are_taken_apart_and_put_together_again() {
+        let folder = Folder::new();
+        let file = folder.write("a.log", "order 1 failed\norder  2 failed\norder 3\tfailed\nplain\n");
+        let mut out = Vec::new();
+        let command = Mine { file, content: true, json: false, resolve_aliases: false, check_rebuild: true };
+        assert!(matches!(command.run(&mut out), Ok(Verdict::Good)));
+        assert_eq!(out, b"4 lines: 3 by their template, 1 spaced otherwise, 0 kept whole, 0 wrong\n");
     }
 }

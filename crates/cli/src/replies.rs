@@ -103,11 +103,57 @@ pub(crate) struct PatternsReply {
 pub(crate) struct PatternReply {
     pub id: String,
     pub template: String,
+    pub name: String,
     pub count: u64,
     pub level: String,
     pub first_seen: Moment,
     pub last_seen: Moment,
     pub components: Vec<PatternComponent>,
+    pub variables: Vec<VariableReply>,
+    pub fault: Option<FaultReply>,
+}
+
+/// What stands in one place of a template.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct VariableReply {
+    pub place: u64,
+    pub kind: String,
+    pub count: u64,
+    pub distinct: u64,
+    pub distinct_is_exact: bool,
+    pub is_enumeration: bool,
+    pub top: Vec<ValueReply>,
+    pub numbers: Option<NumbersReply>,
+}
+
+/// A value and how often it came.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct ValueReply {
+    pub value: String,
+    pub count: u64,
+    pub error: u64,
+}
+
+/// How numbers are distributed.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct NumbersReply {
+    pub unit: Option<String>,
+    pub min: f64,
+    pub max: f64,
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+}
+
+/// What went wrong, where records came with a stack trace.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct FaultReply {
+    pub function: Option<String>,
+    pub file: Option<String>,
 }
 
 /// Where a pattern was seen.
@@ -137,6 +183,67 @@ pub(crate) struct ComponentReply {
     #[serde(alias = "last_seen_ms")]
     pub last_seen: Moment,
     pub incidents_open: u64,
+}
+
+/// The series of a component that are watched.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct SeriesListReply {
+    pub series: Vec<SeriesReply>,
+    pub series_total: u64,
+    pub decisions: Vec<DecisionReply>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct SeriesReply {
+    pub series: String,
+    pub template: Option<String>,
+    pub usual: f64,
+    pub learned_minutes: u32,
+    pub period_ms: Option<i64>,
+    pub open: Option<String>,
+}
+
+/// One series with its last minutes.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct BaselineReply {
+    pub series: String,
+    pub template: Option<String>,
+    pub usual: f64,
+    pub learned_minutes: u32,
+    pub open: Option<String>,
+    pub points: Vec<PointReply>,
+    pub decisions: Vec<DecisionReply>,
+}
+
+/// One minute of a series.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct PointReply {
+    pub time_ms: i64,
+    pub seen: u64,
+    pub expected: Option<f64>,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+}
+
+/// Something the detectors found, and what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct DecisionReply {
+    pub kind: String,
+    pub series: String,
+    pub at_ms: i64,
+    pub window_ms: i64,
+    pub seen: u64,
+    pub expected: f64,
+    pub expected_low: f64,
+    pub expected_high: f64,
+    pub probability: f64,
+    pub verdict: String,
 }
 
 /// Counts over a time range.

@@ -1,7 +1,7 @@
 //! The pure core of Sapwood.
 //!
 //! In scope: what a line means ([`parse`], [`normalize`]), what must not be kept of it ([`redact`]),
-//! what shape it has ([`pattern`]), how often that happens ([`counter`]), whether somebody
+//! what shape it has ([`pattern`]), how often that happens ([`counter`], [`sketch`]), whether somebody
 //! should be told ([`triage`]), how it is stored ([`segment`]) and the two state machines that
 //! tie these together ([`machine`]).
 //!
@@ -15,6 +15,7 @@ pub mod bytes;
 pub mod config;
 pub mod counter;
 pub mod detect;
+pub mod fault;
 pub mod level;
 pub mod limits;
 pub mod machine;
@@ -26,6 +27,7 @@ pub mod record;
 pub mod record_id;
 pub mod redact;
 pub mod segment;
+pub mod sketch;
 pub mod time;
 pub mod triage;
 pub mod value;

@@ -62,6 +62,9 @@ const _: () = assert!(BLOCK_RECORDS_MAX <= 0xffff, "records of a shape are numbe
 pub const PATTERNS_MAX: usize = 2_000;
 /// Contexts (lines with one word left open) that wait for evidence. At about 130 bytes each, with four words, 1 MB.
 pub const PATTERN_CONTEXTS_MAX: usize = 8_192;
+/// Words of a line that are each tried as the open one. Trying one costs a pass over the line's tokens, so a line of
+/// unknown words costs at most 32 times 128 steps; lines that are longer and vary only behind that stay apart.
+pub const PATTERN_CONTEXTS_OF_LINE_MAX: usize = 32;
 /// Patterns that had to leave whose id and first sight are remembered: one that comes back is not new, and ranks above
 /// what was seen once. At about 80 bytes each 0.3 MB.
 pub const PATTERNS_LEFT_MAX: usize = 4_096;
@@ -81,12 +84,40 @@ pub const EXEMPLAR_BYTES_MAX: usize = 512;
 /// Endpoints, environments and releases remembered of a pattern.
 pub const PATTERN_FACETS_MAX: usize = 8;
 
+/// Lessons (taught facts about patterns) of a domain.
+pub const LESSONS_MAX: usize = 1_000;
+/// Bytes of all lessons of a domain: each change sends and journals them whole, so they stay well below a row.
+pub const LESSONS_BYTES_MAX: usize = 256 * 1024;
+/// Patterns that one lesson merges into another.
+pub const LESSON_MEMBERS_MAX: usize = 100;
+/// Bytes of a taught name: it stands in titles of alerts.
+pub const LESSON_NAME_BYTES_MAX: usize = 120;
+/// Bytes of any other text of a lesson.
+pub const LESSON_TEXT_BYTES_MAX: usize = 1_024;
+/// Values that part from a pattern by one lesson. Undone, each becomes an alias of the pattern, which has room for them.
+pub const SPLIT_VALUES_MAX: usize = 100;
+/// Bytes of such a value; a longer one stays with the pattern.
+pub const SPLIT_VALUE_BYTES_MAX: usize = 128;
+/// Mined patterns that taught templates took over and that are remembered one by one. At about 300 bytes each 0.3 MB;
+/// beyond, a line is looked at anew each time.
+pub const COVERED_MAX: usize = 1_000;
+
+const _: () = assert!(LESSONS_BYTES_MAX * 4 < ROW_BYTES_MAX, "lessons fit a row of the journal");
+const _: () = assert!(SPLIT_VALUES_MAX < PATTERN_ALIASES_MAX, "what parted can become aliases again");
+/// Bytes of what stood in the places of all templates, by an account that is rounded up: values, counts and sketches.
+pub const VARIABLES_BYTES_MAX: usize = 1024 * 1024;
+
 /// Series of one object that are counted by name; the rest of a kind folds into its `other` and is counted there.
 pub const SERIES_MAX: usize = 8_192;
 /// Distinct endpoints counted by name.
 pub const ENDPOINT_SERIES_MAX: usize = 512;
 /// Cells (series x minute) that wait for the next rollup. At 24 bytes 2.4 MB.
 pub const PENDING_CELLS_MAX: usize = 100_000;
+/// As how many cells an hour of facets counts that waits for the next rollup. At 9.5 KB at most (three sketches of 2 KB,
+/// one of 3 KB), so that 256 hours of them take no more than the cells would.
+pub const FACETS_CELLS: usize = 390;
+
+const _: () = assert!(FACETS_CELLS * 24 >= 9_300, "an hour of facets takes no more than its cells");
 
 /// Batch keys remembered for replay, with the window the other bound. At 40 bytes 2.6 MB.
 pub const BATCH_KEYS_MAX: usize = 65_536;

@@ -4,6 +4,7 @@
 //! folded into one by the decoder. `normalize` turns it into a `Record` or a [`Rejection`]; `redact` then removes what
 //! must not be kept. Only a redacted `Record` is encoded into a segment.
 
+use crate::fault::Fault;
 use crate::level::Level;
 use crate::time::Timestamp;
 use crate::value::Fields;
@@ -216,6 +217,8 @@ pub struct Record {
     pub stack_trace: Option<String>,
     /// Parsed frames, innermost first, at most `limits::FRAMES_MAX`.
     pub frames: Vec<Frame>,
+    /// Which fault the stack shows, if it has frames.
+    pub fault: Option<Box<Fault>>,
     /// Full URL.
     pub url: Option<String>,
     /// HTTP method.

@@ -139,6 +139,89 @@ fn four_thousand_patterns_stay_below_four_megabytes_of_bytes_and_are_counted() {
     assert_eq!(detectors.unwatched(), 4_000);
 }
 
+#[test]
+fn after_a_silence_jobs_start_afresh_instead_of_being_missed_one_by_one() {
+    let mut detectors = quiet();
+    let back = QUIET + 180 * MINUTE;
+    detectors.close(Timestamp(QUIET + 30 * MINUTE));
+    assert_eq!(kinds(&detectors.take_signals()), [SignalKind::Silence]);
+    assert!(detectors.is_open(SignalKind::Silence, Subject::Component));
+    assert_eq!(detectors.next_deadline(), None, "nothing more to tell of a component that is silent");
+    run(&mut detectors, back, back + 4 * MINUTE, |_, _| ());
+    assert!(!detectors.is_open(SignalKind::Silence, Subject::Component));
+    run(&mut detectors, back + 4 * MINUTE, back + 90 * MINUTE, |_, _| ());
+    assert_eq!(detectors.take_signals(), [], "the return of what is usual is no news");
+    assert!(!detectors.is_open(SignalKind::Burst, Subject::Component));
+}
+
+#[test]
+fn what_ran_for_a_quarter_of_an_hour_and_ended_wakes_nobody() {
+    let mut detectors = Detectors::default();
+    for second in 0..3_600 {
+        detectors.observe(&facts(second * 1_000, 1 + second as u64 % 7));
+        if second < 900 && second % 60 == 0 {
+            detectors.observe(&facts(second * 1_000, 50));
+        }
+    }
+    let signals = detectors.take_signals();
+    let missed: Vec<_> = signals.iter().filter(|signal| signal.kind == SignalKind::Missed).collect();
+    assert_eq!(missed.len(), 1, "{signals:?}");
+    assert!(!missed[0].is_alerting && missed[0].expected > 1.0 && missed[0].probability < 0.01, "{missed:?}");
+}
+
+#[test]
+fn two_patterns_that_turn_out_to_be_one_are_one_series() {
+    let mut detectors = quiet();
+    let usual =
+        |detectors: &Detectors, id| detectors.baseline(Subject::Pattern(PatternId(id))).map(|b| b.outline.usual);
+    let (one, two) = (usual(&detectors, 1).unwrap(), usual(&detectors, 2).unwrap());
+    let watched = detectors.watched();
+    detectors.merge_pattern(PatternId(2), PatternId(1));
+    detectors.merge_pattern(PatternId(99), PatternId(98));
+    assert_eq!((usual(&detectors, 2), detectors.watched()), (None, watched - 1));
+    assert!((usual(&detectors, 1).unwrap() - one - two).abs() < 1e-9);
+    // From here on all that was the one or the other is the one: nothing has changed.
+    run(&mut detectors, QUIET, QUIET + 60 * MINUTE, |_, record| {
+        if record.pattern == PatternId(2) {
+            record.pattern = PatternId(1);
+        }
+    });
+    let told = detectors.take_signals();
+    assert!(told.iter().all(|signal| signal.subject != Subject::Pattern(PatternId(1))), "{told:?}");
+    let missed: Vec<_> = told.iter().filter(|signal| signal.kind == SignalKind::Missed).collect();
+    assert!(missed.len() == 1 && missed[0].subject == Subject::Pattern(PatternId(98)), "{told:?}");
+    assert_eq!(restarted(&detectors), detectors);
+    detectors.retain(|id| id == PatternId(1));
+    assert_eq!(detectors.watched(), 1);
+    assert_eq!(restarted(&detectors), detectors);
+}
+
+#[test]
+fn a_series_explains_itself_with_its_last_minutes_as_they_were_judged() {
+    let mut detectors = quiet();
+    let listed = detectors.series(5);
+    assert_eq!(listed.len(), 5);
+    assert_eq!(listed[0].subject, Subject::Component);
+    assert!((listed[0].usual - 60.0).abs() < 5.0 && listed[0].open.is_none(), "{listed:?}");
+    let total = detectors.baseline(Subject::Component).unwrap();
+    assert_eq!(total.points.len(), 240);
+    let last = total.points.last().unwrap();
+    assert_eq!(last.at, Timestamp(QUIET - MINUTE));
+    let band = last.band.unwrap();
+    assert!(band.low < 60.0 && band.high > 60.0 && (f64::from(last.seen) - 60.0).abs() < 2.0, "{last:?}");
+    let job = detectors.baseline(Subject::Pattern(PatternId(99))).unwrap();
+    assert_eq!(job.outline.period.map(|period| period.0), Some(5 * MINUTE));
+    assert_eq!((job.points.len(), job.points.iter().map(|point| point.seen).sum::<u32>()), (60, 12));
+    assert!(detectors.baseline(Subject::Durations).unwrap().slow_from_ms.is_some_and(|ms| ms > 80.0));
+    assert_eq!(detectors.baseline(Subject::Pattern(PatternId(12_345))), None);
+    for i in 0..360 {
+        detectors.observe(&facts(QUIET + i * 333, 1));
+    }
+    detectors.take_signals();
+    assert_eq!(detectors.series(1)[0].open, Some(SignalKind::Burst));
+    assert_eq!(detectors.movers(true, 1), [PatternId(1)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 

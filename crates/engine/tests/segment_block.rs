@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "tests say what must hold by unwrapping it")]
 
 use proptest::prelude::*;
+use sapwood_engine::fault::{Fault, Fingerprint};
 use sapwood_engine::level::Level;
+use sapwood_engine::normalize::stack::Language;
 use sapwood_engine::pattern::PatternId;
 use sapwood_engine::query::{Filter, Subject};
 use sapwood_engine::record::{Defect, ErrorType, Frame, Record, Redaction, RedactionKind, Source, Triage, TriageLevel};
@@ -90,6 +92,20 @@ fn frame() -> impl Strategy<Value = Frame> {
         .prop_map(|(function, file, line, column, in_app)| Frame { function, file, line, column, in_app })
 }
 
+fn fault() -> impl Strategy<Value = Fault> {
+    let texts = (option(), option(), option(), option());
+    let causes = proptest::collection::vec(text(), 0..3);
+    (any::<u64>(), pick(&Language::ALL), texts, causes).prop_map(|(fingerprint, language, texts, causes)| Fault {
+        fingerprint: Fingerprint(fingerprint),
+        language,
+        exception_type: texts.0,
+        function: texts.1,
+        file: texts.2,
+        causes,
+        told: texts.3,
+    })
+}
+
 fn pick<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
     proptest::sample::select(all)
 }
@@ -111,6 +127,7 @@ fn record() -> impl Strategy<Value = Record> {
         proptest::collection::vec(("[a-d]{1,2}", value()), 0..4),
         proptest::collection::vec(pick(Defect::ALL), 0..3),
         proptest::collection::vec((pick(&RedactionKind::ALL), any::<u32>()), 0..3),
+        proptest::option::weighted(0.2, fault()),
     );
     let numbers = (proptest::option::of(any::<f64>()), proptest::option::of(-1e9f64..1e9));
     (head, texts, kinds, lists, numbers).prop_map(|(head, texts, kinds, lists, numbers)| {
@@ -139,6 +156,7 @@ fn record() -> impl Strategy<Value = Record> {
             release: next(),
             stack_trace: next(),
             frames: lists.0,
+            fault: lists.5.map(Box::new),
             url: next(),
             method: next(),
             ip: next(),
@@ -315,6 +333,15 @@ fn full_record() -> Record {
             column: Some(2),
             in_app: true,
         }],
+        fault: Some(Box::new(Fault {
+            fingerprint: Fingerprint(7),
+            language: Language::JavaScript,
+            exception_type: Some("Error".into()),
+            function: Some("f".into()),
+            file: Some("a.js".into()),
+            causes: vec!["TypeError".into()],
+            told: Some("x".into()),
+        })),
         url: Some("https://x/y".into()),
         method: Some("GET".into()),
         ip: Some("10.0.0.1".into()),

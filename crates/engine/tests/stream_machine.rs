@@ -4,16 +4,19 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
 use proptest::prelude::*;
-use sapwood_engine::counter::{Rollup, SeriesKind};
+use sapwood_engine::counter::{Facets, HOUR, Rollup, SeriesKind};
 use sapwood_engine::level::Level;
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::{self, BatchKey, Heads, Row, RowKind};
 use sapwood_engine::machine::stream::{
     AppendReply, Batch, DomainView, Effects, Event, Identity, Lease, Stored, StreamMachine, StreamSettings,
+    decode_domain_view, decode_told, encode_told,
 };
 use sapwood_engine::machine::window::Page;
+use sapwood_engine::normalize::{NormalizeContext, normalize};
+use sapwood_engine::pattern::lesson::{Lessons, Naming, Reference, Teaching};
 use sapwood_engine::pattern::{Pattern, PatternId};
-use sapwood_engine::record::Record;
+use sapwood_engine::record::{RawRecord, Record};
 use sapwood_engine::segment;
 use sapwood_engine::time::{Millis, Timestamp};
 use sapwood_engine::triage::Alert;
@@ -24,9 +27,12 @@ struct Disk {
     rows: BTreeMap<u64, Row>,
     folded: u64,
     state: Option<Vec<u8>>,
+    detection: Option<Vec<u8>>,
     patterns: BTreeMap<PatternId, Vec<u8>>,
     learnt: Option<Vec<u8>>,
+    taught: Option<Vec<u8>>,
     hours: BTreeMap<Timestamp, Rollup>,
+    facets: BTreeMap<Timestamp, Facets>,
     key_pages: BTreeMap<u64, Page>,
     id_pages: BTreeMap<u64, Page>,
     outbox: BTreeMap<String, Due>,
@@ -39,6 +45,7 @@ struct Object {
     disk: Disk,
     settings: StreamSettings,
     alerts: Vec<Alert>,
+    lessons: Lessons,
 }
 
 fn identity() -> Identity {
@@ -52,7 +59,7 @@ impl Object {
 
     fn with(settings: StreamSettings) -> Self {
         let machine = StreamMachine::new(identity(), settings.clone());
-        Self { machine, disk: Disk::default(), settings, alerts: Vec::new() }
+        Self { machine, disk: Disk::default(), settings, alerts: Vec::new(), lessons: Lessons::default() }
     }
 
     fn handle(&mut self, event: Event, now: i64) -> Effects {
@@ -82,13 +89,18 @@ impl Object {
         let disk = &mut self.disk;
         disk.folded = checkpoint.folded;
         disk.state = Some(checkpoint.state);
+        disk.detection = Some(checkpoint.detection);
         disk.patterns.extend(checkpoint.patterns);
         for id in checkpoint.patterns_gone {
             disk.patterns.remove(&id);
         }
         disk.learnt = checkpoint.learnt.or(disk.learnt.take());
+        disk.taught = checkpoint.taught.or(disk.taught.take());
         for (hour, delta) in checkpoint.hours {
             disk.hours.entry(hour).or_default().merge(&delta);
+        }
+        for (hour, delta) in checkpoint.facets {
+            disk.facets.entry(hour).or_default().merge(&delta);
         }
         disk.key_pages.extend(checkpoint.key_pages.into_iter().map(|page| (page.number, page)));
         disk.id_pages.extend(checkpoint.id_pages.into_iter().map(|page| (page.number, page)));
@@ -101,8 +113,10 @@ impl Object {
         Stored {
             folded: disk.folded,
             state: disk.state,
+            detection: disk.detection,
             patterns: disk.patterns.values().map(|row| Pattern::decode(row).unwrap()).collect(),
             learnt: disk.learnt,
+            taught: disk.taught,
             key_pages: disk.key_pages.into_values().collect(),
             id_pages: disk.id_pages.into_values().collect(),
             outbox: disk.outbox.into_iter().collect(),
@@ -126,6 +140,17 @@ impl Object {
     fn append_as(&mut self, records: &[Record], key: Option<BatchKey>, now: i64) -> AppendReply {
         let batch = Batch { key, segments: segment::encode(records), ..Batch::default() };
         self.handle(Event::Append(vec![batch]), now).replies.remove(0)
+    }
+
+    fn reference(&self, id: PatternId) -> Reference {
+        let template = self.machine.miner().pattern(id).map(|pattern| pattern.template.clone()).unwrap_or_default();
+        Reference { id, template }
+    }
+
+    fn teach(&mut self, teaching: Teaching, now: i64) -> Option<u64> {
+        let taught = self.lessons.teach(teaching, "ann", Timestamp(now), "").ok();
+        self.handle(Event::Taught(self.lessons.clone()), now);
+        taught
     }
 
     /// Every stored record, decoded from the journal.
@@ -271,6 +296,38 @@ fn over_quota_records_are_counted_without_text_and_errors_have_a_reserve() {
 }
 
 #[test]
+fn a_record_that_is_only_counted_counts_to_the_pattern_of_its_fault() {
+    let failing = |sku: u32, place: &str| {
+        let message = format!("Order {sku} failed");
+        let stack = format!("TypeError: sku {sku} is gone\n    at {place} (/app/cart.js:{sku}:7)");
+        let raw = RawRecord { message: Some(message), stack_trace: Some(stack), ..RawRecord::default() };
+        let context = NormalizeContext { now: Timestamp(NOW), default_environment: "production", key_component: None };
+        normalize(raw, &context).unwrap()
+    };
+    let mut object = Object::new();
+    object.append(&[failing(1, "add"), failing(2, "remove")], NOW);
+    let view = DomainView { version: 1, records_per_day: Some(100), ..DomainView::default() };
+    object.handle(Event::Registered(view), NOW);
+    object.handle(Event::Leased(Lease { day: 0, general: 0, errors: 0, is_spent: true }), NOW);
+    let AppendReply::Stored(receipt) = object.append(&[failing(3, "add"), failing(4, "add")], NOW + 1) else {
+        panic!()
+    };
+    assert_eq!(receipt.counted_only, 2);
+    object.machine = object.restored();
+    let counts = |object: &Object| {
+        let mut counts: Vec<_> = object
+            .machine
+            .miner()
+            .patterns()
+            .map(|pattern| (pattern.fault.as_ref().unwrap().function.clone().unwrap(), pattern.count))
+            .collect();
+        counts.sort();
+        counts
+    };
+    assert_eq!(counts(&object), [("add".to_owned(), 3), ("remove".to_owned(), 1)]);
+}
+
+#[test]
 fn a_revoked_key_writes_nothing() {
     let mut object = Object::new();
     let view = DomainView { version: 1, revoked: vec!["k1".into()], ..DomainView::default() };
@@ -288,6 +345,17 @@ fn an_older_view_of_the_domain_is_ignored() {
     assert!(object.machine.view().is_watched);
     object.machine = object.restored();
     assert!(object.machine.view().is_watched && object.machine.is_registered());
+}
+
+#[test]
+fn a_view_that_was_pushed_before_the_answer_to_the_registration_came_stays() {
+    let mut object = Object::new();
+    let revoked = DomainView { version: 2, revoked: vec!["k1".into()], ..DomainView::default() };
+    object.handle(Event::Configure(revoked.clone()), NOW);
+    object.handle(Event::Registered(DomainView { version: 1, ..DomainView::default() }), NOW + 1);
+    assert!(object.machine.is_registered());
+    assert_eq!(object.machine.view(), &revoked, "a revoked key does not come back to life");
+    assert_eq!(object.restored().view(), &revoked);
 }
 
 #[test]
@@ -329,8 +397,9 @@ fn a_burst_is_told_with_expected_and_seen() {
     object.append(&burst, at + 4_000);
     let [alert] = &object.alerts[..] else { panic!("{:?}", object.alerts) };
     let incident = &alert.incidents[0];
-    assert_eq!(incident.kind.word(), "burst");
-    assert!(incident.expected_milli < 1_500 && incident.seen >= 10, "{incident:?}");
+    let signal = incident.signal;
+    assert_eq!((signal.kind.as_str(), signal.subject.to_string().as_str()), ("burst", "errors"));
+    assert!(signal.expected < 1.5 && signal.seen >= 10 && signal.probability < 1e-3, "{incident:?}");
     assert!(!alert.exemplars.is_empty());
 }
 
@@ -528,14 +597,90 @@ fn an_incident_goes_on_when_its_pattern_turns_out_to_be_another() {
     }
     let machine = &object.machine;
     let elder = machine.miner().patterns().next().unwrap().id;
-    let open: Vec<_> = machine.incidents().all().map(|incident| (incident.pattern, incident.count)).collect();
+    let open: Vec<_> = machine.incidents().all().map(|incident| (incident.pattern.unwrap(), incident.count)).collect();
     // Four names were errors never seen before; the fifth and sixth were seen to be the same, and count in the newest.
     assert_eq!(open, [(elder, 1), (elder, 1), (elder, 1), (elder, 3)]);
     assert_eq!(machine.miner().len(), 1);
 }
 
+#[test]
+fn a_lesson_is_one_row_of_the_journal_and_what_it_joins_is_sent_to_d1_again() {
+    let mut object = Object::new();
+    let seq_of = |object: &Object| object.disk.rows.len();
+    object.append(&[info("worker 1 started"), info("job 2 began")], NOW);
+    let ids: Vec<_> = object.machine.miner().patterns().map(|pattern| pattern.id).collect();
+    object.handle(Event::D1Advanced { cursor: object.machine.last_seq(), delivered: 2, generation: 0 }, NOW);
+    assert!(object.machine.d1_dirty().0.is_empty());
+    let (from, into) = (vec![object.reference(ids[0])], object.reference(ids[1]));
+    let before = seq_of(&object);
+    let lesson = object.teach(Teaching::Merge { from, into }, NOW).unwrap();
+    assert_eq!(seq_of(&object), before + 1);
+    assert_eq!(object.machine.d1_dirty().0, ids);
+    object.handle(Event::Taught(object.lessons.clone()), NOW);
+    assert_eq!(seq_of(&object), before + 1, "the same again is no event");
+    for machine in [object.restored(), {
+        object.checkpoint();
+        object.restored()
+    }] {
+        assert_eq!((machine.miner().resolve(ids[0]), machine.miner().lessons()), (ids[1], &object.lessons));
+    }
+    object.lessons.undo(lesson).unwrap();
+    object.handle(Event::Taught(object.lessons.clone()), NOW);
+    assert_eq!(object.restored().miner().resolve(ids[0]), ids[0]);
+}
+
+#[test]
+fn an_alert_calls_a_pattern_by_its_taught_name() {
+    let mut object = Object::new();
+    let naming = Naming { name: "Lost payment".into(), ..Naming::default() };
+    object.teach(Teaching::Template { template: "payment <*> failed <*>".into(), naming }, NOW);
+    object.append(&[record("payment 17 failed badly", Level::ERROR, NOW)], NOW);
+    let pattern = &object.alerts[0].patterns[0];
+    assert_eq!((pattern.template.as_str(), pattern.name.as_deref()), ("payment <*> failed <*>", Some("Lost payment")));
+}
+
+#[test]
+fn a_value_that_parts_by_a_lesson_alarms_nobody_as_new() {
+    let mut object = Object::new();
+    let failed = |card: u32, now| record(&format!("card {card} refused"), Level::ERROR, now);
+    object.append(&[failed(1, NOW)], NOW);
+    let told = object.alerts.len();
+    let id = object.machine.miner().patterns().next().unwrap().id;
+    object.teach(Teaching::Constant { pattern: object.reference(id), place: 0 }, NOW);
+    object.append(&[failed(2, NOW + 1)], NOW + 1);
+    assert_eq!((object.machine.miner().len(), object.alerts.len()), (2, told));
+}
+
+#[test]
+fn lessons_that_cannot_be_read_come_again_with_registering() {
+    let mut object = Object::new();
+    object.handle(Event::Registered(DomainView::default()), NOW);
+    let naming = Naming { name: "n".into(), ..Naming::default() };
+    object.teach(Teaching::Template { template: "payment <*>".into(), naming }, NOW);
+    object.checkpoint();
+    assert!(object.restored().is_registered());
+    object.disk.taught = Some(vec![77]);
+    assert!(!object.restored().is_registered());
+}
+
+#[test]
+fn what_a_stream_is_told_survives_the_way() {
+    let view = DomainView { version: 3, revoked: vec!["k".into()], ..DomainView::default() };
+    let mut lessons = Lessons::default();
+    let naming = Naming { name: "n".into(), ..Naming::default() };
+    lessons.teach(Teaching::Template { template: "payment <*>".into(), naming }, "ann", Timestamp(1), "why").unwrap();
+    assert_eq!(decode_told(&encode_told(&view, None)), Ok((view.clone(), None)));
+    let told = encode_told(&view, Some(&lessons));
+    assert_eq!(decode_domain_view(&told), Ok(view.clone()), "a build without lessons reads the view");
+    assert_eq!(decode_told(&told), Ok((view, Some(lessons))));
+    assert!(decode_told(&told[..told.len() - 1]).is_err());
+}
+
 #[derive(Clone, Debug)]
 enum Step {
+    Merge(u8, u8),
+    Constant(u8),
+    Undo(u8),
     Append { records: Vec<(u8, u8, bool, i64)>, key: Option<u8> },
     Wake,
     Checkpoint,
@@ -555,6 +700,9 @@ fn steps() -> impl Strategy<Value = Vec<(Step, i64)>> {
         1 => any::<bool>().prop_map(Step::Configure),
         1 => (0u8..5).prop_map(Step::Lease),
         1 => Just(Step::Deliver),
+        1 => (any::<u8>(), any::<u8>()).prop_map(|(from, into)| Step::Merge(from, into)),
+        1 => any::<u8>().prop_map(Step::Constant),
+        1 => any::<u8>().prop_map(Step::Undo),
         1 => Just(Step::Restart),
     ];
     proptest::collection::vec((step, 0i64..40_000), 1..40)
@@ -571,14 +719,43 @@ fn text_of(shape: u8, level: u8, offset: i64) -> String {
     }
 }
 
+/// Teaches, or undoes, something about the patterns that are there.
+fn teach_some(object: &mut Object, step: &Step, now: i64) {
+    let ids: Vec<_> = object.machine.miner().patterns().map(|pattern| pattern.id).collect();
+    let pick = |at: u8| ids.get(usize::from(at) % ids.len().max(1)).map(|&id| object.reference(id));
+    let teaching = match step {
+        Step::Merge(from, into) => {
+            pick(*from).zip(pick(*into)).map(|(from, into)| Teaching::Merge { from: vec![from], into })
+        }
+        Step::Constant(at) => pick(*at).map(|pattern| Teaching::Constant { pattern, place: 0 }),
+        _ => None,
+    };
+    if let Some(teaching) = teaching {
+        object.teach(teaching, now);
+        return;
+    }
+    let known: Vec<u64> = object.lessons.list().iter().map(|lesson| lesson.id).collect();
+    if let (Step::Undo(at), false) = (step, known.is_empty())
+        && object.lessons.undo(known[usize::from(*at) % known.len()]).is_ok()
+    {
+        object.handle(Event::Taught(object.lessons.clone()), now);
+    }
+}
+
 fn run(object: &mut Object, step: &Step, now: i64, version: &mut u64) -> u64 {
     match step {
+        Step::Merge(..) | Step::Constant(_) | Step::Undo(_) => {
+            teach_some(object, step, now);
+            0
+        }
         Step::Append { records, key: key_of } => {
             let records: Vec<_> = records
                 .iter()
                 .map(|&(shape, level, has_id, offset)| Record {
                     id: has_id.then(|| format!("id-{shape}-{level}")),
                     endpoint: (shape % 2 == 0).then(|| format!("/e/{shape}")),
+                    user_id: level.is_multiple_of(2).then(|| format!("user {}", offset.rem_euclid(7))),
+                    duration_ms: (shape > 2).then_some(offset as f64),
                     ..record(&text_of(shape, level, offset), Level::from_number(level + 1).unwrap(), now + offset)
                 })
                 .collect();
@@ -636,9 +813,12 @@ fn knowledge(machine: &StreamMachine, now: i64) -> impl PartialEq + std::fmt::De
     machine.handle(Event::AlertFailed("nobody's".into()), Timestamp(now));
     let patterns: Vec<_> = machine.miner().patterns().map(|pattern| pattern.encode()).collect();
     let totals: Vec<_> = machine.counters().totals().collect();
-    let state = machine.checkpoint().state;
+    let facets = machine.counters().pending_facets();
+    let wake_at = machine.wake_at();
+    let checkpoint = machine.checkpoint();
+    let state = (checkpoint.state, checkpoint.detection, wake_at);
     let waiting = machine.outbox().due(Timestamp(i64::MAX), usize::MAX);
-    (machine.last_seq(), machine.outcomes(), totals, patterns, state, waiting)
+    (machine.last_seq(), machine.outcomes(), totals, patterns, state, waiting, facets)
 }
 
 proptest! {
@@ -674,5 +854,15 @@ proptest! {
             }
         }
         prop_assert_eq!(levels, naive);
+
+        // And so do the facets.
+        let mut facets: BTreeMap<Timestamp, Facets> = BTreeMap::new();
+        for row in object.disk.rows.values().filter(|row| row.kind != RowKind::Event) {
+            for record in row::records(&row.body).unwrap() {
+                facets.entry(record.timestamp.floor_to(HOUR)).or_default().observe(&record);
+            }
+        }
+        facets.retain(|_, facets| *facets != Facets::default());
+        prop_assert_eq!(&object.disk.facets, &facets);
     }
 }

@@ -30,6 +30,7 @@ fn nothing_is_lost_or_doubled_in_the_first_seeds_and_they_are_hard_enough() {
 
 #[test]
 fn an_answer_that_leaves_before_its_commit_is_caught() {
-    let caught = (0..40).find_map(|seed| run(seed, Some(Mutant::AnswerBeforeCommit), false).violations.first().cloned());
+    let caught =
+        (0..40).find_map(|seed| run(seed, Some(Mutant::AnswerBeforeCommit), false).violations.first().cloned());
     assert!(caught.unwrap().contains("acknowledged"));
 }

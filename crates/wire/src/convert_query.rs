@@ -185,7 +185,7 @@ mod tests {
             domain: "d",
             component: "c",
             received_at_ms: 1,
-            pattern: Some(PatternRef { id: &id, template: None }),
+            pattern: Some(PatternRef { id: &id, template: None, name: None }),
         };
         let mut json = Vec::new();
         view.write_json(&mut json);

@@ -20,6 +20,8 @@ pub mod data_service;
 pub mod idempotency;
 #[cfg(feature = "engine")]
 pub mod ingest;
+#[cfg(feature = "engine")]
+pub mod lesson;
 pub mod limits;
 pub mod moment;
 pub mod notify;

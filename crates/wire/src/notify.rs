@@ -20,6 +20,18 @@ pub enum AlertKind {
     NewPattern,
     /// Many more lines than expected.
     Burst,
+    /// Far fewer.
+    Drop,
+    /// None at all.
+    Silence,
+    /// A regular job did not report.
+    Missed,
+    /// The rate moved and stayed.
+    LevelShift,
+    /// A larger share of errors.
+    ErrorRatio,
+    /// A larger share of slow records.
+    LatencyShift,
 }
 
 impl AlertKind {
@@ -28,6 +40,12 @@ impl AlertKind {
         match self {
             Self::NewPattern => "New error pattern",
             Self::Burst => "Burst",
+            Self::Drop => "Drop",
+            Self::Silence => "Silence",
+            Self::Missed => "Missed job",
+            Self::LevelShift => "New level",
+            Self::ErrorRatio => "More errors",
+            Self::LatencyShift => "Slower",
         }
     }
 }
@@ -80,6 +98,18 @@ pub struct AlertView {
     /// How many were expected in the window; absent for what was never seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<f64>,
+    /// Fewer are remarkable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_low: Option<f64>,
+    /// More are remarkable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_high: Option<f64>,
+    /// How likely this would be if nothing had changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f64>,
+    /// Which series: `total`, `errors`, `latency`, `pattern:<id>`; what its baseline is asked by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<String>,
     /// How many were seen in the window.
     pub seen: u64,
     /// The window, in milliseconds.
@@ -104,7 +134,7 @@ pub struct AlertView {
 // ---- Standard Webhooks ------------------------------------------------------------------------------------------------
 
 /// Bytes, as JSON, of the longest text of each part of a webhook. All of them together, with
-/// [`WEBHOOK_NAME_BYTES`] for nine short ones, three links and the keys, stay below 14,000.
+/// [`WEBHOOK_NAME_BYTES`] for ten short ones, three links and the keys, stay below 14,000.
 const WEBHOOK_TITLE_BYTES: usize = 600;
 const WEBHOOK_TEMPLATE_BYTES: usize = 2_000;
 const WEBHOOK_NAME_BYTES: usize = 300;
@@ -114,7 +144,7 @@ const LINKS_MAX: usize = 3;
 const _: () = assert!(
     WEBHOOK_TITLE_BYTES
         + WEBHOOK_TEMPLATE_BYTES
-        + 9 * WEBHOOK_NAME_BYTES
+        + 10 * WEBHOOK_NAME_BYTES
         + LINKS_MAX * (WEBHOOK_URL_BYTES + WEBHOOK_NAME_BYTES + 40)
         + 1_000
         < WEBHOOK_BODY_BYTES_MAX,
@@ -191,7 +221,15 @@ impl WebhookData<'_> {
             };
             put("pattern_id", alert.pattern_id.as_deref().map(name));
             put("pattern", alert.pattern_template.as_deref().map(|text| cut_json(text, WEBHOOK_TEMPLATE_BYTES)));
+            put("series", alert.series.as_deref().map(name));
             put("release", alert.release.as_deref().map(name));
+            for (key, number) in [
+                ("expected_low", alert.expected_low),
+                ("expected_high", alert.expected_high),
+                ("probability", alert.probability),
+            ] {
+                number.map(|number| data.insert(key.to_owned(), json!(number)));
+            }
         }
         data
     }
@@ -261,7 +299,7 @@ const _: () = assert!(
         + 5 * SLACK_NAME_CHARS
         + SLACK_TEMPLATE_CHARS
         + SLACK_EXEMPLARS * (SLACK_EXEMPLAR_CHARS + 30 + SLACK_NAME_CHARS)
-        + 6 * 100
+        + 7 * 100
         + 2 * SLACK_NAME_CHARS
         + LINKS_MAX * (SLACK_LINK_URL_CHARS + SLACK_BUTTON_CHARS)
         + 1_500
@@ -290,16 +328,23 @@ pub fn slack_message(alert: &AlertView) -> Vec<u8> {
         place = format!("{place}, release {}", name(release));
     }
     let field = |label: &str, value: String| json!({"type": "mrkdwn", "text": format!("*{label}*\n{value}")});
-    let expected = alert.expected.map_or("never before".to_owned(), |count| format!("{count:.1}"));
+    let expected = match (alert.expected, alert.expected_low, alert.expected_high) {
+        (Some(count), Some(low), Some(high)) if low < high => format!("{count:.1} ({low:.1} to {high:.1})"),
+        (Some(count), ..) => format!("{count:.1}"),
+        (None, ..) => "never before".to_owned(),
+    };
+    let chance = alert.probability.map(|chance| field("By chance", probability_words(chance)));
+    let mut fields = vec![
+        field("Seen", seen),
+        field("Expected", slack_text(&expected, SLACK_NAME_CHARS)),
+        field("Since it began", alert.count.to_string()),
+        field("First seen", Iso(alert.first_seen_ms).to_string()),
+        field("Last seen", Iso(alert.last_seen_ms).to_string()),
+    ];
+    fields.extend(chance);
     let mut blocks = vec![
         json!({"type": "header", "text": {"type": "plain_text", "text": slack_text(&heading, SLACK_HEADER_CHARS), "emoji": false}}),
-        json!({"type": "section", "text": {"type": "mrkdwn", "text": place}, "fields": [
-            field("Seen", seen),
-            field("Expected", slack_text(&expected, SLACK_NAME_CHARS)),
-            field("Since it began", alert.count.to_string()),
-            field("First seen", Iso(alert.first_seen_ms).to_string()),
-            field("Last seen", Iso(alert.last_seen_ms).to_string()),
-        ]}),
+        json!({"type": "section", "text": {"type": "mrkdwn", "text": place}, "fields": fields}),
     ];
     if let Some(template) = &alert.pattern_template {
         blocks.push(code_block(&slack_text(template, SLACK_TEMPLATE_CHARS)));
@@ -388,8 +433,17 @@ fn slack_text(text: &str, chars_max: usize) -> String {
     out
 }
 
+/// A probability for people: two digits that say something, `0.03`, `0.00042`.
+pub fn probability_words(chance: f64) -> String {
+    if !(1e-9..1.0).contains(&chance) {
+        return if chance >= 1.0 { "1".to_owned() } else { "less than 0.000000001".to_owned() };
+    }
+    let zeros = (1..=9).find(|&zeros| chance * 10f64.powi(zeros) >= 1.0).unwrap_or(9);
+    format!("{chance:.*}", zeros as usize + 1)
+}
+
 /// A span for people: `90 s`, `5 min`, `2 h`.
-fn span_words(ms: u64) -> String {
+pub fn span_words(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),
         1_000..120_000 => format!("{} s", ms / 1_000),

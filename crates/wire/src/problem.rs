@@ -111,6 +111,8 @@ problems! {
     UnsupportedMediaType = "unsupported_media_type", 415, "This Content-Type is not supported", Never, "VALIDATION_ERROR";
     /// The `Idempotency-Key` came before with another body.
     IdempotencyKeyReused = "idempotency_key_reused", 422, "The Idempotency-Key was used for another request", Never, "VALIDATION_ERROR";
+    /// What was to be taught, or undone, cannot stand beside the other lessons or the patterns.
+    LessonRefused = "lesson_refused", 422, "The lesson cannot stand", Never, "VALIDATION_ERROR";
     /// The route speaks WebSocket only.
     UpgradeRequired = "upgrade_required", 426, "A WebSocket upgrade is required", Never, "VALIDATION_ERROR";
     /// A flood: more requests than the domain or key may make.

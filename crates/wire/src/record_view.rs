@@ -34,6 +34,8 @@ pub struct PatternRef<'a> {
     pub id: &'a str,
     /// Its template, where it is at hand.
     pub template: Option<&'a str>,
+    /// What people call it.
+    pub name: Option<&'a str>,
 }
 
 impl RecordView<'_> {
@@ -72,6 +74,7 @@ impl Serialize for RecordView<'_> {
         if let Some(pattern) = self.pattern {
             map.serialize_entry("pattern_id", pattern.id)?;
             entry(&mut map, "pattern", pattern.template)?;
+            entry(&mut map, "pattern_name", pattern.name)?;
         }
         map.serialize_entry("triage", &JsonTriage(&record.triage))?;
         list_entry(&mut map, "defects", &record.defects, |defect| defect.code())?;
@@ -160,11 +163,12 @@ mod tests {
     #[test]
     fn a_derived_component_is_shown_beside_the_address() {
         let record = Record { component: "CartService".to_owned(), ..Record::default() };
-        let pattern = Some(PatternRef { id: "p1", template: None });
+        let pattern = Some(PatternRef { id: "p1", template: None, name: Some("Lost") });
         let view =
             RecordView { record: &record, id: "1", domain: "d", component: "default", received_at_ms: 0, pattern };
         let json = serde_json::to_value(view).unwrap();
         assert_eq!((&json["component"], &json["component_derived"]), (&"default".into(), &"CartService".into()));
         assert_eq!((&json["pattern_id"], json.get("pattern")), (&"p1".into(), None));
+        assert_eq!(json["pattern_name"], "Lost");
     }
 }

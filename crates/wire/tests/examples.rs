@@ -220,6 +220,7 @@ fn full_record() -> Record {
             column: Some(5),
             in_app: true,
         }],
+        fault: None,
         url: text("https://shop.example.com/api/orders/7"),
         method: text("POST"),
         ip: text("192.0.2.1"),
@@ -246,7 +247,7 @@ fn full_record() -> Record {
 }
 
 fn pattern() -> Option<PatternRef<'static>> {
-    Some(PatternRef { id: "p_17", template: Some("payment failed for order <*>: card <*>") })
+    Some(PatternRef { id: "p_17", template: Some("payment failed for order <*>: card <*>"), name: None })
 }
 
 #[test]
@@ -337,6 +338,10 @@ fn alerts_are_sent_as_the_docs_show_them() {
         title: "payment failed for order <*>".to_owned(),
         pattern_id: Some("p_17".to_owned()),
         pattern_template: Some("payment failed for order <*>: card <*>".to_owned()),
+        expected_low: None,
+        expected_high: None,
+        probability: None,
+        series: None,
         expected: None,
         seen: 37,
         window_ms: 120_000,

@@ -105,8 +105,8 @@ mod tests {
             let entry = ComponentEntry { component: "a".into(), shard: 0, registered_at_ms: 0 };
             let levels = |count| BTreeMap::from([("error".to_owned(), count), ("info".to_owned(), 1)]);
             let counts = CountsAnswer {
-                totals: BTreeMap::new(),
                 levels_over_time: BTreeMap::from([(day, levels(9)), (2 * day, levels(errors))]),
+                ..CountsAnswer::default()
             };
             (entry, (StatusAnswer { accepted: 4, ..StatusAnswer::default() }, Some(counts)))
         };

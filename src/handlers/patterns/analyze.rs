@@ -252,6 +252,7 @@ mod tests {
             releases: vec![],
             exemplars: vec![],
             was_alerted: false,
+            ..PatternView::default()
         }
     }
 
@@ -262,7 +263,7 @@ mod tests {
             ("pattern".to_owned(), of),
             ("level".to_owned(), BTreeMap::from([("info".to_owned(), sum)])),
         ]);
-        CountsAnswer { totals, levels_over_time: BTreeMap::new() }
+        CountsAnswer { totals, ..CountsAnswer::default() }
     }
 
     #[test]

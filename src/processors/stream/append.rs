@@ -77,8 +77,11 @@ impl Inner {
         let register =
             RegisterCall { domain: address.domain.clone(), component: address.component.clone(), shard: address.shard };
         let refusal = match self.stubs(&config).register(&register).await {
-            Ok(Some(view)) => {
+            Ok(Some((view, lessons))) => {
                 self.transition(Event::Registered(view), now())?;
+                if let Some(lessons) = lessons {
+                    self.transition(Event::Taught(lessons), now())?;
+                }
                 self.with_live(|live| {
                     live.apply_overrides();
                     Ok(())

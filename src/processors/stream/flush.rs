@@ -331,7 +331,7 @@ impl Live {
                 first_seen: pattern.first_seen.0,
                 last_seen: pattern.last_seen.0,
                 level: pattern.worst_level().word().to_owned(),
-                body: super::read::pattern_view(pattern, tag),
+                body: super::read::pattern_view(self.machine.miner(), pattern, tag),
             });
         }
         for hour in hours {
@@ -346,8 +346,8 @@ impl Live {
         }
         flush.incidents.extend(self.machine.incidents().all().map(|incident| IncidentRow {
             id: incident.id.clone(),
-            kind: incident.kind.word().to_owned(),
-            pattern_id: incident.pattern.to_string(),
+            kind: incident.signal.kind.as_str().to_owned(),
+            pattern_id: incident.pattern.map(|id| id.to_string()).unwrap_or_default(),
             level: incident.level.class().word().to_owned(),
             count: incident.count,
             opened_at: incident.opened_at.0,
@@ -378,7 +378,7 @@ impl Live {
             tenant_id: None,
             component: &identity.component,
             received_at_ms: it.at.0,
-            pattern: Some(PatternRef { id: &pattern_id, template }),
+            pattern: Some(PatternRef { id: &pattern_id, template, name: None }),
         }
         .to_json()
     }

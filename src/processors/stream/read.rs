@@ -4,15 +4,17 @@
 
 use super::{Inner, Live, json, now};
 use crate::processors::calls::{
-    CountsAnswer, CountsCall, ExemplarView, HitView, IncidentView, PatternView, RecordCall, SearchAnswer, SearchCall,
-    SinkView, StatusAnswer,
+    BaselineCall, CountsAnswer, CountsCall, ExemplarView, FaultView, HitView, IncidentView, NamingView, PatternView,
+    RecordCall, SearchAnswer, SearchCall, SinkView, StatusAnswer, VariablesCall, VariablesView,
 };
 use crate::storage::fault::Fault;
-use sapwood_engine::counter::{HOUR, MINUTE, Rollup, SeriesKey, SeriesKind};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sapwood_engine::counter::{Facets, HOUR, MINUTE, Rollup, SeriesKey, SeriesKind};
 use sapwood_engine::level::LevelClass;
 use sapwood_engine::machine::row::{self, Heads};
 use sapwood_engine::machine::sink::{Sink, SinkHealth};
-use sapwood_engine::pattern::{Exemplar, Pattern, PatternId};
+use sapwood_engine::pattern::{Exemplar, Miner, Pattern, PatternId};
 use sapwood_engine::query::{Hit, Order, Page, Position, RowSummary};
 use sapwood_engine::record::Record;
 use sapwood_engine::record_id::RecordId;
@@ -35,6 +37,8 @@ impl Inner {
             "/record" => json(&live.record(&read::<RecordCall>(body)?)?),
             "/counts" => json(&live.counts(&read::<CountsCall>(body)?)?),
             "/patterns" => json(&live.patterns()),
+            "/baseline" => json(&live.baseline(&read::<BaselineCall>(body)?)),
+            "/variables" => json(&live.variables(&read::<VariablesCall>(body)?)),
             "/incidents" => json(&live.incidents(now())),
             "/status" => json(&StatusAnswer {
                 append_calls: self.intake.calls.get(),
@@ -128,13 +132,14 @@ impl Live {
         let identity = self.machine.identity();
         let pattern_id = self.machine.miner().resolve(pattern).to_string();
         let template = self.machine.miner().pattern(pattern).map(|pattern| pattern.template.as_str());
+        let name = self.machine.miner().naming(pattern).map(|naming| naming.name.as_str());
         let view = RecordView {
             record,
             id: &id,
             domain: &identity.domain,
             component: &identity.component,
             received_at_ms: received_at.0,
-            pattern: Some(PatternRef { id: &pattern_id, template }),
+            pattern: Some(PatternRef { id: &pattern_id, template, name: name.filter(|name| !name.is_empty()) }),
         };
         let mut out = Vec::with_capacity(512);
         view.write_json(&mut out);
@@ -197,7 +202,19 @@ impl Live {
         for (minute, key, count) in self.machine.counters().pending_between(from.floor_to(MINUTE), to) {
             add(minute, &key, count);
         }
+        let facets = self.facets(from.floor_to(HOUR), to)?;
+        answer.facets = facets.map(|facets| URL_SAFE_NO_PAD.encode(facets.encode())).unwrap_or_default();
         Ok(answer)
+    }
+
+    /// Of the hours that begin in a span, stored and not; `None` if they have none.
+    fn facets(&self, from: Timestamp, to: Timestamp) -> Result<Option<Facets>, Fault> {
+        let pending = self.machine.counters().pending_facets().into_iter();
+        let pending = pending.filter(|(hour, _)| (from..to).contains(hour)).map(|(_, facets)| facets);
+        Ok(self.rows.facets(from, to)?.into_iter().chain(pending).reduce(|mut merged, facets| {
+            merged.merge(&facets);
+            merged
+        }))
     }
 
     /// The name of a series now: a pattern that was merged since is counted as the one that took it over.
@@ -215,23 +232,53 @@ impl Live {
 
     fn patterns(&self) -> Vec<PatternView> {
         let tag = self.machine.identity().tag();
-        let mut patterns: Vec<_> = self.machine.miner().patterns().map(|pattern| pattern_view(pattern, tag)).collect();
+        let miner = self.machine.miner();
+        // One that counts nothing was left, or not yet reached, by its lines when lessons joined it to another.
+        let seen = miner.patterns().filter(|pattern| pattern.count > 0);
+        let mut patterns: Vec<_> = seen.map(|pattern| pattern_view(miner, pattern, tag)).collect();
         patterns.sort_by(|left, right| right.count.cmp(&left.count).then_with(|| left.id.cmp(&right.id)));
         patterns
+    }
+
+    fn variables(&self, call: &VariablesCall) -> Vec<VariablesView> {
+        let mut room = call.bytes_max;
+        let mut views = Vec::new();
+        for pattern in call.patterns.iter().filter_map(|id| self.machine.miner().pattern(PatternId::parse(id)?)) {
+            let Some(variables) = pattern.variables.encode() else { continue };
+            let variables = URL_SAFE_NO_PAD.encode(variables);
+            let Some(left) = room.checked_sub(variables.len() + pattern.template.len()) else { break };
+            room = left;
+            views.push(VariablesView {
+                id: pattern.id.to_string(),
+                template: pattern.template.clone(),
+                count: pattern.count,
+                last_seen_ms: pattern.last_seen.0,
+                variables,
+            });
+        }
+        views
     }
 
     fn incidents(&self, now: Timestamp) -> Vec<IncidentView> {
         let policy = self.machine.settings().alerts;
         let view = |incident: &sapwood_engine::triage::Incident| IncidentView {
             id: incident.id.clone(),
-            kind: incident.kind.word().to_owned(),
+            kind: incident.signal.kind.as_str().to_owned(),
+            series: incident.signal.subject.to_string(),
             status: if incident.is_over(now, &policy) { "resolved" } else { "open" }.to_owned(),
-            pattern_id: self.machine.miner().resolve(incident.pattern).to_string(),
-            template: self.machine.miner().pattern(incident.pattern).map(|pattern| pattern.template.clone()),
+            pattern_id: incident.pattern.map(|id| self.machine.miner().resolve(id).to_string()),
+            template: incident.pattern.and_then(|id| Some(self.machine.miner().pattern(id)?.template.clone())),
             level: incident.level.class().word().to_owned(),
             count: incident.count,
-            seen: incident.seen,
-            expected: incident.expected_milli as f64 / 1_000.0,
+            seen: incident.signal.seen,
+            total: incident.signal.total,
+            expected: incident.signal.expected,
+            expected_low: incident.signal.expected_low,
+            expected_high: incident.signal.expected_high,
+            probability: incident.signal.probability,
+            window_ms: incident.signal.window.0,
+            evidence: incident.evidence.iter().map(RecordId::to_string).collect(),
+            closed_at_ms: incident.closed_at.map(|at| at.0),
             opened_at_ms: incident.opened_at.0,
             first_seen_ms: incident.first_seen.0,
             last_seen_ms: incident.last_seen.0,
@@ -307,7 +354,7 @@ fn for_each_minute(hour: Timestamp, rollup: &Rollup, add: &mut impl FnMut(Timest
 }
 
 /// A pattern as it is shown; `tag` makes the ids of its exemplars.
-pub(super) fn pattern_view(pattern: &Pattern, tag: u32) -> PatternView {
+pub(super) fn pattern_view(miner: &Miner, pattern: &Pattern, tag: u32) -> PatternView {
     let exemplar = |exemplar: &Exemplar| ExemplarView {
         id: RecordId { received_at: exemplar.received_at, object_tag: tag, seq: exemplar.seq, index: exemplar.index }
             .to_string(),
@@ -328,5 +375,27 @@ pub(super) fn pattern_view(pattern: &Pattern, tag: u32) -> PatternView {
         releases: pattern.releases.clone(),
         exemplars: pattern.exemplars.iter().chain(&pattern.last).map(exemplar).collect(),
         was_alerted: pattern.was_alerted,
+        fault: pattern.fault.as_ref().map(fault_view),
+        naming: miner.naming(pattern.id).map(|naming| NamingView {
+            name: naming.name.clone(),
+            description: naming.description.clone(),
+            kind: naming.kind.clone(),
+            owner: naming.owner.clone(),
+            link: naming.link.clone(),
+        }),
+        aliases: miner.ids_of(pattern.id).iter().skip(1).map(PatternId::to_string).collect(),
+        children: miner.children_of(pattern.id).map(|id| id.to_string()).collect(),
+        parent: miner.parent_of(pattern.id).map(|id| id.to_string()),
+    }
+}
+
+fn fault_view(fault: &sapwood_engine::fault::Fault) -> FaultView {
+    FaultView {
+        fingerprint: fault.fingerprint.to_string(),
+        exception_type: fault.exception_type.clone(),
+        function: fault.function.clone(),
+        file: fault.file.clone(),
+        language: fault.language.word().to_owned(),
+        causes: fault.causes.clone(),
     }
 }

@@ -57,14 +57,20 @@ pub(crate) struct Delivery {
     pub attempts: u32,
 }
 
-/// Sends `batch`, again and again while the fault is temporary, for at most [`PATIENCE`].
-pub(crate) fn deliver(client: &Client, batch: &Batch, clock: &dyn Clock) -> Delivery {
+/// Sends `batch` to `path`, again and again while the fault is temporary, for at most [`PATIENCE`].
+pub(crate) fn deliver(
+    client: &Client,
+    path: &str,
+    parameters: &[(&str, String)],
+    batch: &Batch,
+    clock: &dyn Clock,
+) -> Delivery {
     let begun = clock.now();
     let mut wait = WAIT_MIN;
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let outcome = client.send(&batch.body, &batch.key);
+        let outcome = client.send(path, parameters, &batch.body, &batch.key);
         let Err(fault) = &outcome else { return Delivery { outcome, attempts } };
         let has_patience = clock.now().since(begun).0 < PATIENCE.as_millis() as i64;
         if !fault.is_temporary() || !has_patience {
@@ -120,7 +126,7 @@ pub(crate) mod tests {
             Answer::new(202, ACCEPTED),
         ]);
         let clock = TestClock::at(0);
-        let delivery = deliver(&server.client(), &batch(), &clock);
+        let delivery = deliver(&server.client(), "/api/logs", &[], &batch(), &clock);
         assert_eq!((delivery.outcome.unwrap().accepted, delivery.attempts), (1, 4));
         let asked = server.asked();
         assert_eq!(asked.len(), 4);
@@ -136,7 +142,7 @@ pub(crate) mod tests {
     #[test]
     fn a_refusal_is_not_repeated() {
         let server = Server::scripted([Answer::new(413, r#"{"title":"too large"}"#), Answer::new(202, ACCEPTED)]);
-        let delivery = deliver(&server.client(), &batch(), &TestClock::at(0));
+        let delivery = deliver(&server.client(), "/api/logs", &[], &batch(), &TestClock::at(0));
         assert!(delivery.outcome.is_err());
         assert_eq!((delivery.attempts, server.asked().len()), (1, 1));
     }
@@ -145,7 +151,7 @@ pub(crate) mod tests {
     fn patience_ends() {
         let server = Server::answering(|_| Answer::new(503, "").with("Retry-After", "9999"));
         let clock = TestClock::at(0);
-        let delivery = deliver(&server.client(), &batch(), &clock);
+        let delivery = deliver(&server.client(), "/api/logs", &[], &batch(), &clock);
         assert!(delivery.outcome.unwrap_err().is_temporary());
         assert_eq!((delivery.attempts, clock.now().0), (3, 60_000));
     }

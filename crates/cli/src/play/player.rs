@@ -162,7 +162,7 @@ impl<'a> Player<'a> {
             for (source, places) in by_source {
                 for chunk in places.chunks(self.batch_max) {
                     let batch = self.batch(source, chunk);
-                    let delivery = deliver(self.client, &batch, self.clock);
+                    let delivery = deliver(self.client, "/api/logs", &[], &batch, self.clock);
                     self.enter(&batch, delivery)?;
                     self.sent += chunk.len();
                     on_batch(&self.progress(is_live))?;

@@ -36,6 +36,11 @@ impl Mean {
         *self = Self { value, count };
     }
 
+    /// Adds what is usual of another series, where the two go on as one.
+    pub(crate) fn add(&mut self, other: &Self) {
+        *self = Self { value: self.value + other.value, count: self.count.max(other.count) };
+    }
+
     pub(crate) fn write(&self, out: &mut Writer) {
         out.uint(u64::from(self.count));
         if self.count > 0 {

@@ -2,15 +2,18 @@
 //!
 //! Kept are the marginals (level, pattern, endpoint, error type, environment) and two pairs that decisions need
 //! (pattern x level, endpoint x error); everything finer is computed from segments. Counts since the beginning stay in
-//! memory; minutes wait there until they are rolled up into one row an hour ([`Rollup`]).
+//! memory; minutes wait there until they are rolled up into one row an hour ([`Rollup`]). What has too many names to be
+//! counted by them (users, durations) is summarized beside it ([`Facets`]).
 //!
 //! Invariants: for each kind of series the totals add up to the records counted (what has no room folds into the
 //! kind's `other`); a record is counted in the minute of its event time, however late it comes; pending minutes plus
 //! stored rollups equal a recount of the segments.
 
+mod facets;
 mod rollup;
 mod series;
 
+pub use facets::Facets;
 pub use rollup::Rollup;
 pub use series::{SeriesKey, SeriesKind};
 
@@ -34,6 +37,8 @@ pub struct Counters {
     totals: BTreeMap<Series, u64>,
     /// Minute (event time, start in ms) and series: records since the last rollup.
     pending: BTreeMap<(i64, Series), u64>,
+    /// Hour (event time, start in ms): what cannot be counted by name, since the last rollup.
+    pending_facets: BTreeMap<i64, Facets>,
 }
 
 impl Counters {
@@ -42,6 +47,9 @@ impl Counters {
         let class = record.level.class().index() as u8;
         let minute = record.timestamp.floor_to(MINUTE).0;
         let environment = self.names.id(&record.environment, limits::SERIES_MAX);
+        if Facets::has_any(record) {
+            self.pending_facets.entry(record.timestamp.floor_to(HOUR).0).or_default().observe(record);
+        }
         self.add(minute, Series::Level(class), 1);
         self.add(minute, Series::Pattern(pattern), 1);
         self.add(minute, Series::PatternLevel(pattern, class), 1);
@@ -102,7 +110,7 @@ impl Counters {
 
     /// Cells that wait for the next rollup; past `limits::PENDING_CELLS_MAX` the object rolls up at once.
     pub fn pending_cells(&self) -> usize {
-        self.pending.len()
+        self.pending.len() + self.pending_facets.len() * limits::FACETS_CELLS
     }
 
     /// Counts of minutes that are not rolled up yet, between two instants (end exclusive).
@@ -129,9 +137,15 @@ impl Counters {
         hours
     }
 
-    /// Forgets the pending minutes: their rows are being written in the same transition.
+    /// The hours with pending facets, each with what is to be merged into its row; forgotten with the minutes.
+    pub fn pending_facets(&self) -> BTreeMap<Timestamp, Facets> {
+        self.pending_facets.iter().map(|(&hour, facets)| (Timestamp(hour), facets.clone())).collect()
+    }
+
+    /// Forgets the pending minutes and facets: their rows are being written in the same transition.
     pub fn rolled_up(&mut self) {
         self.pending.clear();
+        self.pending_facets.clear();
     }
 
     /// The totals as bytes, for the state row.

@@ -6,6 +6,7 @@
 //! ones with that of the hours before the last, so that an incident is never compared with itself. What is learned is
 //! clipped, and nothing is learned while a deviation is open; one that lasts becomes the new level, told once.
 
+use super::history::Band;
 use super::ring::MinuteRing;
 use crate::baseline::Mean;
 use crate::baseline::tail::{count_at_least, count_at_most};
@@ -64,6 +65,11 @@ fn middle(place: usize, factor: f64, hour_factor: f64) -> f64 {
         _ => 1.0,
     };
     factor + (hour_factor - factor) * share
+}
+
+/// How far a count may lie from what is due before it is remarkable: three deviations.
+pub(crate) fn count_reach(expected: f64, spread: f64) -> f64 {
+    3.0 * (expected + spread * expected * expected).sqrt()
 }
 
 /// What a window showed.
@@ -128,6 +134,13 @@ impl CountWatch {
         self.open.get_or_insert((0, 0));
     }
 
+    /// Records came back after a silence: whether they are a new level is to be seen from here on.
+    pub(crate) fn resume(&mut self) {
+        if self.open.is_some() {
+            self.open = Some((0, 0));
+        }
+    }
+
     /// Usual records a minute at this factor.
     pub(crate) fn level(&self, factor: f64) -> f64 {
         self.recent_level.value() * factor
@@ -136,6 +149,42 @@ impl CountWatch {
     /// Minutes this series has been learned.
     pub(crate) fn experience(&self) -> u32 {
         self.recent_level.count()
+    }
+
+    /// Records of the last sixty seconds, the slot being filled included, or of the minute being filled; when a minute
+    /// ends, those of the minute.
+    pub(crate) fn counting(&self) -> u32 {
+        self.slots.iter().fold(0, |sum, &slot| sum.saturating_add(slot))
+    }
+
+    /// Records of the last whole minute.
+    pub(crate) fn counted(&self) -> u32 {
+        self.minutes.ago(0)
+    }
+
+    /// What is due in a minute at this factor, with the lower and upper end of the usual; none while nothing is known.
+    pub(crate) fn band(&self, factor: f64) -> Option<Band> {
+        if self.recent_level.count() < SHORT_AFTER {
+            return None;
+        }
+        let due = Due { level: self.recent_level, memory: RECENT_MEMORY, minutes: factor };
+        let (expected, doubt) = due.expected(0);
+        let least = SPREAD_MIN.get(2).copied().unwrap_or(SPREAD_PRIOR);
+        let spread = self.spread.get(2).map_or(SPREAD_PRIOR, |spread| spread.value().max(least)) + doubt;
+        Some(Band::around(expected, count_reach(expected, spread)))
+    }
+
+    /// Another series goes on as part of this one.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (slot, more) in self.slots.iter_mut().zip(other.slots) {
+            *slot = slot.saturating_add(more);
+        }
+        self.minutes.add(&other.minutes);
+        self.recent_level.add(&other.recent_level);
+        self.settled_level.add(&other.settled_level);
+        if self.open.is_none() {
+            self.open = other.open;
+        }
     }
 
     /// Judges the slot that is being filled as it stands: only more than due can be seen before a slot is over.
@@ -155,6 +204,11 @@ impl CountWatch {
         deviations.min_by(|a, b| a.probability.total_cmp(&b.probability))
     }
 
+    /// Begins a minute of a series that is counted in minutes only.
+    pub(crate) fn begin_minute(&mut self) {
+        self.slots = [0; SLOTS];
+    }
+
     /// Ends a slot that is no last one of a minute.
     pub(crate) fn close_slot(&mut self) {
         self.slots.rotate_right(1);
@@ -166,8 +220,7 @@ impl CountWatch {
     /// Ends a minute: learns it and judges the long windows. `factor` is the season's of this minute, `hour_factor`
     /// its mean over the last hour. True beside the deviation when it has just become the new level.
     pub(crate) fn close_minute(&mut self, factor: f64, hour_factor: f64) -> (Option<Deviation>, bool) {
-        let count: u32 = self.slots.iter().fold(0, |sum, &slot| sum.saturating_add(slot));
-        self.minutes.push(count);
+        self.minutes.push(self.counting());
         let deviation = self.judge_minutes(factor, hour_factor);
         self.learn(factor, hour_factor);
         let shifted = self.follow(factor);

@@ -9,17 +9,20 @@
 //! noisier than one; a pattern's deviation is not told while the component's own is open. What is found is told once,
 //! when it opens.
 
-use super::count_watch::{CountWatch, Deviation, SLOT};
-use super::ratio_watch::{RatioDeviation, RatioWatch};
+use super::count_watch::{CountWatch, Deviation, SLOT, count_reach};
+use super::history::History;
+use super::ratio_watch::{RatioDeviation, RatioWatch, ratio_reach};
 use super::rhythm::Rhythm;
+use super::ring::MinuteRing;
 use super::signal::{Signal, SignalKind, Subject};
+use crate::baseline::special::exp;
 use crate::baseline::{Mean, Season};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::pattern::PatternId;
 use crate::time::{Millis, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Patterns watched one by one; at about 500 bytes each 1 MB. Records of others count for the component only.
+/// Patterns watched one by one; at about 750 bytes each 1.5 MB. Records of others count for the component only.
 pub const WATCHED_PATTERNS_MAX: usize = 2_000;
 /// Signals that wait to be taken.
 const SIGNALS_MAX: usize = 1_000;
@@ -36,6 +39,10 @@ const KNOWN_RECORDS_MIN: u64 = 200;
 const NOVELTY_MAX: f64 = 0.02;
 /// Later than this a record raises nothing.
 const LATE: Millis = Millis::from_mins(1);
+/// Gaps of a regular series, and minutes of a component, before its absence wakes people: what ran for a quarter of an
+/// hour and ended was an errand, not a rhythm.
+const ALERT_AFTER_GAPS: u32 = 30;
+const ALERT_AFTER_MINUTES: u32 = 60;
 const VERSION: u8 = 1;
 
 /// What the detectors need to know of a record.
@@ -54,30 +61,40 @@ pub struct Facts {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-struct PatternWatch {
-    counts: CountWatch,
-    rhythm: Rhythm,
+pub(super) struct PatternWatch {
+    pub(super) counts: CountWatch,
+    pub(super) rhythm: Rhythm,
+    /// What came in the last minutes, whatever the counts were made to believe.
+    pub(super) seen: MinuteRing,
     is_missed: bool,
+    /// Its place among those that are due.
+    due: Option<Timestamp>,
 }
 
 /// The detectors of one component.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detectors {
     /// Index (event time / 10 s) of the slot being filled; none before the first record.
-    slot: Option<i64>,
-    season: Season,
+    pub(super) slot: Option<i64>,
+    pub(super) season: Season,
     hour_records: u64,
     /// Slots of the hour being filled that were closed one by one and outside a silence.
     hour_slots: u32,
-    component: CountWatch,
-    errors: RatioWatch,
-    slow: RatioWatch,
+    pub(super) component: CountWatch,
+    pub(super) errors: RatioWatch,
+    pub(super) slow: RatioWatch,
+    /// The last hours of these three, as they were judged.
+    pub(super) totals: History,
+    pub(super) error_minutes: History,
+    pub(super) slow_minutes: History,
     /// Ninth decile of the durations, in milliseconds.
-    slow_from: f64,
+    pub(super) slow_from: f64,
     durations: u64,
     rhythm: Rhythm,
     is_silent: bool,
-    patterns: BTreeMap<PatternId, PatternWatch>,
+    pub(super) patterns: BTreeMap<PatternId, PatternWatch>,
+    /// When each regular pattern is overdue; made from the patterns.
+    due: BTreeSet<(Timestamp, PatternId)>,
     novelty: Mean,
     records: u64,
     late: u64,
@@ -106,7 +123,9 @@ impl Detectors {
         }
         self.records += 1;
         self.hour_records += 1;
-        self.is_silent = false;
+        if self.is_silent {
+            self.resume(facts.at);
+        }
         self.component.count();
         self.errors.count(facts.is_error);
         self.rhythm.beat(facts.at);
@@ -123,6 +142,8 @@ impl Detectors {
 
     /// Closes what is over at `now`, records or not.
     pub fn close(&mut self, now: Timestamp) {
+        // What is known to be silent up to now is no drop of some window on the way.
+        self.find_silence(now);
         let slot = now.0.div_euclid(SLOT.0);
         if self.slot.is_some_and(|current| slot > current) {
             self.advance(slot);
@@ -138,10 +159,66 @@ impl Detectors {
     /// The earliest instant at which the absence of records would be a finding; [`Detectors::close`] wants to be called
     /// then.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let silence = if self.is_silent { None } else { self.silent_at() };
-        let missed =
-            self.patterns.values().filter(|watch| !watch.is_missed).filter_map(|watch| watch.rhythm.overdue_at());
-        missed.chain(silence).min()
+        // While the whole component is silent, nobody is told of its parts.
+        if self.is_silent {
+            return None;
+        }
+        let missed = self.due.first().map(|&(at, _)| at);
+        self.silent_at().into_iter().chain(missed).min()
+    }
+
+    /// Whether a deviation of this kind of this series goes on.
+    pub fn is_open(&self, kind: SignalKind, subject: Subject) -> bool {
+        let watch = subject.pattern().and_then(|id| self.patterns.get(&id));
+        match (kind, subject) {
+            (SignalKind::NewPattern, _) => false,
+            (SignalKind::Silence, _) => self.is_silent,
+            (SignalKind::Missed, _) => watch.is_some_and(|watch| watch.is_missed),
+            (_, Subject::Component) => self.component.is_open(),
+            (_, Subject::Errors) => self.errors.is_open(),
+            (_, Subject::Durations) => self.slow.is_open(),
+            (_, Subject::Pattern(_)) => watch.is_some_and(|watch| watch.counts.is_open()),
+        }
+    }
+
+    /// Patterns watched one by one.
+    pub fn watched(&self) -> usize {
+        self.patterns.len()
+    }
+
+    /// Forgets the patterns that are not `wanted` any more.
+    pub fn retain(&mut self, mut wanted: impl FnMut(PatternId) -> bool) {
+        self.patterns.retain(|&id, _| wanted(id));
+        let patterns = &self.patterns;
+        self.due.retain(|(_, id)| patterns.contains_key(id));
+    }
+
+    /// Two patterns turned out to be one: the series of `from` goes on as part of that of `into`.
+    pub fn merge_pattern(&mut self, from: PatternId, into: PatternId) {
+        let Some(gone) = self.patterns.remove(&from) else { return };
+        gone.due.map(|at| self.due.remove(&(at, from)));
+        let watch = self.patterns.entry(into).or_default();
+        watch.counts.merge(&gone.counts);
+        watch.rhythm.merge(&gone.rhythm);
+        watch.seen.add(&gone.seen);
+        watch.is_missed &= gone.is_missed;
+        schedule(&mut self.due, into, watch);
+    }
+
+    /// The patterns that moved most in the last minute, in the direction given, most first.
+    pub fn movers(&self, is_more: bool, at_most: usize) -> Vec<PatternId> {
+        let factor = self.factor_now();
+        let mut moved: Vec<(f64, PatternId)> = self
+            .patterns
+            .iter()
+            .map(|(&id, watch)| {
+                let more = f64::from(watch.counts.counting()) - watch.counts.level(factor);
+                (if is_more { more } else { -more }, id)
+            })
+            .filter(|&(by, _)| by > 0.0)
+            .collect();
+        moved.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        moved.into_iter().take(at_most).map(|(_, id)| id).collect()
     }
 
     /// Records that came too late to raise anything.
@@ -157,6 +234,11 @@ impl Detectors {
     /// Records a minute that are due at this instant, and the minutes of experience behind that.
     pub fn expected_per_minute(&self, at: Timestamp) -> (f64, u32) {
         (self.component.level(self.season.factor(at)), self.component.experience())
+    }
+
+    /// The period of the component's own records, if they are regular.
+    pub(super) fn regular_period(&self) -> Option<Millis> {
+        self.rhythm.period()
     }
 
     fn count_duration(&mut self, duration: f64) {
@@ -187,6 +269,19 @@ impl Detectors {
         watch.counts.count();
         watch.rhythm.beat(facts.at);
         watch.is_missed = false;
+        schedule(&mut self.due, facts.pattern, watch);
+    }
+
+    /// A silence is over: jobs that were due in it start afresh, rather than being missed one by one.
+    fn resume(&mut self, at: Timestamp) {
+        self.is_silent = false;
+        self.component.resume();
+        for (_, id) in std::mem::take(&mut self.due) {
+            let Some(watch) = self.patterns.get_mut(&id) else { continue };
+            watch.due = None;
+            watch.rhythm.resume(at);
+            schedule(&mut self.due, id, watch);
+        }
     }
 
     fn advance(&mut self, to: i64) {
@@ -214,7 +309,6 @@ impl Detectors {
             self.close_minute(end, factor, &mut found);
         }
         self.component.close_slot();
-        self.patterns.values_mut().for_each(|watch| watch.counts.close_slot());
         self.tell(found);
         self.find_silence(end);
         self.hour_slots += u32::from(!self.is_silent);
@@ -229,27 +323,49 @@ impl Detectors {
     fn close_minute(&mut self, end: Timestamp, factor: f64, found: &mut Vec<Candidate>) {
         let back = |minutes| self.season.factor(end.minus(Millis::from_mins(minutes)));
         let hour_factor = (factor + back(20) + back(40) + back(60)) / 4.0;
+        let minute = end.minus(Millis::from_mins(1));
+        let band = self.component.band(factor);
+        let was_open = self.component.is_open();
         let (deviation, shifted) = self.component.close_minute(factor, hour_factor);
+        self.totals.push(minute, self.component.counted(), self.component.counted(), band);
         if let Some(deviation) = deviation.filter(|_| !self.is_silent) {
             if shifted {
                 let candidate = count_candidate(Subject::Component, deviation, end, SignalKind::LevelShift);
                 push(&mut self.signals, &mut self.signals_dropped, candidate.signal);
-            } else if !self.component.is_open() {
+            } else if !was_open {
+                // What was open in this minute was told when it opened, even if it has just ended.
                 found.push(count_candidate(Subject::Component, deviation, end, kind_of(&deviation)));
             }
         }
-        for (watch, kind) in [(&mut self.errors, SignalKind::ErrorRatio), (&mut self.slow, SignalKind::LatencyShift)] {
+        for (watch, minutes, kind) in [
+            (&mut self.errors, &mut self.error_minutes, SignalKind::ErrorRatio),
+            (&mut self.slow, &mut self.slow_minutes, SignalKind::LatencyShift),
+        ] {
             let was_open = watch.is_open();
+            let (hits, total) = watch.counting();
+            minutes.push(minute, hits, total, watch.band(total));
             if let Some(deviation) = watch.close_minute().filter(|_| !was_open) {
                 found.push(ratio_candidate(deviation, end, kind));
             }
         }
-        let is_explained = self.component.is_open() || self.is_silent;
+        let is_explained = was_open || self.component.is_open();
         for (&id, watch) in &mut self.patterns {
             let was_open = watch.counts.is_open();
+            watch.seen.push(watch.counts.counting());
+            // A silence of the component is told as one; it teaches its patterns nothing and is cut out of their hours.
+            if self.is_silent {
+                continue;
+            }
             let (deviation, _) = watch.counts.close_minute(factor, hour_factor);
-            if let Some(deviation) = deviation.filter(|_| !was_open && !is_explained) {
-                found.push(count_candidate(Subject::Pattern(id), deviation, end, kind_of(&deviation)));
+            // Patterns are judged by the minute; going by all of them every ten seconds is what this spares.
+            watch.counts.begin_minute();
+            match deviation.filter(|_| !was_open) {
+                // The component's own deviation is told; this one is part of it, also when that is over.
+                Some(deviation) if is_explained && deviation.probability < FALSE_SHARE => watch.counts.open(),
+                Some(deviation) if !is_explained => {
+                    found.push(count_candidate(Subject::Pattern(id), deviation, end, kind_of(&deviation)));
+                }
+                _ => {}
             }
         }
     }
@@ -259,18 +375,16 @@ impl Detectors {
         if found.is_empty() {
             return;
         }
-        let (component, patterns) = found.into_iter().partition(|candidate| candidate.subject == Subject::Component);
+        let (patterns, component) = found.into_iter().partition(|candidate| candidate.subject.pattern().is_some());
         let mut found = discoveries(component, 3);
         found.extend(discoveries(patterns, self.patterns.len()));
         // The component first: what explains the patterns is told instead of them.
         for candidate in found {
             match candidate.subject {
-                Subject::Component => match candidate.signal.kind {
-                    SignalKind::ErrorRatio => self.errors.open(),
-                    SignalKind::LatencyShift => self.slow.open(),
-                    _ if self.component.is_open() => continue,
-                    _ => self.component.open(),
-                },
+                Subject::Errors => self.errors.open(),
+                Subject::Durations => self.slow.open(),
+                Subject::Component if self.component.is_open() => continue,
+                Subject::Component => self.component.open(),
                 Subject::Pattern(id) => {
                     if let Some(watch) = self.patterns.get_mut(&id) {
                         watch.counts.open();
@@ -299,70 +413,65 @@ impl Detectors {
             self.is_silent = true;
             self.component.open();
             let since = self.rhythm.last().unwrap_or(now);
-            let signal = self.absence(SignalKind::Silence, Subject::Component, since, now, true);
+            let signal = self.silence(since, now);
             push(&mut self.signals, &mut self.signals_dropped, signal);
         }
         if self.is_silent {
             return;
         }
-        let overdue = |watch: &PatternWatch| !watch.is_missed && watch.rhythm.overdue_at().is_some_and(|at| at <= now);
-        let missed: Vec<PatternId> =
-            self.patterns.iter().filter(|(_, watch)| overdue(watch)).map(|(&id, _)| id).collect();
-        for id in missed {
+        while let Some(&(at, id)) = self.due.first().filter(|(at, _)| *at <= now) {
+            self.due.remove(&(at, id));
             let Some(watch) = self.patterns.get_mut(&id) else { continue };
-            watch.is_missed = true;
-            let since = watch.rhythm.last().unwrap_or(now);
-            let signal = self.absence(SignalKind::Missed, Subject::Pattern(id), since, now, true);
+            (watch.is_missed, watch.due) = (true, None);
+            let signal = missed(id, &watch.rhythm, now);
             push(&mut self.signals, &mut self.signals_dropped, signal);
         }
     }
 
-    fn absence(
-        &self,
-        kind: SignalKind,
-        subject: Subject,
-        since: Timestamp,
-        now: Timestamp,
-        is_alerting: bool,
-    ) -> Signal {
+    fn silence(&self, since: Timestamp, now: Timestamp) -> Signal {
         let window = now.since(since);
-        let due = match subject {
-            Subject::Component => self.component.level(self.season.factor(now)) * window.0 as f64 / 60_000.0,
-            Subject::Pattern(_) => 1.0,
+        let due = self.component.level(self.season.factor(now)) * window.0 as f64 / 60_000.0;
+        let probability = match self.rhythm.period() {
+            Some(_) => self.rhythm.chance_of(window),
+            None => exp(-due).max(1e-12),
         };
-        let (expected_low, probability) = (due.min(1.0), ALERT_BELOW);
         Signal {
-            kind,
-            subject,
+            kind: SignalKind::Silence,
+            subject: Subject::Component,
             at: now,
             since,
             window,
             expected: due,
-            expected_low,
+            expected_low: due.min(1.0),
             expected_high: due,
             seen: 0,
             total: 0,
             probability,
-            is_alerting,
+            is_alerting: self.component.experience() >= ALERT_AFTER_MINUTES,
         }
     }
 
-    fn tell_new(&mut self, facts: &Facts) {
+    /// What it means that this record is the first of its pattern.
+    pub fn novelty(&self, facts: &Facts) -> Signal {
         let probability = self.novelty.value().max(1.0 / (self.records as f64 + 1.0));
-        let signal = Signal {
+        Signal {
             kind: SignalKind::NewPattern,
             subject: Subject::Pattern(facts.pattern),
             at: facts.at,
             since: facts.at,
             window: Millis(0),
-            expected: probability,
+            expected: 0.0,
             expected_low: 0.0,
             expected_high: 0.0,
             seen: 1,
             total: 1,
             probability,
             is_alerting: facts.is_error,
-        };
+        }
+    }
+
+    fn tell_new(&mut self, facts: &Facts) {
+        let signal = self.novelty(facts);
         push(&mut self.signals, &mut self.signals_dropped, signal);
     }
 
@@ -377,6 +486,7 @@ impl Detectors {
         self.component.write(out);
         self.errors.write(out);
         self.slow.write(out);
+        [&self.totals, &self.error_minutes, &self.slow_minutes].into_iter().for_each(|minutes| minutes.write(out));
         out.f64(self.slow_from);
         out.uint(self.durations);
         self.rhythm.write(out);
@@ -388,6 +498,7 @@ impl Detectors {
             out.uint(id.0);
             watch.counts.write(out);
             watch.rhythm.write(out);
+            watch.seen.write(out);
             out.u8(u8::from(watch.is_missed));
         }
     }
@@ -405,6 +516,9 @@ impl Detectors {
         read.component = CountWatch::read(input)?;
         read.errors = RatioWatch::read(input)?;
         read.slow = RatioWatch::read(input)?;
+        for minutes in [&mut read.totals, &mut read.error_minutes, &mut read.slow_minutes] {
+            *minutes = History::read(input)?;
+        }
         read.slow_from = input.f64()?;
         read.durations = input.uint()?;
         read.rhythm = Rhythm::read(input)?;
@@ -415,14 +529,48 @@ impl Detectors {
         }
         for _ in 0..input.count()?.min(WATCHED_PATTERNS_MAX) {
             let id = PatternId(input.uint()?);
-            let watch = PatternWatch {
+            let mut watch = PatternWatch {
                 counts: CountWatch::read(input)?,
                 rhythm: Rhythm::read(input)?,
+                seen: MinuteRing::read(input)?,
                 is_missed: input.u8()? != 0,
+                due: None,
             };
+            schedule(&mut read.due, id, &mut watch);
             read.patterns.insert(id, watch);
         }
         Ok(read)
+    }
+}
+
+/// Puts a pattern in its place among those that are due.
+fn schedule(due: &mut BTreeSet<(Timestamp, PatternId)>, id: PatternId, watch: &mut PatternWatch) {
+    let at = if watch.is_missed { None } else { watch.rhythm.overdue_at() };
+    if at != watch.due {
+        watch.due.map(|was| due.remove(&(was, id)));
+        at.map(|at| due.insert((at, id)));
+        watch.due = at;
+    }
+}
+
+/// A regular series did not report; expected in its window are as many records as periods have passed.
+fn missed(id: PatternId, rhythm: &Rhythm, now: Timestamp) -> Signal {
+    let since = rhythm.last().unwrap_or(now);
+    let window = now.since(since);
+    let periods = rhythm.period().map_or(1.0, |period| window.0 as f64 / period.0.max(1) as f64);
+    Signal {
+        kind: SignalKind::Missed,
+        subject: Subject::Pattern(id),
+        at: now,
+        since,
+        window,
+        expected: periods,
+        expected_low: 1.0,
+        expected_high: periods,
+        seen: 0,
+        total: 0,
+        probability: rhythm.chance_of(window),
+        is_alerting: rhythm.gaps() >= ALERT_AFTER_GAPS,
     }
 }
 
@@ -456,7 +604,7 @@ fn kind_of(deviation: &Deviation) -> SignalKind {
 
 fn count_candidate(subject: Subject, deviation: Deviation, at: Timestamp, kind: SignalKind) -> Candidate {
     let Deviation { window, expected, spread, seen, probability } = deviation;
-    let reach = 3.0 * (expected + spread * expected * expected).sqrt();
+    let reach = count_reach(expected, spread);
     let signal = Signal {
         kind,
         subject,
@@ -476,12 +624,11 @@ fn count_candidate(subject: Subject, deviation: Deviation, at: Timestamp, kind: 
 
 fn ratio_candidate(deviation: RatioDeviation, at: Timestamp, kind: SignalKind) -> Candidate {
     let RatioDeviation { window, share, strength, hits, total, probability } = deviation;
-    let trials = total as f64;
-    let expected = trials * share;
-    let reach = 3.0 * (expected * (1.0 - share) * (1.0 + (trials - 1.0).max(0.0) / (strength + 1.0))).sqrt();
+    let subject = if kind == SignalKind::ErrorRatio { Subject::Errors } else { Subject::Durations };
+    let (expected, reach) = ratio_reach(total, share, strength);
     let signal = Signal {
         kind,
-        subject: Subject::Component,
+        subject,
         at,
         since: at.minus(window),
         window,
@@ -493,5 +640,5 @@ fn ratio_candidate(deviation: RatioDeviation, at: Timestamp, kind: SignalKind) -
         probability,
         is_alerting: probability < ALERT_BELOW,
     };
-    Candidate { subject: Subject::Component, probability, signal }
+    Candidate { subject, probability, signal }
 }

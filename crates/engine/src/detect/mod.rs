@@ -6,6 +6,8 @@
 
 mod count_watch;
 mod detectors;
+mod explain;
+mod history;
 mod ratio_watch;
 mod rhythm;
 mod ring;
@@ -13,5 +15,7 @@ mod signal;
 mod value;
 
 pub use detectors::{Detectors, Facts, WATCHED_PATTERNS_MAX};
+pub use explain::{Baseline, SeriesOutline};
+pub use history::{Band, Point};
 pub use signal::{Signal, SignalKind, Subject};
 pub use value::{ValueScore, ValueScorer};

@@ -4,6 +4,7 @@
 //! as forgetting means of hits and of records. How far it wanders by itself is learned as the overdispersion of
 //! minutes. Nothing is learned while a deviation is open; after an hour it is the new share.
 
+use super::history::Band;
 use super::ring::MinuteRing;
 use crate::baseline::Mean;
 use crate::baseline::tail::ratio_at_least;
@@ -13,6 +14,14 @@ use crate::time::Millis;
 const WINDOWS: [usize; 4] = [1, 5, 15, 60];
 const AFTER_MINUTES: u32 = 10;
 const OPEN_MINUTES_MAX: u16 = 60;
+
+/// Expected hits of `total` records, and how far from that they may lie before it is remarkable: three deviations.
+pub(crate) fn ratio_reach(total: u64, share: f64, strength: f64) -> (f64, f64) {
+    let trials = total as f64;
+    let expected = trials * share;
+    let spread = expected * (1.0 - share) * (1.0 + (trials - 1.0).max(0.0) / (strength + 1.0));
+    (expected, 3.0 * spread.max(0.0).sqrt())
+}
 
 /// What a window showed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,6 +63,36 @@ impl RatioWatch {
         self.open.get_or_insert((0, 0));
     }
 
+    /// Hits and records of the minute being filled.
+    pub(crate) fn counting(&self) -> (u32, u32) {
+        (self.hits, self.total)
+    }
+
+    /// Hits that are due among `total` records, with the ends of the usual; none while nothing is known.
+    pub(crate) fn band(&self, total: u32) -> Option<Band> {
+        let (share, strength) = self.usual()?;
+        let (expected, reach) = ratio_reach(u64::from(total), share, strength);
+        Some(Band::around(expected, reach))
+    }
+
+    /// Usual share, and the trials that it is worth.
+    pub(crate) fn usual(&self) -> Option<(f64, f64)> {
+        let (usual_hits, usual_total) = (self.usual_hits.value(), self.usual_total.value());
+        let known = usual_total * f64::from(self.usual_total.count().min(180));
+        if self.usual_total.count() < AFTER_MINUTES || known < 20.0 {
+            return None;
+        }
+        // Half a hit and the certainty of what is known: a share nobody has seen yet is not impossible.
+        let share = (usual_hits * known / usual_total + 0.5) / (known + 1.0);
+        let strength = 1.0 / self.correlation.value().max(0.001).max(1.0 / (known + 1.0));
+        Some((share, strength))
+    }
+
+    /// Minutes this series has been learned.
+    pub(crate) fn experience(&self) -> u32 {
+        self.usual_total.count()
+    }
+
     /// Ends a minute: judges the windows, then learns.
     pub(crate) fn close_minute(&mut self) -> Option<RatioDeviation> {
         self.hit_minutes.push(self.hits);
@@ -75,14 +114,7 @@ impl RatioWatch {
     }
 
     fn judge(&self) -> Option<RatioDeviation> {
-        let (usual_hits, usual_total) = (self.usual_hits.value(), self.usual_total.value());
-        let known = usual_total * f64::from(self.usual_total.count().min(180));
-        if self.usual_total.count() < AFTER_MINUTES || known < 20.0 {
-            return None;
-        }
-        // Half a hit and the certainty of what is known: a share nobody has seen yet is not impossible.
-        let share = (usual_hits * known / usual_total + 0.5) / (known + 1.0);
-        let strength = 1.0 / self.correlation.value().max(0.001).max(1.0 / (known + 1.0));
+        let (share, strength) = self.usual()?;
         let deviations = WINDOWS.iter().filter(|&&width| self.minutes as usize >= width).filter_map(|&width| {
             let (hits, total) = (self.hit_minutes.sum(width), self.total_minutes.sum(width));
             if hits < 3 || hits as f64 <= total as f64 * share * 1.2 {

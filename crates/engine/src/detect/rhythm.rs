@@ -5,6 +5,7 @@
 //! as a usual long one.
 
 use crate::baseline::Mean;
+use crate::baseline::special::exp;
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::time::{Millis, Timestamp};
 
@@ -13,6 +14,8 @@ const GAPS_MIN: u32 = 8;
 const REGULAR: f64 = 0.2;
 /// e^-18 is one in 65 million: how sure a silence of irregular series is.
 const SILENT_RECORDS: f64 = 18.0;
+/// No absence is surer than this.
+const CHANCE_MIN: f64 = 1e-12;
 /// Gaps below this are not worth an alarm.
 const SILENCE_MS_MIN: f64 = 30_000.0;
 
@@ -52,6 +55,32 @@ impl Rhythm {
         let is_regular =
             self.gap.count() >= GAPS_MIN && self.deviation.value() < REGULAR * gap && gap >= SILENCE_MS_MIN;
         is_regular.then_some(Millis(gap as i64))
+    }
+
+    /// Gaps seen.
+    pub(crate) fn gaps(&self) -> u32 {
+        self.gap.count()
+    }
+
+    /// The series was cut off with all others and can only go on from here.
+    pub(crate) fn resume(&mut self, at: Timestamp) {
+        self.last = self.last.map(|last| last.max(at));
+    }
+
+    /// How likely a regular series pauses this long by itself: gaps taken as Laplace's law about their mean.
+    pub(crate) fn chance_of(&self, pause: Millis) -> f64 {
+        let deviation = self.deviation.value().max(self.gap.value() * 0.02).max(1.0);
+        let beyond = (pause.0 as f64 - self.gap.value()).max(0.0);
+        (0.5 * exp(-beyond / deviation)).max(CHANCE_MIN)
+    }
+
+    /// Another series goes on as this one.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let last = self.last.max(other.last);
+        if other.gap.count() > self.gap.count() {
+            *self = other.clone();
+        }
+        self.last = last;
     }
 
     /// The last record.

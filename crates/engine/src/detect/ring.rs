@@ -2,7 +2,8 @@
 
 use crate::bytes::{ReadError, Reader, Writer};
 
-const MINUTES: usize = 60;
+/// Minutes held.
+pub(crate) const MINUTES: usize = 60;
 
 /// Counts of whole minutes; those before the first are 0.
 #[derive(Clone, Debug)]
@@ -30,6 +31,12 @@ impl MinuteRing {
     pub(crate) fn ago(&self, minutes: usize) -> u32 {
         let place = (usize::from(self.next) + 2 * MINUTES - 1 - minutes.min(MINUTES - 1)) % MINUTES;
         self.counts.get(place).copied().unwrap_or(0)
+    }
+
+    /// Adds the minutes of another ring that ended at the same time.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let sums: Vec<u32> = (0..MINUTES).rev().map(|ago| self.ago(ago).saturating_add(other.ago(ago))).collect();
+        sums.into_iter().for_each(|count| self.push(count));
     }
 
     /// Records of the last minutes, at most sixty.

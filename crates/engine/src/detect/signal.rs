@@ -1,15 +1,75 @@
 //! What a detector found: one form for all of them.
 
+use crate::bytes::{ReadError, Reader, Writer};
 use crate::pattern::PatternId;
 use crate::time::{Millis, Timestamp};
+use std::fmt;
 
 /// The series a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// All records of the component.
     Component,
+    /// Its records of level error or worse.
+    Errors,
+    /// How long what its records report took.
+    Durations,
     /// One pattern.
     Pattern(PatternId),
+}
+
+impl Subject {
+    /// The pattern, if it is about one.
+    pub fn pattern(self) -> Option<PatternId> {
+        match self {
+            Self::Pattern(id) => Some(id),
+            Self::Component | Self::Errors | Self::Durations => None,
+        }
+    }
+
+    /// Reads the name of a series, as [`fmt::Display`] writes it.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "total" => Some(Self::Component),
+            "errors" => Some(Self::Errors),
+            "latency" => Some(Self::Durations),
+            _ => PatternId::parse(name.strip_prefix("pattern:")?).map(Self::Pattern),
+        }
+    }
+
+    fn write(self, out: &mut Writer) {
+        let (code, id) = match self {
+            Self::Component => (0, 0),
+            Self::Errors => (1, 0),
+            Self::Durations => (2, 0),
+            Self::Pattern(id) => (3, id.0),
+        };
+        out.u8(code);
+        out.uint(id);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let (code, id) = (input.u8()?, input.uint()?);
+        match code {
+            0 => Ok(Self::Component),
+            1 => Ok(Self::Errors),
+            2 => Ok(Self::Durations),
+            3 => Ok(Self::Pattern(PatternId(id))),
+            _ => Err(ReadError::Unknown("subject of a signal")),
+        }
+    }
+}
+
+/// The name of the series: `total`, `errors`, `latency`, `pattern:<id>`.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Component => f.write_str("total"),
+            Self::Errors => f.write_str("errors"),
+            Self::Durations => f.write_str("latency"),
+            Self::Pattern(id) => write!(f, "pattern:{id}"),
+        }
+    }
 }
 
 /// What happened to it.
@@ -34,8 +94,30 @@ pub enum SignalKind {
 }
 
 impl SignalKind {
+    /// All kinds; the position is the code in rows, so new ones go to the end.
+    pub const ALL: [Self; 8] = [
+        Self::NewPattern,
+        Self::Burst,
+        Self::Drop,
+        Self::Silence,
+        Self::Missed,
+        Self::LevelShift,
+        Self::ErrorRatio,
+        Self::LatencyShift,
+    ];
+
+    /// Its code in rows.
+    pub(crate) fn code(self) -> u8 {
+        Self::ALL.iter().position(|&kind| kind == self).unwrap_or(0) as u8
+    }
+
+    /// The kind of this code.
+    pub(crate) fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+
     /// Stable name.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Burst => "burst",
             Self::Drop => "drop",
@@ -76,4 +158,83 @@ pub struct Signal {
     pub probability: f64,
     /// Sure enough to tell somebody, not only to show.
     pub is_alerting: bool,
+}
+
+impl Signal {
+    /// As bytes, for rows.
+    pub(crate) fn write(&self, out: &mut Writer) {
+        out.u8(self.kind.code());
+        self.subject.write(out);
+        [self.at.0, self.since.0, self.window.0].into_iter().for_each(|time| out.int(time));
+        [self.expected, self.expected_low, self.expected_high, self.probability]
+            .into_iter()
+            .for_each(|number| out.f64(number));
+        out.uint(self.seen);
+        out.uint(self.total);
+        out.u8(u8::from(self.is_alerting));
+    }
+
+    /// Reads what [`Signal::write`] wrote.
+    pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let finite = |number: f64| if number.is_finite() { Ok(number) } else { Err(ReadError::Unknown("signal")) };
+        let kind = SignalKind::of_code(input.u8()?).ok_or(ReadError::Unknown("kind of a signal"))?;
+        let subject = Subject::read(input)?;
+        let (at, since, window) = (Timestamp(input.int()?), Timestamp(input.int()?), Millis(input.int()?));
+        let (expected, expected_low, expected_high, probability) =
+            (finite(input.f64()?)?, finite(input.f64()?)?, finite(input.f64()?)?, finite(input.f64()?)?);
+        let (seen, total, is_alerting) = (input.uint()?, input.uint()?, input.u8()? == 1);
+        Ok(Self {
+            kind,
+            subject,
+            at,
+            since,
+            window,
+            expected,
+            expected_low,
+            expected_high,
+            seen,
+            total,
+            probability,
+            is_alerting,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_is_found_by_its_name_and_codes_stay() {
+        for subject in [Subject::Component, Subject::Errors, Subject::Durations, Subject::Pattern(PatternId(77))] {
+            assert_eq!(Subject::parse(&subject.to_string()), Some(subject));
+        }
+        for name in ["", "Total", "pattern:", "pattern", "pattern:xyz"] {
+            assert_eq!(Subject::parse(name), None, "{name}");
+        }
+        let codes: Vec<_> = SignalKind::ALL.iter().map(|kind| (kind.code(), kind.as_str())).collect();
+        assert_eq!(codes[..3], [(0, "new_pattern"), (1, "burst"), (2, "drop")]);
+        assert!(codes.iter().all(|&(code, _)| SignalKind::of_code(code).map(SignalKind::code) == Some(code)));
+    }
+
+    #[test]
+    fn a_signal_survives_its_bytes() {
+        let signal = Signal {
+            kind: SignalKind::Missed,
+            subject: Subject::Pattern(PatternId(9)),
+            at: Timestamp(9),
+            since: Timestamp(-5),
+            window: Millis(14),
+            expected: 1.5,
+            expected_low: 1.0,
+            expected_high: 2.0,
+            seen: 0,
+            total: 3,
+            probability: 0.001,
+            is_alerting: true,
+        };
+        let mut out = Writer::new();
+        signal.write(&mut out);
+        assert_eq!(Signal::read(&mut Reader::new(out.as_bytes())), Ok(signal));
+    }
 }

@@ -9,6 +9,7 @@ use crate::bytes::{ReadError, Reader, Writer};
 use crate::limits;
 use crate::machine::outbox::{Due, Outbox, RetryPolicy};
 use crate::machine::stream::{DomainView, Lease};
+use crate::pattern::lesson::{Lesson, LessonFault, Lessons, Teaching, UndoFault};
 use crate::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,6 +86,15 @@ pub enum Event {
     Configure(Vec<(String, String)>),
     /// The domain's record limit changed with it.
     Limit(Option<u64>),
+    /// Somebody teaches about patterns: all of it, or nothing.
+    Teach {
+        /// What, and why.
+        teachings: Vec<(Teaching, String)>,
+        /// Who.
+        by: String,
+    },
+    /// A lesson is undone.
+    Undo(u64),
     /// A stream asks for records.
     Lease(u64),
     /// An alert of a component; the id makes it unique.
@@ -142,6 +152,14 @@ pub enum Answer {
     NotFound,
     /// There is no room for more of it.
     NoRoom,
+    /// The ids of the lessons.
+    Taught(Vec<u64>),
+    /// Which of the teachings cannot stand, and why; nothing was taught.
+    NotTaught(usize, LessonFault),
+    /// The lesson that was undone.
+    Undone(Box<Lesson>),
+    /// Why it was not.
+    NotUndone(UndoFault),
 }
 
 /// Output, performed in the order of the fields.
@@ -149,6 +167,8 @@ pub enum Answer {
 pub struct Effects {
     /// Whether the state row has to be written.
     pub state_changed: bool,
+    /// Whether the row of the lessons has to be written.
+    pub lessons_changed: bool,
     /// Component rows to write.
     pub components: Vec<(String, u16, Component)>,
     /// Key rows to write.
@@ -171,6 +191,7 @@ impl Default for Effects {
     fn default() -> Self {
         Self {
             state_changed: false,
+            lessons_changed: false,
             components: Vec::new(),
             keys: Vec::new(),
             messages: Vec::new(),
@@ -194,6 +215,8 @@ pub struct Stored {
     pub keys: Vec<(String, KeyEntry)>,
     /// Outbox by message id.
     pub outbox: Vec<(String, Due)>,
+    /// The row of the lessons.
+    pub lessons: Option<Vec<u8>>,
 }
 
 /// One domain's machine.
@@ -207,6 +230,9 @@ pub struct DomainMachine {
     /// Targets that take nothing any more, until they are configured anew.
     disabled: BTreeSet<String>,
     unsynced: BTreeSet<(String, u16)>,
+    lessons: Lessons,
+    /// Streams that may not have the newest lessons; all of them are in `unsynced` too.
+    untaught: BTreeSet<(String, u16)>,
     sync_failures: u32,
     sync_at: Timestamp,
     /// Day of the grants below, records granted, of which to errors only.
@@ -239,6 +265,7 @@ impl DomainMachine {
             stored.components.into_iter().map(|(name, shard, component)| ((name, shard), component)).collect();
         machine.keys = stored.keys.into_iter().collect();
         machine.outbox = Outbox::restore(stored.outbox);
+        machine.lessons = stored.lessons.as_deref().map(Lessons::decode).transpose()?.unwrap_or_default();
         match stored.state {
             Some(state) => machine.read_state(&state)?,
             None => {
@@ -279,6 +306,23 @@ impl DomainMachine {
                     self.changed(&mut effects);
                 }
             }
+            Event::Teach { teachings, by } => match self.would_teach(&teachings, &by, now) {
+                Ok((lessons, ids)) => {
+                    self.set_lessons(lessons, &mut effects);
+                    effects.answer = Answer::Taught(ids);
+                }
+                Err((index, fault)) => effects.answer = Answer::NotTaught(index, fault),
+            },
+            Event::Undo(id) => {
+                let mut lessons = self.lessons.clone();
+                effects.answer = match lessons.undo(id) {
+                    Ok(lesson) => {
+                        self.set_lessons(lessons, &mut effects);
+                        Answer::Undone(Box::new(lesson))
+                    }
+                    Err(fault) => Answer::NotUndone(fault),
+                };
+            }
             Event::Lease(wanted) => {
                 effects.answer = Answer::Leased(self.grant(wanted, now));
                 effects.state_changed = true;
@@ -309,7 +353,9 @@ impl DomainMachine {
                 }
             }
             Event::Synced { component, shard, version } => {
-                if version == self.view.version && self.unsynced.remove(&(component, shard)) {
+                let stream = (component, shard);
+                if version == self.view.version && self.unsynced.remove(&stream) {
+                    self.untaught.remove(&stream);
                     self.sync_failures = 0;
                     effects.state_changed = true;
                 }
@@ -369,6 +415,34 @@ impl DomainMachine {
         self.sync_at = Timestamp(0);
         effects.sync = self.unsynced.iter().cloned().collect();
         effects.state_changed = true;
+    }
+
+    /// The lessons with these, and their ids.
+    ///
+    /// # Errors
+    /// The first that cannot stand.
+    pub fn would_teach(
+        &self,
+        teachings: &[(Teaching, String)],
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(Lessons, Vec<u64>), (usize, LessonFault)> {
+        let mut lessons = self.lessons.clone();
+        let mut ids = Vec::new();
+        for (index, (teaching, note)) in teachings.iter().enumerate() {
+            ids.push(lessons.teach(teaching.clone(), by, now, note).map_err(|fault| (index, fault))?);
+        }
+        Ok((lessons, ids))
+    }
+
+    fn set_lessons(&mut self, lessons: Lessons, effects: &mut Effects) {
+        if lessons.version == self.lessons.version {
+            return;
+        }
+        self.lessons = lessons;
+        self.untaught = self.components.keys().cloned().collect();
+        effects.lessons_changed = true;
+        self.changed(effects);
     }
 
     fn grant(&mut self, wanted: u64, now: Timestamp) -> Lease {
@@ -431,6 +505,18 @@ impl DomainMachine {
     pub fn view(&self) -> &DomainView {
         &self.view
     }
+    /// What people taught about patterns.
+    pub fn lessons(&self) -> &Lessons {
+        &self.lessons
+    }
+    /// The lessons, if this stream may not have the newest.
+    pub fn lessons_for(&self, component: &str, shard: u16) -> Option<&Lessons> {
+        self.untaught.contains(&(component.to_owned(), shard)).then_some(&self.lessons)
+    }
+    /// Streams that do not have the newest view yet.
+    pub fn unsynced(&self) -> impl Iterator<Item = &(String, u16)> {
+        self.unsynced.iter()
+    }
     /// The directory: component, shard, entry.
     pub fn components(&self) -> impl Iterator<Item = (&str, u16, &Component)> {
         self.components.iter().map(|((name, shard), component)| (name.as_str(), *shard, component))
@@ -465,15 +551,13 @@ impl DomainMachine {
         for target in &self.disabled {
             out.text(target);
         }
-        out.uint(self.unsynced.len() as u64);
-        for (component, shard) in &self.unsynced {
-            out.text(component);
-            out.uint(u64::from(*shard));
-        }
+        write_streams(&mut out, &self.unsynced);
         out.int(self.day);
         for count in [self.granted, self.granted_errors, self.alerts_dropped] {
             out.uint(count);
         }
+        // Builds without lessons end here, and pass by what follows.
+        write_streams(&mut out, &self.untaught);
         out.into_bytes()
     }
 
@@ -486,17 +570,33 @@ impl DomainMachine {
         for _ in 0..input.count()? {
             self.disabled.insert(input.text()?.to_owned());
         }
-        for _ in 0..input.count()? {
-            let component = input.text()?.to_owned();
-            let shard = u16::try_from(input.uint()?).map_err(|_| ReadError::Overflow)?;
-            self.unsynced.insert((component, shard));
-        }
+        self.unsynced = read_streams(&mut input)?;
         self.day = input.int()?;
         self.granted = input.uint()?;
         self.granted_errors = input.uint()?;
         self.alerts_dropped = input.uint()?;
+        if !input.is_empty() {
+            self.untaught = read_streams(&mut input)?;
+        }
         Ok(())
     }
+}
+
+fn write_streams(out: &mut Writer, streams: &BTreeSet<(String, u16)>) {
+    out.uint(streams.len() as u64);
+    for (component, shard) in streams {
+        out.text(component);
+        out.uint(u64::from(*shard));
+    }
+}
+
+fn read_streams(input: &mut Reader<'_>) -> Result<BTreeSet<(String, u16)>, ReadError> {
+    let mut streams = BTreeSet::new();
+    for _ in 0..input.count()? {
+        let component = input.text()?.to_owned();
+        streams.insert((component, u16::try_from(input.uint()?).map_err(|_| ReadError::Overflow)?));
+    }
+    Ok(streams)
 }
 
 #[cfg(test)]
@@ -519,6 +619,7 @@ mod tests {
             components: machine.components().map(|(name, shard, c)| (name.to_owned(), shard, c.clone())).collect(),
             keys: machine.keys().map(|(id, entry)| (id.clone(), entry.clone())).collect(),
             outbox: Vec::new(),
+            lessons: Some(machine.lessons().encode()),
         };
         DomainMachine::restore(machine.settings.clone(), stored).unwrap()
     }
@@ -566,6 +667,56 @@ mod tests {
         machine.handle(Event::Synced { component: "b".into(), shard: 0, version }, Timestamp(4));
         assert_eq!(machine.wake_at(), None);
         assert!(machine.handle(Event::RevokeKey("k1".into()), Timestamp(9)).sync.is_empty());
+    }
+
+    fn naming(id: u64, name: &str) -> Teaching {
+        use crate::pattern::{PatternId, lesson};
+        let pattern = lesson::Reference { id: PatternId(id), template: String::new() };
+        Teaching::Name { pattern, naming: lesson::Naming { name: name.into(), ..lesson::Naming::default() } }
+    }
+
+    fn teach(machine: &mut DomainMachine, teachings: Vec<Teaching>) -> Effects {
+        let teachings = teachings.into_iter().map(|teaching| (teaching, String::new())).collect();
+        machine.handle(Event::Teach { teachings, by: "ann".into() }, Timestamp(5))
+    }
+
+    #[test]
+    fn lessons_are_pushed_to_every_stream_until_each_has_them() {
+        let mut machine = machine(10);
+        register(&mut machine, "a");
+        register(&mut machine, "b");
+        let effects = teach(&mut machine, vec![naming(1, "one"), naming(2, "two")]);
+        assert_eq!((effects.answer, effects.sync.len()), (Answer::Taught(vec![1, 2]), 2));
+        assert!(effects.lessons_changed && effects.state_changed);
+        let version = machine.view().version;
+        machine.handle(Event::Synced { component: "a".into(), shard: 0, version }, Timestamp(6));
+        machine.handle(Event::Watched(true), Timestamp(6));
+        let mut machine = restored(&machine);
+        assert_eq!(machine.unsynced().count(), 2, "both have to learn who watches");
+        assert!(machine.lessons_for("a", 0).is_none(), "a has the lessons");
+        assert_eq!(machine.lessons_for("b", 0).map(|lessons| lessons.list().len()), Some(2));
+        let version = machine.view().version;
+        machine.handle(Event::Synced { component: "b".into(), shard: 0, version }, Timestamp(7));
+        assert!(machine.lessons_for("b", 0).is_none());
+        let effects = machine.handle(Event::Undo(1), Timestamp(8));
+        assert!(matches!(effects.answer, Answer::Undone(lesson) if lesson.by == "ann"));
+        assert_eq!(machine.lessons_for("a", 0).map(|lessons| lessons.list().len()), Some(1));
+        assert_eq!(machine.handle(Event::Undo(1), Timestamp(9)).answer, Answer::NotUndone(UndoFault::Unknown));
+    }
+
+    #[test]
+    fn several_lessons_are_taught_all_or_none_and_the_same_again_changes_nothing() {
+        let mut machine = machine(10);
+        let effects = teach(&mut machine, vec![naming(1, "one"), naming(2, "")]);
+        assert_eq!(effects.answer, Answer::NotTaught(1, LessonFault::NoName));
+        assert!(machine.lessons().is_empty() && !effects.lessons_changed && !effects.state_changed);
+        teach(&mut machine, vec![naming(1, "one")]);
+        let version = machine.view().version;
+        let effects = teach(&mut machine, vec![naming(1, "one")]);
+        assert_eq!((effects.answer, effects.lessons_changed), (Answer::Taught(vec![1]), false));
+        assert_eq!(machine.view().version, version);
+        let damaged = Stored { lessons: Some(vec![9]), ..Stored::default() };
+        assert!(DomainMachine::restore(DomainSettings::default(), damaged).is_err());
     }
 
     #[test]

@@ -8,13 +8,16 @@
 //! `folded <= last`: rows up to `folded` are in the checkpoint, rows up to `last` are in memory.
 
 mod append;
+mod detection;
 mod outgoing;
 mod state;
 mod store;
 
 pub use append::{AppendReply, Batch, TailItem};
+use detection::Detection;
+pub use detection::{Decision, Verdict};
 pub use outgoing::{D1Span, LoadSpan, Outgoing};
-pub use state::{Checkpoint, Stored, decode_domain_view, encode_domain_view};
+pub use state::{Checkpoint, Stored, decode_domain_view, decode_told, encode_domain_view, encode_told};
 pub use store::{Outline, Restored, StreamStore};
 
 use crate::counter::Counters;
@@ -23,6 +26,7 @@ use crate::machine::outbox::{Due, Outbox, RetryPolicy};
 use crate::machine::row::{Row, RowKind};
 use crate::machine::sink::{Sink, SinkPolicy};
 use crate::machine::window::Window;
+use crate::pattern::lesson::Lessons;
 use crate::pattern::{Exemplar, Miner, PatternId};
 use crate::record::Record;
 use crate::record_id::{RecordId, object_tag};
@@ -139,6 +143,8 @@ pub enum Event {
     Registered(DomainView),
     /// The domain object's view changed.
     Configure(DomainView),
+    /// The domain's lessons about patterns changed; an older copy is ignored.
+    Taught(Lessons),
     /// The domain granted records.
     Leased(Lease),
     /// An alert reached the domain object.
@@ -221,6 +227,7 @@ pub struct StreamMachine {
     counters: Counters,
     watch: ErrorWatch,
     incidents: Incidents,
+    detection: Detection,
     recent_errors: VecDeque<(PatternId, Exemplar)>,
     keys: Window,
     ids: Window,
@@ -255,6 +262,7 @@ impl StreamMachine {
             counters: Counters::default(),
             watch: ErrorWatch::default(),
             incidents: Incidents::default(),
+            detection: Detection::default(),
             recent_errors: VecDeque::new(),
             keys: Window::new(limits::BATCH_KEYS_MAX),
             ids: Window::new(limits::RECORD_IDS_MAX),
@@ -282,11 +290,20 @@ impl StreamMachine {
             Event::Wake => self.wake(now, &mut effects),
             Event::Registered(view) => {
                 self.is_registered = true;
-                self.configure(view, now, &mut effects);
+                // The answer may have been overtaken by a push of a newer view.
+                let newest = if view.version >= self.view.version { view } else { self.view.clone() };
+                self.configure(newest, now, &mut effects);
             }
             Event::Configure(view) => {
                 if view.version > self.view.version {
                     self.configure(view, now, &mut effects);
+                }
+            }
+            Event::Taught(lessons) => {
+                if lessons.version > self.miner.lessons().version {
+                    effects.rows.push(self.event_row(state::encode_taught(&lessons), now));
+                    self.learn(lessons, self.last);
+                    self.set_dirty(now);
                 }
             }
             Event::Leased(lease) => {
@@ -377,6 +394,12 @@ impl StreamMachine {
         self.set_dirty(now);
     }
 
+    /// Puts lessons in force; what they join or part is sent to D1 again.
+    fn learn(&mut self, lessons: Lessons, seq: u64) {
+        self.miner.teach(lessons);
+        self.follow_patterns(seq);
+    }
+
     /// Adds what the domain granted to what is left of today's lease.
     fn grant(&mut self, lease: Lease) {
         let left = if self.lease.day == lease.day { self.lease } else { Lease::default() };
@@ -408,6 +431,7 @@ impl StreamMachine {
     }
 
     fn wake(&mut self, now: Timestamp, effects: &mut Effects) {
+        self.detect_absence(now, effects);
         if let Some(told) = self.incidents.wake(now, &self.settings.alerts) {
             effects.rows.push(self.event_row(state::encode_wake(), now));
             self.set_dirty(now);
@@ -454,6 +478,7 @@ impl StreamMachine {
         [
             self.flush_at,
             self.incidents.wake_at(),
+            self.detection_due(),
             self.outbox.wake_at(),
             sink(&self.d1, self.settings.has_d1 && self.is_d1_behind()),
             sink(&self.data_service, self.settings.has_data_service && self.data_service.cursor < self.last),
@@ -466,8 +491,8 @@ impl StreamMachine {
 
     /// Puts an alert into the outbox.
     fn tell(&mut self, alert: Alert, now: Timestamp, effects: &mut Effects) {
-        for incident in &alert.incidents {
-            self.miner.mark_alerted(incident.pattern);
+        for pattern in alert.incidents.iter().filter_map(|incident| incident.pattern) {
+            self.miner.mark_alerted(pattern);
         }
         if let Some(due) = self.outbox.add(&alert.id, now) {
             effects.alerts.push((alert, due));
@@ -478,28 +503,22 @@ impl StreamMachine {
         let mut patterns: Vec<AlertPattern> = Vec::new();
         let mut exemplars: Vec<Exemplar> = Vec::new();
         for incident in incidents.iter().take(limits::ALERT_PATTERNS_MAX) {
-            let is_burst = incident.kind == crate::triage::IncidentKind::Burst;
-            let concerned: Vec<PatternId> = if is_burst {
-                self.recent_errors.iter().map(|(pattern, _)| *pattern).collect()
-            } else {
-                vec![incident.pattern]
-            };
-            for id in concerned {
+            for id in self.concerned(&incident.signal) {
                 let Some(pattern) = self.miner.pattern(id).filter(|_| !patterns.iter().any(|known| known.id == id))
                 else {
                     continue;
                 };
-                patterns.push(AlertPattern { id, template: pattern.template.clone(), count: pattern.count });
-                if !is_burst {
-                    exemplars.extend(pattern.exemplars.iter().take(2).cloned());
-                }
+                let name = self.miner.naming(id).map(|naming| naming.name.clone());
+                patterns.push(AlertPattern { id, template: pattern.template.clone(), name, count: pattern.count });
             }
-            if is_burst {
-                exemplars.extend(self.recent_errors.iter().map(|(_, exemplar)| exemplar.clone()));
+            for exemplar in self.shown_by(&incident.signal) {
+                if !exemplars.contains(&exemplar) {
+                    exemplars.push(exemplar);
+                }
             }
         }
         let first = incidents.first();
-        let facets = first.and_then(|incident| self.miner.pattern(incident.pattern));
+        let facets = first.and_then(|incident| self.miner.pattern(incident.pattern?));
         Alert {
             id: first.map(|incident| incident.id.clone()).unwrap_or_default(),
             decided_at: now,

@@ -16,6 +16,8 @@ pub(crate) struct Texts {
     pub(crate) stack_trace: Option<String>,
     /// Control characters of the message were escaped, so that `\n` in it may stand for a line break.
     pub(crate) escaped: bool,
+    /// The message with its line breaks, where it had some.
+    pub(crate) lines: Option<String>,
 }
 
 /// Reads the message as sent, together with the stack trace as sent.
@@ -31,6 +33,7 @@ pub(crate) fn read(sent: Option<String>, stack: Option<String>, notes: &mut Note
             stack_trace = read_stack(Some(moved), notes).or(stack_trace);
         }
     }
+    let lines = message.contains('\n').then(|| message.clone());
     let done = text::clean(&mut message, MESSAGE_BYTES_MAX, Breaks::Escaped);
     if done.cut {
         notes.defect(Defect::MessageCut);
@@ -42,7 +45,7 @@ pub(crate) fn read(sent: Option<String>, stack: Option<String>, notes: &mut Note
     if message.is_empty() {
         return Err(refused(RejectionCode::EmptyMessage, "the message is empty or white space"));
     }
-    Ok(Texts { message, stack_trace, escaped: done.controls })
+    Ok(Texts { message, stack_trace, escaped: done.controls, lines })
 }
 
 fn refused(code: RejectionCode, reason: &str) -> Rejection {

@@ -5,7 +5,7 @@
 //! judged by whole words ([`words`]), never by parts of words. What could not be used stays visible as an attribute,
 //! with a defect. Only a missing message and an unknown level refuse a record.
 //!
-//! Each step owns its noun: [`text`], `message`, `moment`, [`severity`], `environment`, `source`, `category`,
+//! Each step owns its noun: [`text`], `template`, `message`, `moment`, [`severity`], `environment`, `source`, `category`,
 //! `component`, [`endpoint`], [`stack`], `trace`, `fields`. This file is their order. Normalizing is total, reads no
 //! clock, and costs time linear in the size of the record with a bounded share for words.
 //!
@@ -24,11 +24,13 @@ pub mod severity;
 mod source;
 pub mod stack;
 pub mod status;
+mod template;
 pub mod text;
 mod trace;
 pub(crate) mod vocabulary;
 pub mod words;
 
+use crate::fault::Fault;
 use crate::level::{Level, LevelClass};
 use crate::limits;
 use crate::record::{Defect, ErrorType, Frame, RawRecord, Record, Rejection, Source, Triage, TriageLevel};
@@ -55,13 +57,16 @@ pub struct NormalizeContext<'a> {
 ///
 /// # Errors
 /// [`Rejection`] if there is no message, the message says nothing, or the level is none that is known.
-pub fn normalize(raw: RawRecord, ctx: &NormalizeContext<'_>) -> Result<Record, Rejection> {
+pub fn normalize(mut raw: RawRecord, ctx: &NormalizeContext<'_>) -> Result<Record, Rejection> {
+    template::adopt(&mut raw);
     let mut notes = Notes::new(raw.defects);
     let texts = message::read(raw.message, raw.stack_trace, &mut notes)?;
     let sent_level = raw.level.as_deref().map_or(Ok(None), severity::read)?;
 
     let words = Words::of(&texts.message, texts.escaped);
-    let stack = texts.stack_trace.as_deref().map(stack::parse_frames).unwrap_or_default();
+    let stack = read_stack(&texts);
+    let fault = Fault::of(&stack, &texts.message, texts.stack_trace.as_deref().unwrap_or_default());
+    let fault = fault.map(Box::new);
     let mut frames = stack.frames;
     frames.truncate(limits::FRAMES_MAX);
 
@@ -125,6 +130,7 @@ pub fn normalize(raw: RawRecord, ctx: &NormalizeContext<'_>) -> Result<Record, R
         release: notes.field(raw.release),
         stack_trace: texts.stack_trace,
         frames: clean_frames(frames, &mut notes),
+        fault,
         url,
         method: fields::method(raw.method, &mut notes),
         ip: fields::address(raw.ip, &mut notes),
@@ -255,6 +261,21 @@ fn path_of(url: &str) -> Option<&str> {
     };
     let path = after_host.split(['?', '#']).next()?;
     path.starts_with('/').then_some(path)
+}
+
+/// The stack, and what its exception is called. Where the stack does not name it, the line above the stack does: the
+/// message.
+fn read_stack(texts: &message::Texts) -> stack::ParsedStack {
+    let Some(text) = texts.stack_trace.as_deref() else { return stack::ParsedStack::default() };
+    let mut parsed = stack::parse_frames(text);
+    if parsed.exception_type.is_none() && !parsed.frames.is_empty() {
+        let message = texts.lines.as_deref().unwrap_or(&texts.message);
+        let whole = stack::parse_frames(&[message, "\n", text].concat());
+        if whole.frames == parsed.frames {
+            parsed = whole;
+        }
+    }
+    parsed
 }
 
 /// Frames come out of a clean stack, but their texts are bounded like any field.

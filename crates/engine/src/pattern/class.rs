@@ -1,38 +1,40 @@
 //! The class of each byte, as bits: what the scanner asks of a byte is one table look-up.
 
 /// White space. Always with [`STOP`].
-pub(super) const SPACE: u16 = 1;
+pub(super) const SPACE: u32 = 1;
 /// Ends a piece.
-pub(super) const STOP: u16 = 1 << 1;
+pub(super) const STOP: u32 = 1 << 1;
 /// `0` to `9`.
-pub(super) const DIGIT: u16 = 1 << 2;
+pub(super) const DIGIT: u32 = 1 << 2;
 /// `A` to `Z`.
-pub(super) const UPPER: u16 = 1 << 3;
+pub(super) const UPPER: u32 = 1 << 3;
 /// `a` to `z`.
-pub(super) const LOWER: u16 = 1 << 4;
+pub(super) const LOWER: u32 = 1 << 4;
+/// A letter of ASCII.
+pub(super) const LETTER: u32 = UPPER | LOWER;
 /// `.`
-pub(super) const DOT: u16 = 1 << 5;
+pub(super) const DOT: u32 = 1 << 5;
 /// `/`
-pub(super) const SLASH: u16 = 1 << 6;
+pub(super) const SLASH: u32 = 1 << 6;
 /// `@`
-pub(super) const AT: u16 = 1 << 7;
+pub(super) const AT: u32 = 1 << 7;
 /// No hex digit.
-pub(super) const NONHEX: u16 = 1 << 8;
+pub(super) const NONHEX: u32 = 1 << 8;
 /// Two or more of it in a row are a rule, not a word: `....`, `---`, `***`.
-pub(super) const RUN: u16 = 1 << 9;
+pub(super) const RUN: u32 = 1 << 9;
 /// First byte of a character of a script that is written without spaces (U+3000 and above), or a byte within one.
-pub(super) const CJK: u16 = 1 << 10;
+pub(super) const CJK: u32 = 1 << 10;
 /// Not a byte's: the piece is a path or an address.
-pub(super) const PATH: u16 = 1 << 11;
+pub(super) const PATH: u32 = 1 << 11;
 
-const CLASSES: [u16; 256] = classes();
+const CLASSES: [u32; 256] = classes();
 
 /// The classes of a byte.
-pub(super) fn class(byte: u8) -> u16 {
+pub(super) fn class(byte: u8) -> u32 {
     CLASSES.get(usize::from(byte)).copied().unwrap_or(0)
 }
 
-const fn classes() -> [u16; 256] {
+const fn classes() -> [u32; 256] {
     let mut table = [0; 256];
     let mut index = 0;
     while index < 256 {
@@ -42,7 +44,7 @@ const fn classes() -> [u16; 256] {
     table
 }
 
-const fn class_of(byte: u8) -> u16 {
+const fn class_of(byte: u8) -> u32 {
     match byte {
         b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => SPACE | STOP | NONHEX,
         b'=' | b',' | b';' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'<' | b'>' | b'"' | b'\'' | b'|' | b':' => {

@@ -28,10 +28,22 @@ impl Seen {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Entry {
-    seen: Vec<Seen>,
+    first: Seen,
+    /// Empty, and so without memory of its own, for most: a flood of unique lines brings contexts of one word.
+    more: Vec<Seen>,
     had_second_round: bool,
+}
+
+impl Entry {
+    fn of(first: Seen) -> Self {
+        Self { first, more: Vec::new(), had_second_round: false }
+    }
+
+    fn seen(&self) -> impl Iterator<Item = &Seen> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
 }
 
 /// All contexts.
@@ -45,26 +57,30 @@ pub(super) struct Evidence {
 impl Evidence {
     /// Words other than this one that were seen in a context.
     pub(super) fn others(&self, context: u64, word: u32) -> usize {
-        self.entries.get(&context).map_or(0, |entry| entry.seen.iter().filter(|seen| seen.word != word).count())
+        self.entries.get(&context).map_or(0, |entry| entry.seen().filter(|seen| seen.word != word).count())
     }
 
     /// Notes a word; returns whether that was new.
     pub(super) fn note(&mut self, context: u64, seen: Seen) -> bool {
-        if !self.entries.contains_key(&context) {
-            self.make_room();
-            self.order.push_back(context);
+        if let Some(entry) = self.entries.get_mut(&context) {
+            let is_new = entry.more.len() + 1 < WORDS_MAX && entry.seen().all(|known| known.word != seen.word);
+            if is_new {
+                // A list that grows by itself begins with room for four.
+                entry.more.reserve_exact(1);
+                entry.more.push(seen);
+            }
+            return is_new;
         }
-        let entry = self.entries.entry(context).or_default();
-        let is_new = entry.seen.len() < WORDS_MAX && !entry.seen.iter().any(|known| known.word == seen.word);
-        if is_new {
-            entry.seen.push(seen);
-        }
-        is_new
+        self.make_room();
+        self.order.push_back(context);
+        self.entries.insert(context, Entry::of(seen));
+        true
     }
 
     /// Takes out what was seen in a context: it has served.
     pub(super) fn take(&mut self, context: u64) -> Vec<Seen> {
-        let seen = self.entries.remove(&context).map(|entry| entry.seen).unwrap_or_default();
+        let entry = self.entries.remove(&context);
+        let seen = entry.map(|entry| entry.seen().copied().collect()).unwrap_or_default();
         if self.order.len() > 2 * self.entries.len() + 64 {
             self.order.retain(|context| self.entries.contains_key(context));
         }
@@ -75,7 +91,7 @@ impl Evidence {
         while self.entries.len() >= limits::PATTERN_CONTEXTS_MAX {
             let Some(oldest) = self.order.pop_front() else { return };
             match self.entries.get_mut(&oldest) {
-                Some(entry) if entry.seen.len() > 1 && !entry.had_second_round => {
+                Some(entry) if !entry.more.is_empty() && !entry.had_second_round => {
                     entry.had_second_round = true;
                     self.order.push_back(oldest);
                 }
@@ -95,8 +111,8 @@ impl Evidence {
                 out.uint(0);
                 continue;
             };
-            out.uint(entry.seen.len() as u64 * 2 + u64::from(entry.had_second_round));
-            for seen in &entry.seen {
+            out.uint((entry.more.len() as u64 + 1) * 2 + u64::from(entry.had_second_round));
+            for seen in entry.seen() {
                 out.uint(u64::from(seen.word));
                 out.u64_fixed(seen.pattern.0);
             }
@@ -113,12 +129,13 @@ impl Evidence {
             if head == 0 {
                 continue;
             }
-            if head / 2 > WORDS_MAX as u64 {
+            if !(1..=WORDS_MAX as u64).contains(&(head / 2)) {
                 return Err(ReadError::Overflow);
             }
-            let mut entry = Entry { seen: Vec::new(), had_second_round: head % 2 == 1 };
-            for _ in 0..head / 2 {
-                entry.seen.push(Seen { word: input.u32()?, pattern: PatternId(input.u64_fixed()?) });
+            let mut read = || Ok::<_, ReadError>(Seen { word: input.u32()?, pattern: PatternId(input.u64_fixed()?) });
+            let mut entry = Entry { had_second_round: head % 2 == 1, ..Entry::of(read()?) };
+            for _ in 1..head / 2 {
+                entry.more.push(read()?);
             }
             evidence.entries.insert(context, entry);
         }

@@ -10,6 +10,7 @@
 
 use super::PatternId;
 use super::evidence::{Evidence, Seen};
+use super::ground::Ground;
 use super::index::{Index, Known, Words};
 use super::shape::{Context, Readiness, Shape};
 use super::signature::signature_of;
@@ -21,8 +22,6 @@ use std::collections::{BTreeMap, VecDeque};
 const VERSION: u8 = 2;
 /// Steps of generalization for one line: each makes one word a variable (or all that stand where values stand).
 const STEPS_MAX: usize = 16;
-/// With fewer words left a shape says nothing.
-const WORDS_LEFT_MIN: usize = 2;
 /// Signatures whose pattern is remembered without being stored: a power of two. At 24 bytes 96 KB.
 const SHORTCUTS: usize = 4_096;
 
@@ -89,6 +88,21 @@ impl Learner {
         self.ids.get(&id).copied()
     }
 
+    /// The id of the pattern in a slot.
+    pub(super) fn id_of(&self, slot: u32) -> Option<PatternId> {
+        self.slot(slot).map(|slot| slot.id)
+    }
+
+    /// An alias means the pattern that took it over no more.
+    pub(super) fn part(&mut self, id: PatternId) {
+        let Some(slot) = self.slot_of(id) else { return };
+        if let Some(Some(place)) = self.slots.get_mut(slot as usize) {
+            place.aliases.retain(|&alias| alias != id);
+            self.ids.remove(&id);
+            self.change();
+        }
+    }
+
     /// The ids that mean the same pattern as this one.
     pub(super) fn aliases_of(&self, slot: u32) -> &[PatternId] {
         self.slot(slot).map_or(&[], |slot| &slot.aliases)
@@ -99,7 +113,8 @@ impl Learner {
         if let Some(slot) = self.slot_of(id) {
             return slot;
         }
-        self.is_dirty = true;
+        // A signature may be this id: what was found by generalizing need not be true any more.
+        self.change();
         self.births += 1;
         let named = Slot { id, birth: self.births, ..Slot::default() };
         let slot = match self.free.pop() {
@@ -117,7 +132,7 @@ impl Learner {
     }
 
     /// Looks at a line whose signature [`Learner::find`] does not know.
-    pub(super) fn learn(&mut self, message: &str, first_signature: u64) -> Learnt {
+    pub(super) fn learn(&mut self, message: &str, first_signature: u64, ground: Ground) -> Learnt {
         let mut shape = Shape::of(message);
         let mut signature = first_signature;
         let mut trail = Trail::default();
@@ -128,7 +143,8 @@ impl Learner {
                 break;
             }
             contexts = shape.contexts();
-            let Some(context) = self.pick(&contexts).filter(|_| step < STEPS_MAX) else { break };
+            ground.stand(&mut contexts);
+            let Some(context) = self.pick(&contexts, ground).filter(|_| step < STEPS_MAX) else { break };
             let mut words = Words::of(context.seen_word());
             let is_join = self.known(context.signature).is_some() && context.readiness != Readiness::State;
             for seen in self.evidence.take(context.signature) {
@@ -156,7 +172,7 @@ impl Learner {
                 self.note_words(end, &trail, first_signature);
                 Learnt::Known(end)
             }
-            _ => self.settle(signature, &shape, &contexts, trail),
+            _ => self.settle(signature, &shape, &contexts, trail, ground),
         }
     }
 
@@ -197,7 +213,14 @@ impl Learner {
     }
 
     /// Gives the line its pattern where something was learnt: the eldest of those that met, or a new one.
-    fn settle(&mut self, signature: u64, shape: &Shape<'_>, contexts: &[Context], trail: Trail) -> Learnt {
+    fn settle(
+        &mut self,
+        signature: u64,
+        shape: &Shape<'_>,
+        contexts: &[Context],
+        trail: Trail,
+        ground: Ground,
+    ) -> Learnt {
         let eldest = trail.joined.first().copied();
         let slot = eldest.unwrap_or_else(|| self.name(PatternId(signature)));
         let others = trail.joined.get(1..).unwrap_or_default().to_vec();
@@ -210,7 +233,7 @@ impl Learner {
         }
         let id = self.slot(slot).map_or(PatternId(signature), |slot| slot.id);
         if trail.end.is_none() {
-            for context in contexts.iter().filter(|context| context.words_left >= WORDS_LEFT_MIN) {
+            for context in contexts.iter().filter(|context| context.words_left >= ground.words_left_min()) {
                 self.evidence.note(context.signature, Seen { word: context.seen_word(), pattern: id });
             }
         }
@@ -221,21 +244,21 @@ impl Learner {
     }
 
     /// The first context that may become a variable: one that is known as such, else one with enough evidence.
-    fn pick(&self, contexts: &[Context]) -> Option<Context> {
-        let open = || contexts.iter().filter(|context| context.words_left >= WORDS_LEFT_MIN);
+    fn pick(&self, contexts: &[Context], ground: Ground) -> Option<Context> {
+        let open = || contexts.iter().filter(|context| context.words_left >= ground.words_left_min());
         let is_known = |context: &&Context| {
             self.known(context.signature).is_some_and(|known| known.words.count() >= words_to_join(context))
         };
         let has_evidence = |context: &&Context| {
-            self.evidence.others(context.signature, context.seen_word()) + 1 >= words_to_generalize(context)
+            self.evidence.others(context.signature, context.seen_word()) + 1 >= ground.words_to_generalize(context)
         };
         open().find(is_known).or_else(|| open().find(has_evidence)).copied()
     }
 
     /// Lets the template that a pattern has now lead to it, unless it says too little or leads elsewhere.
-    pub(super) fn recognize(&mut self, slot: u32, template: &str) {
-        let signature = signature_of(template);
-        if Shape::of(template).words() >= WORDS_LEFT_MIN && self.known(signature).is_none() {
+    pub(super) fn recognize(&mut self, slot: u32, template: &str, ground: Ground) {
+        let signature = ground.signature(signature_of(template));
+        if Shape::of(template).words() >= ground.words_left_min() && self.known(signature).is_none() {
             self.adopt(slot, signature, Words::default());
         }
     }
@@ -263,7 +286,7 @@ impl Learner {
         }
     }
 
-    fn merge(&mut self, from: u32, into: u32) {
+    pub(super) fn merge(&mut self, from: u32, into: u32) {
         let Some(gone) = self.slots.get_mut(from as usize).and_then(Option::take) else { return };
         self.free.push(from);
         for signature in gone.shapes {
@@ -322,9 +345,9 @@ impl Learner {
     }
 
     /// Forgets patterns whose rows are gone.
-    pub(super) fn forget_all_but(&mut self, is_held: impl Fn(u32) -> bool) {
+    pub(super) fn forget_all_but(&mut self, is_held: impl Fn(u32, PatternId) -> bool) {
         for slot in 0..self.slots.len() as u32 {
-            if self.slot(slot).is_some() && !is_held(slot) {
+            if self.id_of(slot).is_some_and(|id| !is_held(slot, id)) {
                 self.forget(slot);
             }
         }
@@ -424,7 +447,7 @@ struct Trail {
 }
 
 /// Different words, this line's included, that make a variable of an open place.
-fn words_to_generalize(context: &Context) -> usize {
+pub(super) fn words_to_generalize(context: &Context) -> usize {
     match (context.readiness, context.words_left) {
         (Readiness::Assigned | Readiness::Introduced, 3..) => 2,
         (Readiness::Assigned | Readiness::Introduced | Readiness::Joint, _) => 4,

@@ -1,14 +1,17 @@
 //! The miner: from a record to its pattern, within bounds.
 
+use super::ground::Ground;
 use super::learner::{Learner, Learnt};
+use super::lesson::given_id;
 use super::shape::cover;
 use super::signature::signature_of;
 use super::stats::Position;
+use super::taught::Taught;
 use super::{Pattern, PatternId};
+use crate::fault::Fault;
 use crate::limits;
 use crate::record::Record;
 use crate::time::Timestamp;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// What the miner says of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,23 +25,40 @@ pub struct Observed {
 /// All patterns of one object.
 #[derive(Clone, Debug, Default)]
 pub struct Miner {
-    learner: Learner,
+    pub(super) learner: Learner,
     /// By the learner's slot.
-    patterns: Vec<Option<Pattern>>,
+    pub(super) patterns: Vec<Option<Pattern>>,
     held: usize,
     overflow: Option<Pattern>,
+    /// Of the variables of all patterns held, at most [`limits::VARIABLES_BYTES_MAX`].
+    variables_bytes: usize,
     /// Patterns that left since their rows were last written.
-    gone: Vec<PatternId>,
+    pub(super) gone: Vec<PatternId>,
     /// Patterns that were merged since they were last asked for: which, into which.
-    merged: Vec<(PatternId, PatternId)>,
+    pub(super) merged: Vec<(PatternId, PatternId)>,
+    /// What people taught, and what follows from it.
+    pub(super) taught: Taught,
+    /// Patterns that lessons joined or parted since they were last asked for.
+    pub(super) linked: Vec<(PatternId, PatternId)>,
 }
 
 impl Miner {
     /// A miner from its rows: the patterns, and what it learnt. Without the latter (or if it cannot be read) patterns
     /// are still found by the shape they were born with; what had been merged has to be learnt again.
     pub fn restore(rows: impl IntoIterator<Item = Pattern>, learnt: Option<&[u8]>) -> Self {
+        Self::restore_taught(rows, learnt, None)
+    }
+
+    /// As [`Miner::restore`], with the row of what was taught. If that cannot be read no lesson is in force, and the
+    /// lessons' version is 0.
+    pub fn restore_taught(
+        rows: impl IntoIterator<Item = Pattern>,
+        learnt: Option<&[u8]>,
+        taught: Option<&[u8]>,
+    ) -> Self {
         let learner = learnt.and_then(|row| Learner::decode(row).ok()).unwrap_or_default();
-        let mut miner = Self { learner, ..Self::default() };
+        let taught = taught.and_then(|row| Taught::decode(row).ok()).unwrap_or_default();
+        let mut miner = Self { learner, taught, ..Self::default() };
         for pattern in rows {
             if pattern.id == PatternId::OVERFLOW {
                 miner.overflow = Some(pattern);
@@ -47,33 +67,101 @@ impl Miner {
             let slot = miner.learner.name(pattern.id);
             miner.put(slot, pattern);
         }
-        miner.learner.forget_all_but(|slot| miner.patterns.get(slot as usize).is_some_and(Option::is_some));
+        let is_held =
+            |slot, id| miner.patterns.get(slot as usize).is_some_and(Option::is_some) || miner.taught.keeps(id);
+        miner.learner.forget_all_but(is_held);
         miner
     }
 
     /// Gives a record its pattern and counts it. `seq`, `index` and `received_at` are where the record is stored.
     pub fn observe(&mut self, record: &Record, seq: u64, index: u16, received_at: Timestamp) -> Observed {
-        let (slot, is_new) = self.pattern_of(record);
+        let (mut slot, mut is_new) = self.pattern_of(record);
+        if !self.taught.is_idle() {
+            (slot, is_new) = match self.crowded_cover(slot, is_new) {
+                Some(covered) => (covered, false),
+                None => self.route(slot, is_new, record),
+            };
+        }
         let Some(Some(pattern)) = self.patterns.get_mut(slot as usize) else {
             return Observed { id: PatternId::OVERFLOW, is_new: false };
         };
         pattern.count(record, Position { seq, index, received_at });
-        Observed { id: pattern.id, is_new }
+        let before = pattern.variables.memory_bytes();
+        pattern.observe_variables(record);
+        let observed = Observed { id: pattern.id, is_new };
+        self.variables_bytes += pattern.variables.memory_bytes();
+        self.variables_bytes -= before;
+        self.bound_variables();
+        observed
+    }
+
+    /// Where the variables of all patterns take too much, those of the least important patterns are forgotten.
+    fn bound_variables(&mut self) {
+        if self.variables_bytes <= limits::VARIABLES_BYTES_MAX {
+            return;
+        }
+        let mut ranked = self.ranked(usize::MAX);
+        ranked.retain(|&(_, bytes, _)| bytes > 0);
+        for (_, bytes, slot) in ranked {
+            if self.variables_bytes <= limits::VARIABLES_BYTES_MAX / 4 * 3 {
+                return;
+            }
+            let Some(Some(pattern)) = self.patterns.get_mut(slot as usize) else { continue };
+            pattern.variables.forget(pattern.count);
+            pattern.is_dirty = true;
+            self.variables_bytes -= bytes;
+        }
+    }
+
+    /// All patterns but the overflow one, the least informative first: never alerted nor taught about, no errors, rare,
+    /// old, in this order of weight, at most `room`; with the bytes of their variables.
+    fn ranked(&self, room: usize) -> Vec<(impl Ord + use<>, usize, u32)> {
+        let rank = |pattern: &Pattern| {
+            let has_errors = pattern.error_count() > 0 && pattern.count > 1;
+            let came_back = pattern.first_seen < pattern.last_seen;
+            let count = pattern.count.max(1 + u64::from(came_back));
+            let is_kept = pattern.was_alerted || self.taught.protects(pattern.id);
+            (is_kept, has_errors, count, pattern.last_seen, pattern.id)
+        };
+        let held = self.patterns.iter().zip(0u32..).filter_map(|(pattern, slot)| Some((pattern.as_ref()?, slot)));
+        let mut ranked: Vec<_> =
+            held.map(|(pattern, slot)| (rank(pattern), pattern.variables.memory_bytes(), slot)).collect();
+        // In order, but only those that are wanted: under a flood of unique lines this is done again and again.
+        if room < ranked.len() {
+            ranked.select_nth_unstable(room);
+            ranked.truncate(room);
+        }
+        ranked.sort_unstable();
+        ranked
     }
 
     fn pattern_of(&mut self, record: &Record) -> (u32, bool) {
         if let Some(given) = &record.message_template {
             return self.given(cut(given, limits::TEMPLATE_BYTES_MAX), record);
         }
-        let signature = signature_of(&record.message);
+        let fault = record.fault.as_deref();
+        let (ground, message) = (Ground::of(fault), told(record));
+        let signature = ground.signature(signature_of(message));
         if let Some(slot) = self.learner.find(signature) {
             return (slot, false);
         }
-        match self.learner.learn(&record.message, signature) {
+        match self.learner.learn(message, signature, ground) {
             Learnt::Known(slot) => (slot, false),
-            Learnt::Born { slot, id, template } => (slot, self.bear(slot, id, template, record.timestamp)),
+            Learnt::Born { slot, id, template } => {
+                let is_new = self.bear(slot, id, template, record.timestamp, fault);
+                if !self.taught.is_idle() {
+                    self.learnt_anew(slot);
+                }
+                (slot, is_new)
+            }
             Learnt::Merged { into, others, template } => {
-                self.merge(into, &others, template);
+                if self.taught.is_idle() {
+                    self.merge(into, &others, template);
+                } else {
+                    self.lend_row(into, record.timestamp);
+                    self.merge(into, &others, template);
+                    self.learnt_anew(into);
+                }
                 (into, false)
             }
         }
@@ -82,76 +170,78 @@ impl Miner {
     /// One pattern takes over others, and a template that describes the lines of all of them and of the newest.
     fn merge(&mut self, into: u32, others: &[u32], mut template: String) {
         let others: Vec<_> = others.iter().filter_map(|&slot| self.take(slot)).collect();
-        let Some(Some(pattern)) = self.patterns.get_mut(into as usize) else { return };
-        for old in std::iter::once(&*pattern).chain(&others) {
+        // Taken out and put back, so that the bytes of its variables are counted anew.
+        let Some(mut pattern) = self.take(into) else { return };
+        for old in std::iter::once(&pattern).chain(&others) {
             template = cover(&template, &old.template);
         }
-        self.learner.recognize(into, &template);
-        pattern.template = template;
-        pattern.is_dirty = true;
+        self.learner.recognize(into, &template, Ground::of(pattern.fault.as_ref()));
+        pattern.retemplate(&template);
         for other in others {
             self.gone.push(other.id);
             self.merged.push((other.id, pattern.id));
             pattern.merge(other);
         }
+        self.put(into, pattern);
     }
 
     /// The pattern of a template that the client gave: it is not mined.
     fn given(&mut self, template: &str, record: &Record) -> (u32, bool) {
-        let id = PatternId(xxh3_64(template.as_bytes()).max(1));
+        let id = PatternId(Ground::of(record.fault.as_deref()).signature(given_id(template).0));
         if let Some(slot) = self.learner.slot_of(id) {
             return (slot, false);
         }
         let slot = self.learner.name(id);
-        (slot, self.bear(slot, id, template.to_owned(), record.timestamp))
+        (slot, self.bear(slot, id, template.to_owned(), record.timestamp, record.fault.as_deref()))
     }
 
     /// Puts a new pattern in its place; returns whether it was never seen, and did not just come back.
-    fn bear(&mut self, slot: u32, id: PatternId, template: String, at: Timestamp) -> bool {
+    pub(super) fn bear(
+        &mut self,
+        slot: u32,
+        id: PatternId,
+        template: String,
+        at: Timestamp,
+        fault: Option<&Fault>,
+    ) -> bool {
         self.make_room();
         let before = self.learner.left_before(id);
-        self.put(slot, Pattern::born(id, template, before.map_or(at, |before| before.min(at))));
+        let mut pattern = Pattern::born(id, template, before.map_or(at, |before| before.min(at)));
+        pattern.fault = fault.map(|fault| Fault { told: None, ..fault.clone() });
+        self.put(slot, pattern);
         before.is_none()
     }
 
-    fn put(&mut self, slot: u32, pattern: Pattern) {
+    pub(super) fn put(&mut self, slot: u32, pattern: Pattern) {
         let index = slot as usize;
         if index >= self.patterns.len() {
             self.patterns.resize(index + 1, None);
         }
         if let Some(place) = self.patterns.get_mut(index) {
             self.held += usize::from(place.is_none());
-            *place = Some(pattern);
+            self.variables_bytes += pattern.variables.memory_bytes();
+            let before = place.replace(pattern);
+            self.variables_bytes -= before.map_or(0, |before| before.variables.memory_bytes());
         }
     }
 
-    fn take(&mut self, slot: u32) -> Option<Pattern> {
+    pub(super) fn take(&mut self, slot: u32) -> Option<Pattern> {
         let taken = self.patterns.get_mut(slot as usize)?.take();
         self.held -= usize::from(taken.is_some());
+        self.variables_bytes -= taken.as_ref().map_or(0, |pattern| pattern.variables.memory_bytes());
         taken
     }
 
-    /// When full, the least informative tenth leaves: never alerted, no errors, rare, old, in this order of weight.
-    fn make_room(&mut self) {
+    /// When full, the least informative tenth leaves.
+    pub(super) fn make_room(&mut self) {
         if self.len() + 1 < limits::PATTERNS_MAX {
             return;
         }
-        let rank = |pattern: &Pattern| {
-            let has_errors = pattern.error_count() > 0 && pattern.count > 1;
-            let came_back = pattern.first_seen < pattern.last_seen;
-            (
-                pattern.was_alerted,
-                has_errors,
-                pattern.count.max(1 + u64::from(came_back)),
-                pattern.last_seen,
-                pattern.id,
-            )
-        };
-        let held = self.patterns.iter().zip(0u32..);
-        let mut ranked: Vec<_> = held.filter_map(|(pattern, slot)| Some((rank(pattern.as_ref()?), slot))).collect();
-        ranked.sort_unstable();
-        for &(_, slot) in ranked.iter().take(limits::PATTERNS_MAX / 10) {
+        for (_, _, slot) in self.ranked(limits::PATTERNS_MAX / 10) {
             let Some(pattern) = self.take(slot) else { continue };
+            if !self.taught.is_idle() {
+                self.left_with_all(pattern.id);
+            }
             self.learner.forget(slot);
             self.learner.remember_left(pattern.id, pattern.first_seen);
             self.gone.push(pattern.id);
@@ -165,7 +255,7 @@ impl Miner {
 
     /// Marks a pattern as one that raised an alert.
     pub fn mark_alerted(&mut self, id: PatternId) {
-        let slot = self.learner.slot_of(id);
+        let slot = self.learner.slot_of(self.current(id));
         if let Some(Some(pattern)) = slot.and_then(|slot| self.patterns.get_mut(slot as usize)) {
             pattern.was_alerted = true;
             pattern.is_dirty = true;
@@ -177,7 +267,16 @@ impl Miner {
         if id == PatternId::OVERFLOW {
             return self.overflow.as_ref();
         }
-        self.patterns.get(self.learner.slot_of(id)? as usize)?.as_ref()
+        self.patterns.get(self.learner.slot_of(self.current(id))? as usize)?.as_ref()
+    }
+
+    /// The id under which this one's lines are counted now, as far as is known.
+    fn current(&self, id: PatternId) -> PatternId {
+        if self.taught.is_idle() {
+            return id;
+        }
+        let living = self.learner.slot_of(id).and_then(|slot| self.learner.id_of(slot));
+        self.taught.link(living.unwrap_or(id))
     }
 
     /// The id that this one means now; itself if nothing is known of it.
@@ -188,8 +287,13 @@ impl Miner {
     /// Every id under which records of this pattern may be stored: its own and those of the patterns merged into it.
     pub fn ids_of(&self, id: PatternId) -> Vec<PatternId> {
         let own = self.resolve(id);
-        let aliases = self.learner.slot_of(own).map_or(&[][..], |slot| self.learner.aliases_of(slot));
-        std::iter::once(own).chain(aliases.iter().copied()).collect()
+        let mut ids = Vec::new();
+        for id in std::iter::once(own).chain(self.taught.linked_to(own)) {
+            let aliases = self.learner.slot_of(id).map_or(&[][..], |slot| self.learner.aliases_of(slot));
+            ids.push(id);
+            ids.extend_from_slice(aliases);
+        }
+        ids
     }
 
     /// All patterns, by id.
@@ -231,6 +335,11 @@ impl Miner {
     pub fn take_learnt(&mut self) -> Option<Vec<u8>> {
         self.learner.take_row()
     }
+}
+
+/// What of a record is mined: its message, unless its fault is told otherwise.
+pub fn told(record: &Record) -> &str {
+    record.fault.as_ref().and_then(|fault| fault.told.as_deref()).unwrap_or(&record.message)
 }
 
 /// `text` cut to at most `bytes` at a character boundary.

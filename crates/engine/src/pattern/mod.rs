@@ -7,7 +7,8 @@
 //! 2. Another is thought about in `learner`: with one word left open, is such a line known, or were enough different
 //!    words seen there (`evidence`)? Then the word is a variable, and what is left is looked at again (`shape`).
 //! 3. Patterns that turn out to be one are merged into the eldest. The ids of the others become its aliases.
-//! 4. `stats` counts it; `variables` takes a line apart without loss.
+//! 4. What people taught (`lesson`) may send the line on to another pattern (`taught`).
+//! 5. `stats` counts it; `split` takes it apart without loss, and `variables` holds what stood in its places.
 //!
 //! Invariants: the counts of all patterns (with the overflow pattern) add up to the records observed; an id is given at
 //! birth, means the same lines from then on, and survives generalization; at most `limits::PATTERNS_MAX` patterns are
@@ -17,21 +18,29 @@
 //! Left out: dictionaries and settings for kinds of logs, similarity thresholds, raw JSON (fields are parsed before).
 
 mod class;
+mod eight;
 mod evidence;
+mod ground;
 mod index;
+mod kind;
 mod learner;
+pub mod lesson;
 mod miner;
 mod scan;
 mod shape;
 mod signature;
 pub mod similar;
+mod split;
 mod stats;
+mod taught;
 mod variables;
 
-pub use miner::{Miner, Observed};
+pub use kind::{Unit, VariableKind};
+pub use miner::{Miner, Observed, told};
 pub use shape::template_of;
+pub use split::{Split, extract, join, rebuild, split};
 pub use stats::{Exemplar, Pattern};
-pub use variables::{VariableKind, extract, rebuild};
+pub use variables::{Variable, Variables};
 
 use std::fmt;
 

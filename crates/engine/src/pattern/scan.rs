@@ -8,12 +8,18 @@
 //! Invariants: total for any bytes (UTF-8 or not); linear in the input; tokens come in order and do not overlap; what
 //! lies between two tokens is white space only.
 
-use super::class::{AT, CJK, DIGIT, DOT, LOWER, NONHEX, PATH, RUN, SLASH, SPACE, STOP, UPPER, class};
+use super::class::{AT, CJK, DIGIT, DOT, LETTER, LOWER, NONHEX, PATH, RUN, SLASH, SPACE, STOP, UPPER, class};
+use super::eight::{eight, has_letter_behind_f, letters};
 
 /// What the scanner tells of.
 pub(super) trait Sink {
     /// A word that stays, at these bytes.
     fn word(&mut self, start: usize, end: usize);
+    /// A word of less than eight bytes, which are the lowest of `chunk`.
+    fn short_word(&mut self, start: usize, end: usize, chunk: u64) {
+        let _bytes = chunk;
+        self.word(start, end);
+    }
     /// A delimiter (a run of the same byte is one), at these bytes.
     fn delimiter(&mut self, byte: u8, start: usize, end: usize);
     /// A value.
@@ -24,138 +30,330 @@ pub(super) trait Sink {
 
 /// Tells `sink` of the tokens of `text`; returns where it stopped.
 pub(super) fn scan(text: &[u8], sink: &mut impl Sink) -> usize {
-    let mut scanner = Scanner { text, after_number: false };
-    let mut at = 0;
-    while let Some(&byte) = text.get(at) {
-        let bits = class(byte);
-        if bits & SPACE != 0 {
-            at += 1;
-            continue;
+    let whole = Text(text);
+    let mut next = Next { at: 0, after_number: false };
+    // The same for the last bytes as for all others, except that those need not be looked for beyond the end.
+    while let Some(chunk) = text.get(next.at..).and_then(|rest| rest.first_chunk()) {
+        match whole.token(next, u64::from_le_bytes(*chunk), sink) {
+            Some(behind) => next = behind,
+            None => return next.at,
         }
-        if sink.is_full() {
-            return at;
-        }
-        let next = text.get(at + 1);
-        // `<1 sec`, `>5`: the comparison belongs to the value.
-        let is_comparison = matches!(byte, b'<' | b'>') && next.is_some_and(u8::is_ascii_digit);
-        at = if !is_comparison && (bits & STOP != 0 || bits & RUN != 0 && next == Some(&byte)) {
-            scanner.delimiter(byte, at, sink)
-        } else {
-            scanner.piece(at, at + usize::from(is_comparison), sink)
-        };
     }
-    at
+    while next.at < text.len() {
+        match whole.token_at_end(next, sink) {
+            Some(behind) => next = behind,
+            None => return next.at,
+        }
+    }
+    text.len()
 }
 
-struct Scanner<'a> {
-    text: &'a [u8],
+/// Where to go on.
+#[derive(Clone, Copy)]
+struct Next {
+    at: usize,
     /// The token before ends in a number: a unit or a time zone may follow.
     after_number: bool,
 }
 
-impl Scanner<'_> {
+#[derive(Clone, Copy)]
+struct Text<'a>(&'a [u8]);
+
+/// A piece of letters only.
+struct Letters {
+    length: usize,
+    /// The byte behind it.
+    behind: u8,
+}
+
+/// A piece that is a value if it has a digit, else a word.
+struct Plain {
+    end: usize,
+    has_digit: bool,
+    /// A full stop follows: it is the sentence's.
+    has_stop: bool,
+}
+
+/// Any piece: a word, a value, or a word with a value behind it, by their lengths.
+#[derive(Default)]
+struct Piece {
+    word: usize,
+    value: usize,
+    ends_in_number: bool,
+    /// A full stop follows: it is the sentence's.
+    has_stop: bool,
+}
+
+impl<'a> Text<'a> {
     #[inline]
-    fn at(&self, index: usize) -> u8 {
-        self.text.get(index).copied().unwrap_or(b' ')
+    fn at(self, index: usize) -> u8 {
+        self.0.get(index).copied().unwrap_or(b' ')
     }
 
-    fn slice(&self, start: usize, end: usize) -> &[u8] {
-        self.text.get(start..end).unwrap_or_default()
+    fn slice(self, start: usize, end: usize) -> &'a [u8] {
+        self.0.get(start..end).unwrap_or_default()
     }
 
-    fn delimiter(&mut self, byte: u8, start: usize, sink: &mut impl Sink) -> usize {
+    /// Tells of the token that begins here, if it is no space; `None` if the sink is full.
+    #[inline(always)]
+    fn token(self, Next { at, after_number }: Next, chunk: u64, sink: &mut impl Sink) -> Option<Next> {
+        let byte = chunk as u8;
+        let bits = class(byte);
+        if bits & SPACE != 0 {
+            return Some(Next { at: at + 1, after_number });
+        }
+        if sink.is_full() {
+            return None;
+        }
+        if bits & LETTER != 0
+            && let Some(Letters { length, behind }) = self.letters(at, chunk)
+        {
+            let end = at + length;
+            if self.is_value(at, length, chunk, after_number) {
+                sink.variable(at, end);
+            } else if length < 8 {
+                sink.short_word(at, end, chunk);
+            } else {
+                sink.word(at, end);
+            }
+            return Some(Next { at: end + usize::from(behind == b' '), after_number: false });
+        }
+        if self.is_delimiter(at, byte, bits) {
+            return Some(Next { at: self.delimiter(at, byte, sink), after_number: false });
+        }
+        let Some(Plain { end, has_digit, has_stop }) = self.plain(at, after_number) else {
+            return Some(self.odd(at, after_number, sink));
+        };
+        if has_digit {
+            sink.variable(at, end);
+        } else {
+            sink.word(at, end);
+        }
+        if !has_stop {
+            return Some(Next { at: end, after_number: has_digit });
+        }
+        sink.delimiter(self.at(end), end, end + 1);
+        Some(Next { at: end + 1, after_number: false })
+    }
+
+    #[inline(never)]
+    fn token_at_end(self, next: Next, sink: &mut impl Sink) -> Option<Next> {
+        self.token(next, eight(self.0, next.at), sink)
+    }
+
+    /// Whether a piece of letters is a value: a boolean, a name of the calendar, or the unit of the number before it.
+    #[inline(always)]
+    fn is_value(self, start: usize, length: usize, chunk: u64, after_number: bool) -> bool {
+        match length {
+            6.. => false,
+            4 | 5 if is_boolean(length, chunk) => true,
+            3 if chunk & 0x20_2020 != 0x20_2020 && self.is_calendar(start, start + length, after_number) => true,
+            _ => after_number && is_unit(self.slice(start, start + length)),
+        }
+    }
+
+    /// The short way through a piece that is letters only, as most are. `None` leaves it to [`Text::piece`].
+    #[inline(always)]
+    fn letters(self, start: usize, chunk: u64) -> Option<Letters> {
+        let mut length = letters(chunk);
+        let mut last = chunk;
+        if length == 8 {
+            if !has_letter_behind_f(chunk) {
+                return None;
+            }
+            while length.is_multiple_of(8) {
+                last = eight(self.0, start + length);
+                match letters(last) {
+                    0 => break,
+                    more => length += more,
+                }
+            }
+        }
+        let behind = (last >> (8 * (length % 8))) as u8;
+        if class(behind) & STOP == 0 || behind == b':' && !self.ends_at_colon(start, length) {
+            return None;
+        }
+        Some(Letters { length, behind })
+    }
+
+    /// Whether a colon behind letters ends the piece: no URL, path or address begins like this.
+    fn ends_at_colon(self, start: usize, length: usize) -> bool {
+        let next = self.at(start + length + 1);
+        let is_space = class(next) & STOP != 0 && next != b':';
+        is_space || length > 4 && !matches!(next, b'/' | b'\\')
+    }
+
+    #[inline(always)]
+    fn is_delimiter(self, at: usize, byte: u8, bits: u32) -> bool {
+        bits & STOP != 0 && !self.is_comparison(at, byte) || bits & RUN != 0 && self.0.get(at + 1) == Some(&byte)
+    }
+
+    /// `<1 sec`, `>5`: the comparison belongs to the value.
+    fn is_comparison(self, at: usize, byte: u8) -> bool {
+        matches!(byte, b'<' | b'>') && self.at(at + 1).is_ascii_digit()
+    }
+
+    /// Tells of a delimiter; returns where it ends.
+    #[inline(always)]
+    fn delimiter(self, start: usize, byte: u8, sink: &mut impl Sink) -> usize {
         // A template read again: its variables are variables.
         if byte == b'<' && self.slice(start, start + 3) == b"<*>" {
-            self.after_number = false;
             sink.variable(start, start + 3);
             return start + 3;
         }
         let mut end = start + 1;
-        while self.text.get(end) == Some(&byte) && !matches!(byte, b'(' | b')' | b'[' | b']' | b'{' | b'}') {
+        while self.0.get(end) == Some(&byte) && !matches!(byte, b'(' | b')' | b'[' | b']' | b'{' | b'}') {
             end += 1;
         }
-        self.after_number = false;
         sink.delimiter(byte, start, end);
         end
     }
 
+    /// The short way through a piece that is not letters only, if a look at the classes of its bytes is enough: with a
+    /// digit it is a value, else a word. `None` leaves it to [`Text::piece`].
     #[inline(always)]
-    /// A piece whose first byte to look at is `from` (the bytes before it belong to it unseen).
-    fn piece(&mut self, start: usize, from: usize, sink: &mut impl Sink) -> usize {
+    fn plain(self, start: usize, after_number: bool) -> Option<Plain> {
         let mut bits = 0;
-        let mut at = from;
-        if class(self.at(from)) & CJK != 0 {
-            bits = CJK | NONHEX;
-            at += self.slice(from, self.text.len()).iter().take_while(|&&byte| byte >= 0x80).count();
-        } else {
-            loop {
-                // Nearly all bytes are ordinary; this loop is where the time goes.
-                let rest = self.text.get(at..).unwrap_or_default();
-                let mut length = 0;
-                for &byte in rest {
-                    let here = class(byte);
-                    if here & (STOP | RUN | CJK) != 0 {
-                        break;
-                    }
-                    bits |= here;
-                    length += 1;
+        let mut end = start;
+        let mut dots = 0;
+        let behind = loop {
+            let (length, byte, here) = self.ordinary(end, &mut bits);
+            end += length;
+            if here & STOP == 0 {
+                if here & CJK != 0 || self.at(end + 1) == byte {
+                    return None;
                 }
-                at += length;
-                let Some(&byte) = rest.get(length) else { break };
-                let here = class(byte);
-                if here & STOP == 0 {
-                    // A run of punctuation, or a script that is written without spaces, is another token.
-                    if here & CJK != 0 || rest.get(length + 1) == Some(&byte) && at > from {
-                        break;
-                    }
-                    bits |= here;
-                    at += 1;
-                } else {
-                    if byte != b':' {
-                        break;
-                    }
-                    let Some((next, more)) = self.colon(start, at, bits) else { break };
-                    bits |= more;
-                    at = next;
+                bits |= here;
+                dots += u32::from(byte == b'.');
+            } else if byte != b':' {
+                break byte;
+            } else {
+                let next = class(self.at(end + 1));
+                if next & STOP != 0 && self.at(end + 1) != b':' {
+                    break byte;
+                }
+                if next & DIGIT == 0 || bits & (DIGIT | DOT) == 0 || bits & NONHEX == 0 {
+                    return None;
                 }
             }
+            end += 1;
+        };
+        if bits & PATH != 0 {
+            return None;
         }
-        // Most pieces are plain words with a space behind them.
-        const ODD: u16 = DIGIT | UPPER | DOT | SLASH | AT | CJK | PATH | RUN;
-        if bits & ODD == 0 && bits & NONHEX != 0 && !self.after_number && !matches!(at - start, 4 | 5) {
-            sink.word(start, at);
-            return at;
+        // A full stop behind a word is not the word's.
+        let has_stop = bits & RUN != 0 && matches!(self.at(end - 1), b'.' | b'!' | b'?');
+        end -= usize::from(has_stop);
+        if bits & DIGIT != 0 {
+            let is_name = matches!(behind, b'(' | b'=') || bits & (LETTER | DIGIT | DOT | SLASH | AT) == UPPER | DIGIT;
+            return (!is_name).then_some(Plain { end, has_digit: true, has_stop });
         }
+        // A class name has two dots or more.
+        let is_word = bits & (SLASH | AT) == 0 && dots < 2 && bits & NONHEX != 0;
+        (is_word && end > start + 5 && !after_number).then_some(Plain { end, has_digit: false, has_stop })
+    }
+
+    /// Any piece, byte by byte. Not inlined: its variables would push those of the short way out of the registers.
+    #[inline(never)]
+    fn piece(self, start: usize, after_number: bool) -> Piece {
+        let (at, bits) = self.end_of_piece(start);
         let mut end = at;
         // A full stop behind a word is not the word's.
         if end > start + 1 && matches!(self.at(end - 1), b'.' | b'!' | b'?') {
             end -= 1;
         }
-        if self.is_variable(start, end, bits) {
-            self.after_number = bits & DIGIT != 0;
-            match self.end_of_name(start, end, bits) {
-                Some(middle) => {
-                    sink.word(start, middle);
-                    sink.variable(middle, end);
-                }
-                None => sink.variable(start, end),
-            }
-        } else if self.after_number && is_unit(self.slice(start, end)) {
-            sink.variable(start, end);
-            self.after_number = false;
+        let length = end - start;
+        let has_stop = end < at;
+        if self.is_variable(start, end, bits, after_number) {
+            let word = self.length_of_name(start, end, bits);
+            let ends_in_number = bits & DIGIT != 0 && !has_stop;
+            Piece { word, value: length - word, ends_in_number, has_stop }
+        } else if after_number && is_unit(self.slice(start, end)) {
+            Piece { value: length, has_stop, ..Piece::default() }
         } else {
-            self.after_number = false;
-            sink.word(start, end);
+            Piece { word: length, has_stop, ..Piece::default() }
         }
-        if end < at {
-            self.after_number = false;
-            sink.delimiter(self.at(end), end, at);
+    }
+
+    /// Where the piece that begins here ends, and the classes of its bytes.
+    #[inline(always)]
+    fn end_of_piece(self, start: usize) -> (usize, u32) {
+        let first = self.at(start);
+        if class(first) & CJK != 0 {
+            let length = self.slice(start, self.0.len()).iter().take_while(|&&byte| byte >= 0x80).count();
+            return (start + length, CJK | NONHEX);
         }
-        at
+        // Of a comparison only what is compared with has a class.
+        let from = start + usize::from(matches!(first, b'<' | b'>'));
+        let mut at = from;
+        let mut bits = 0;
+        loop {
+            let (length, byte, here) = self.ordinary(at, &mut bits);
+            at += length;
+            if here & STOP == 0 {
+                // A run of punctuation, or a script that is written without spaces, is another token.
+                if here & CJK != 0 || self.0.get(at + 1) == Some(&byte) && at > from {
+                    return (at, bits);
+                }
+                bits |= here;
+                at += 1;
+                continue;
+            }
+            let colon = if byte == b':' { self.colon(start, at, bits) } else { None };
+            let Some((next, more)) = colon else { return (at, bits) };
+            bits |= more;
+            at = next;
+        }
+    }
+
+    #[inline(never)]
+    fn odd(self, start: usize, after_number: bool, sink: &mut impl Sink) -> Next {
+        let piece = self.piece(start, after_number);
+        let mut at = start;
+        if piece.word > 0 {
+            sink.word(at, at + piece.word);
+        }
+        if piece.value > 0 {
+            sink.variable(at + piece.word, at + piece.word + piece.value);
+        }
+        at += piece.word + piece.value;
+        if piece.has_stop {
+            sink.delimiter(self.at(at), at, at + 1);
+            at += 1;
+        }
+        Next { at, after_number: piece.ends_in_number }
+    }
+
+    /// The bytes from `at` on that belong to a piece whatever stands around them, and the byte (with its classes) that
+    /// does not; behind the text that is a space. Nearly all bytes are ordinary: here is where the time goes.
+    #[inline(always)]
+    fn ordinary(self, at: usize, bits: &mut u32) -> (usize, u8, u32) {
+        let mut rest = self.0.get(at..).unwrap_or_default();
+        let mut length = 0;
+        while let Some((chunk, more)) = rest.split_first_chunk::<8>() {
+            for &byte in chunk {
+                let here = class(byte);
+                if here & (STOP | RUN | CJK) != 0 {
+                    return (length, byte, here);
+                }
+                *bits |= here;
+                length += 1;
+            }
+            rest = more;
+        }
+        for &byte in rest {
+            let here = class(byte);
+            if here & (STOP | RUN | CJK) != 0 {
+                return (length, byte, here);
+            }
+            *bits |= here;
+            length += 1;
+        }
+        (length, b' ', SPACE | STOP)
     }
 
     /// What a colon within a piece means: `None` ends the piece; otherwise where to go on and what was learnt.
-    fn colon(&self, start: usize, at: usize, bits: u16) -> Option<(usize, u16)> {
+    fn colon(self, start: usize, at: usize, bits: u32) -> Option<(usize, u32)> {
         let next = self.at(at + 1);
         if at == start {
             return None;
@@ -193,9 +391,9 @@ impl Scanner<'_> {
         (bits & DOT != 0 && class(next) & DIGIT != 0).then_some((at + 1, 0))
     }
 
-    fn end_of_url(&self, from: usize) -> usize {
+    fn end_of_url(self, from: usize) -> usize {
         let mut at = from;
-        while let Some(&byte) = self.text.get(at) {
+        while let Some(&byte) = self.0.get(at) {
             if class(byte) & SPACE != 0 || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b')' | b']' | b'}' | b'|') {
                 break;
             }
@@ -209,16 +407,19 @@ impl Scanner<'_> {
     }
 
     #[inline]
-    fn is_variable(&self, start: usize, end: usize, bits: u16) -> bool {
+    fn is_variable(self, start: usize, end: usize, bits: u32, after_number: bool) -> bool {
         let len = end - start;
-        // Most pieces are plain words.
+        // Most pieces are plain words or have a digit and nothing behind it that would make it a name.
         if bits & (DIGIT | PATH | SLASH | AT | DOT) == 0 && bits & NONHEX != 0 && !matches!(len, 3..=5) {
             return false;
         }
-        self.is_odd_variable(start, end, bits)
+        if bits & DIGIT != 0 && !matches!(self.at(end), b'(' | b'=') {
+            return true;
+        }
+        self.is_odd_variable(start, end, bits, after_number)
     }
 
-    fn is_odd_variable(&self, start: usize, end: usize, bits: u16) -> bool {
+    fn is_odd_variable(self, start: usize, end: usize, bits: u32, after_number: bool) -> bool {
         let len = end - start;
         if bits & PATH != 0 {
             return true;
@@ -234,17 +435,14 @@ impl Scanner<'_> {
             }
         }
         match len {
-            3 => bits & UPPER != 0 && self.is_calendar(start, end),
-            4 | 5 => {
-                matches!(self.at(start), b't' | b'f' | b'n' | b'T' | b'F')
-                    && matches!(self.slice(start, end), b"true" | b"false" | b"null" | b"True" | b"False")
-            }
+            3 => bits & UPPER != 0 && self.is_calendar(start, end, after_number),
+            4 | 5 => is_boolean(len, eight(self.0, start)),
             _ => len >= 8 && bits & NONHEX == 0,
         }
     }
 
     /// `jk2_init(`, `r24=`: digits that belong to a name and not to a value.
-    fn is_name_with_digits(&self, start: usize, end: usize, bits: u16) -> bool {
+    fn is_name_with_digits(self, start: usize, end: usize, bits: u32) -> bool {
         let piece = self.slice(start, end);
         matches!(self.at(end), b'(' | b'=')
             && piece.first().is_some_and(u8::is_ascii_alphabetic)
@@ -252,42 +450,57 @@ impl Scanner<'_> {
             && piece.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2
     }
 
-    /// `CPU3`, `SOCKS5`: where the upper-case name ends and its number begins. They vary from line to line like any
-    /// number, but a name with a number is not another name.
-    fn end_of_name(&self, start: usize, end: usize, bits: u16) -> Option<usize> {
+    /// `CPU3`, `SOCKS5`: where the upper-case name ends and its number begins; zero if it is no such. They vary from
+    /// line to line like any number, but a name with a number is not another name.
+    fn length_of_name(self, start: usize, end: usize, bits: u32) -> usize {
         if bits & (UPPER | DIGIT | LOWER | DOT | SLASH | AT | PATH) != UPPER | DIGIT {
-            return None;
+            return 0;
         }
         let piece = self.slice(start, end);
         let letters = piece.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
         let digits = piece.iter().skip(letters).take_while(|byte| byte.is_ascii_digit()).count();
-        (letters >= 3 && digits <= 3 && letters + digits == piece.len()).then_some(start + letters)
+        if letters >= 3 && digits <= 3 && letters + digits == piece.len() { letters } else { 0 }
     }
 
     /// A weekday before a month or a number, a month before or behind a number.
-    fn is_calendar(&self, start: usize, end: usize) -> bool {
+    fn is_calendar(self, start: usize, end: usize, after_number: bool) -> bool {
         let word = self.slice(start, end);
         let mut next = end;
-        while matches!(self.at(next), b' ' | b',' | b'-') && next < self.text.len() {
+        while matches!(self.at(next), b' ' | b',' | b'-') && next < self.0.len() {
             next += 1;
         }
         let before_number = class(self.at(next)) & DIGIT != 0;
         if is_month(word) {
-            return before_number || self.after_number;
+            return before_number || after_number;
         }
         is_weekday(word) && (before_number || is_month(self.slice(next, next + 3)))
     }
 }
 
+/// `true`, `False`, `null`: the first `length` bytes (four or five) of a chunk.
+#[inline(always)]
+fn is_boolean(length: usize, chunk: u64) -> bool {
+    const fn number(word: [u8; 8]) -> u64 {
+        u64::from_le_bytes(word)
+    }
+    const TRUE: u64 = number(*b"true\0\0\0\0");
+    const NULL: u64 = number(*b"null\0\0\0\0");
+    const FALSE: u64 = number(*b"false\0\0\0");
+    const UPPER_TRUE: u64 = number(*b"True\0\0\0\0");
+    const UPPER_FALSE: u64 = number(*b"False\0\0\0");
+    let word = chunk & if length == 4 { 0xffff_ffff } else { 0xff_ffff_ffff };
+    matches!(word, TRUE | NULL | FALSE | UPPER_TRUE | UPPER_FALSE)
+}
+
 fn is_month(word: &[u8]) -> bool {
-    const MONTHS: [&[u8; 3]; 12] =
-        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
-    MONTHS.iter().any(|month| month.as_slice() == word)
+    matches!(
+        word,
+        b"Jan" | b"Feb" | b"Mar" | b"Apr" | b"May" | b"Jun" | b"Jul" | b"Aug" | b"Sep" | b"Oct" | b"Nov" | b"Dec"
+    )
 }
 
 fn is_weekday(word: &[u8]) -> bool {
-    const DAYS: [&[u8; 3]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
-    DAYS.iter().any(|day| day.as_slice() == word)
+    matches!(word, b"Mon" | b"Tue" | b"Wed" | b"Thu" | b"Fri" | b"Sat" | b"Sun")
 }
 
 /// Short units that belong to the number before them, and time zones.
@@ -348,7 +561,7 @@ fn is_path(piece: &[u8]) -> bool {
 
 /// `a.b.ClassName`, `a.b.c/d.Name`: three parts or more, the last in mixed case. Lower-case names (hosts, settings) and
 /// constants (`a.b.SCREEN_ON`) are words.
-fn is_class_name(piece: &[u8], bits: u16) -> bool {
+fn is_class_name(piece: &[u8], bits: u32) -> bool {
     let is_separator = |byte: &u8| matches!(byte, b'.' | b'/');
     let last = piece.rsplit(is_separator).next().unwrap_or_default();
     bits & UPPER != 0
@@ -360,6 +573,7 @@ fn is_class_name(piece: &[u8], bits: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::limits;
     use crate::pattern::template_of;
     use proptest::prelude::*;
@@ -435,6 +649,73 @@ mod tests {
         assert_eq!(template_of(&"x".repeat(100_000)), "<*>");
         for long in ["x ".repeat(10_000), "x=1 ".repeat(10_000), ":".repeat(10_000), "a:".repeat(10_000)] {
             assert!(template_of(&long).len() <= limits::TEMPLATE_BYTES_MAX);
+        }
+    }
+
+    #[derive(Default, Debug, PartialEq)]
+    struct Told {
+        tokens: Vec<(char, usize, usize)>,
+        max: usize,
+    }
+
+    impl Sink for Told {
+        fn word(&mut self, start: usize, end: usize) {
+            self.tokens.push(('w', start, end));
+        }
+        fn delimiter(&mut self, byte: u8, start: usize, end: usize) {
+            self.tokens.push((char::from(byte), start, end));
+        }
+        fn variable(&mut self, start: usize, end: usize) {
+            self.tokens.push(('v', start, end));
+        }
+        fn is_full(&self) -> bool {
+            self.tokens.len() >= self.max
+        }
+    }
+
+    /// Without any short way: each token byte by byte.
+    fn slow_scan(text: &[u8], sink: &mut impl Sink) -> usize {
+        let whole = Text(text);
+        let mut next = Next { at: 0, after_number: false };
+        while let Some(&byte) = text.get(next.at) {
+            let bits = class(byte);
+            if bits & SPACE != 0 {
+                next.at += 1;
+            } else if sink.is_full() {
+                return next.at;
+            } else if whole.is_delimiter(next.at, byte, bits) {
+                next = Next { at: whole.delimiter(next.at, byte, sink), after_number: false };
+            } else {
+                next = whole.odd(next.at, next.after_number, sink);
+            }
+        }
+        text.len()
+    }
+
+    fn check_short_ways(text: &[u8], max: usize) {
+        let (mut fast, mut slow) = (Told { max, ..Told::default() }, Told { max, ..Told::default() });
+        let ends = (scan(text, &mut fast), slow_scan(text, &mut slow));
+        assert_eq!((ends.0, fast), (ends.1, slow), "{:?}", String::from_utf8_lossy(text));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_048))]
+
+        #[test]
+        fn the_short_ways_lead_where_the_long_one_does(
+            pieces in proptest::collection::vec(
+                "[a-z]{1,9}|[A-Z][a-z]{1,16}|[a-f]{1,9}|[A-Z]{1,5}[0-9]{0,3}|[0-9.:-]{1,12}|[a-z0-9_$%:./@\\\\+#!?-]{1,14}|[<>*=,;()|'\" :]{1,3}|ms|sec|Jan|Mon|true|False|null|http://|日本|é|[\\x00-\\x1f]",
+                0..14,
+            ),
+            glue in "[ ]|[ =:.]?", max in prop_oneof![1usize..9, Just(500)],
+        ) {
+            check_short_ways(pieces.join(&glue).as_bytes(), max);
+            check_short_ways(pieces.concat().as_bytes(), max);
+        }
+
+        #[test]
+        fn the_short_ways_are_right_for_any_bytes(text: Vec<u8>) {
+            check_short_ways(&text, 500);
         }
     }
 

@@ -70,7 +70,8 @@ impl<'a> Shape<'a> {
     /// The tokens of a message; what lies behind [`limits::PATTERN_TOKENS_MAX`] of them is one variable.
     pub(super) fn of(message: &'a str) -> Self {
         let text = message.as_bytes();
-        let mut sink = Collect { text, tokens: Vec::new() };
+        let tokens = Vec::with_capacity((text.len() / 4 + 4).min(limits::PATTERN_TOKENS_MAX + 2));
+        let mut sink = Collect { text, tokens };
         let end = scan(text, &mut sink);
         if end < text.len() {
             sink.tokens.push(Token { kind: Kind::Variable, start: end, end: text.len() });
@@ -78,26 +79,29 @@ impl<'a> Shape<'a> {
         Self { text: message, tokens: sink.tokens }
     }
 
-    /// What could be a variable: each word, and all assigned words together.
+    /// What could be a variable: each word (of the first [`limits::PATTERN_CONTEXTS_OF_LINE_MAX`]), and all assigned
+    /// words together.
     pub(super) fn contexts(&self) -> Vec<Context> {
         let words = self.words();
-        let mut contexts = Vec::new();
+        let mut contexts = Vec::with_capacity(words.min(limits::PATTERN_CONTEXTS_OF_LINE_MAX) + 1);
         let mut prefix = Fold::default();
         let mut joint = Joint::default();
         for (position, token) in self.tokens.iter().enumerate() {
             let mut kind = token.kind;
             if let Kind::Word(value) = token.kind {
-                let mut with_variable = prefix;
-                with_variable.variable();
-                let rest = self.tokens.get(position + 1..).unwrap_or_default();
-                let signature = fold(with_variable, rest).finish();
                 let readiness = self.readiness(position);
                 if readiness == Readiness::Assigned {
                     joint.add(value);
                     kind = Kind::Variable;
                 }
-                let at = Place::At(position);
-                contexts.push(Context { place: at, value, signature, readiness, words_left: words - 1 });
+                if contexts.len() < limits::PATTERN_CONTEXTS_OF_LINE_MAX {
+                    let mut with_variable = prefix;
+                    with_variable.variable();
+                    let rest = self.tokens.get(position + 1..).unwrap_or_default();
+                    let signature = fold(with_variable, rest).finish();
+                    let at = Place::At(position);
+                    contexts.push(Context { place: at, value, signature, readiness, words_left: words - 1 });
+                }
             }
             push(&mut prefix, token.kind);
             push(&mut joint.fold, kind);
@@ -169,7 +173,7 @@ impl<'a> Shape<'a> {
 
     /// Words and `<*>`, white space as one space, at most [`limits::TEMPLATE_BYTES_MAX`] bytes.
     pub(super) fn template(&self) -> String {
-        let mut template = String::new();
+        let mut template = String::with_capacity(self.text.len().min(limits::TEMPLATE_BYTES_MAX));
         // Where the template ends right behind the last variable, while only list punctuation followed it.
         let mut behind_variable = None;
         let mut end = None;
@@ -200,6 +204,7 @@ impl<'a> Shape<'a> {
                 behind_variable = Some(template.len());
             }
         }
+        template.shrink_to_fit();
         template
     }
 }

@@ -16,13 +16,13 @@ const DELIMITER: u64 = 0xa076_1d64_78bd_642f;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fold {
     state: u64,
-    /// The state right behind the last variable, while only list punctuation followed it.
-    behind_variable: Option<u64>,
+    /// The state right behind the last variable, while only list punctuation followed it; else zero.
+    behind_variable: u64,
 }
 
 impl Default for Fold {
     fn default() -> Self {
-        Self { state: SEED, behind_variable: None }
+        Self { state: SEED, behind_variable: 0 }
     }
 }
 
@@ -30,25 +30,24 @@ impl Fold {
     /// A word with this hash.
     pub(super) fn word(&mut self, hash: u64) {
         self.mix(hash);
-        self.behind_variable = None;
+        self.behind_variable = 0;
     }
 
     /// A delimiter. Runs of the same one count once.
     pub(super) fn delimiter(&mut self, byte: u8) {
         self.mix(DELIMITER ^ u64::from(byte));
         if !joins_variables(byte) {
-            self.behind_variable = None;
+            self.behind_variable = 0;
         }
     }
 
     /// A variable.
     pub(super) fn variable(&mut self) {
-        match self.behind_variable {
-            Some(state) => self.state = state,
-            None => {
-                self.mix(VARIABLE);
-                self.behind_variable = Some(self.state);
-            }
+        if self.behind_variable == 0 {
+            self.mix(VARIABLE);
+            self.behind_variable = self.state;
+        } else {
+            self.state = self.behind_variable;
         }
     }
 
@@ -71,7 +70,7 @@ pub(super) fn joins_variables(byte: u8) -> bool {
     matches!(byte, b',' | b';' | b':' | b'|' | b'-' | b'.' | b'+')
 }
 
-#[inline(always)]
+#[inline(never)]
 /// The hash of a word, eight bytes at a time.
 pub(super) fn hash_of(word: &[u8]) -> u64 {
     let mut state = SEED ^ word.len() as u64;
@@ -92,6 +91,18 @@ pub(super) fn hash_of(word: &[u8]) -> u64 {
     state ^ state >> 32
 }
 
+/// The hash of a word of less than eight bytes (and not none), which are the lowest of `chunk`.
+#[inline(always)]
+pub(super) fn hash_of_short(length: usize, chunk: u64) -> u64 {
+    let bits = 8 * length as u32;
+    let last = match length {
+        4.. => chunk << 32 | chunk >> (bits - 32) & 0xffff_ffff,
+        _ => chunk & !(u64::MAX << bits),
+    };
+    let state = (SEED ^ length as u64 ^ last).wrapping_mul(MULTIPLIER);
+    state ^ state >> 32
+}
+
 fn half(bytes: Option<&[u8; 4]>) -> u64 {
     bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)))
 }
@@ -107,6 +118,11 @@ impl Sink for Straight<'_> {
     fn word(&mut self, start: usize, end: usize) {
         self.tokens += 1;
         self.fold.word(hash_of(self.text.get(start..end).unwrap_or_default()));
+    }
+    #[inline(always)]
+    fn short_word(&mut self, start: usize, end: usize, chunk: u64) {
+        self.tokens += 1;
+        self.fold.word(hash_of_short(end - start, chunk));
     }
     #[inline(always)]
     fn delimiter(&mut self, byte: u8, _start: usize, _end: usize) {
@@ -131,4 +147,19 @@ pub(super) fn signature_of(message: &str) -> u64 {
         sink.fold.variable();
     }
     sink.fold.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_short_word_has_one_hash(word in "[a-zA-Z]{1,7}", behind: u64) {
+            let mut bytes = behind.to_le_bytes();
+            bytes[..word.len()].copy_from_slice(word.as_bytes());
+            prop_assert_eq!(hash_of_short(word.len(), u64::from_le_bytes(bytes)), hash_of(word.as_bytes()));
+        }
+    }
 }

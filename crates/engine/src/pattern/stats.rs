@@ -1,8 +1,9 @@
 //! What is known of one pattern, and its row of bytes.
 
-use super::PatternId;
-use super::miner::cut;
+use super::miner::{cut, told};
+use super::{PatternId, Variables, extract, rebuild};
 use crate::bytes::{ReadError, Reader, Writer};
+use crate::fault::Fault;
 use crate::level::Level;
 use crate::limits;
 use crate::record::Record;
@@ -47,23 +48,64 @@ impl Exemplar {
 
     /// Its bytes, as part of a row.
     pub(crate) fn write(&self, out: &mut Writer) {
+        self.write_position(out);
+        out.text(&self.message);
+    }
+
+    /// Its bytes where the template is known: of its message only the variables, where these are all that it adds. That
+    /// is a third of a pattern's row.
+    fn write_with(&self, template: &str, out: &mut Writer) {
+        self.write_position(out);
+        match extract(template, &self.message) {
+            Some(variables) => {
+                out.uint(variables.len() as u64 + 1);
+                for variable in variables {
+                    out.text(variable);
+                }
+            }
+            None => {
+                out.uint(0);
+                out.text(&self.message);
+            }
+        }
+    }
+
+    fn write_position(&self, out: &mut Writer) {
         out.uint(self.seq);
         out.uint(u64::from(self.index));
         out.int(self.received_at.0);
         out.int(self.timestamp.0);
         out.u8(self.level.number());
-        out.text(&self.message);
     }
 
     /// Reads what [`Exemplar::write`] wrote.
     pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let mut exemplar = Self::read_position(input)?;
+        exemplar.message = input.text()?.to_owned();
+        Ok(exemplar)
+    }
+
+    /// Reads what [`Exemplar::write_with`] wrote.
+    fn read_with(template: &str, input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let mut exemplar = Self::read_position(input)?;
+        exemplar.message = match input.count()?.checked_sub(1) {
+            None => input.text()?.to_owned(),
+            Some(count) => {
+                let variables: Result<Vec<&str>, ReadError> = (0..count).map(|_| input.text()).collect();
+                rebuild(template, &variables?).ok_or(ReadError::Unknown("exemplar"))?
+            }
+        };
+        Ok(exemplar)
+    }
+
+    fn read_position(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         Ok(Self {
             seq: input.uint()?,
             index: u16::try_from(input.uint()?).map_err(|_| ReadError::Overflow)?,
             received_at: Timestamp(input.int()?),
             timestamp: Timestamp(input.int()?),
             level: Level::from_number(input.u8()?).ok_or(ReadError::Unknown("level"))?,
-            message: input.text()?.to_owned(),
+            message: String::new(),
         })
     }
 }
@@ -95,18 +137,29 @@ pub struct Pattern {
     pub last: Option<Exemplar>,
     /// Whether it ever raised an alert: such a pattern is the last to be forgotten.
     pub was_alerted: bool,
+    /// What stood in the places of the template.
+    pub variables: Variables,
+    /// The fault that its records are instances of; what the exception said is in the template.
+    pub fault: Option<Fault>,
     /// Changed since its row was last written.
     pub(super) is_dirty: bool,
 }
 
-/// Written since sections exist; rows of version 1 end where the sections begin.
-const VERSION: u8 = 2;
+/// Written since exemplars are stored by their variables; rows of version 2 hold their messages whole, and those of
+/// version 1 end where the sections begin.
+const VERSION: u8 = 3;
+const VERSION_WITH_MESSAGES: u8 = 2;
 const VERSION_WITHOUT_SECTIONS: u8 = 1;
+/// The section of [`Pattern::variables`].
+const SECTION_VARIABLES: u8 = 1;
+/// Tag of the section that holds the fault.
+const SECTION_FAULT: u8 = 2;
 
 impl Pattern {
     pub(super) fn born(id: PatternId, template: String, timestamp: Timestamp) -> Self {
         Self {
             id,
+            variables: Variables::of(&template),
             template,
             count: 0,
             first_seen: timestamp,
@@ -118,6 +171,7 @@ impl Pattern {
             exemplars: Vec::new(),
             last: None,
             was_alerted: false,
+            fault: None,
             is_dirty: true,
         }
     }
@@ -136,6 +190,7 @@ impl Pattern {
         if self.exemplars.len() < limits::PATTERN_EXEMPLARS_MAX {
             let mut exemplar = Exemplar::default();
             exemplar.set(record, position);
+            self.exemplars.reserve_exact(1);
             self.exemplars.push(exemplar);
         } else {
             self.last.get_or_insert_default().set(record, position);
@@ -154,8 +209,24 @@ impl Pattern {
         self.is_dirty = true;
     }
 
+    /// Notes what stands in the places of the template; after [`Pattern::count`].
+    pub(super) fn observe_variables(&mut self, record: &Record) {
+        // A template that the client gave is one of the message itself.
+        let line = if record.message_template.is_some() { &record.message } else { told(record) };
+        self.variables.observe(&self.template, line, record.timestamp, self.count);
+    }
+
+    /// Becomes a pattern of another template, which describes its lines too.
+    pub(super) fn retemplate(&mut self, template: &str) {
+        self.variables.remap(&self.template, template, self.count, self.last_seen);
+        template.clone_into(&mut self.template);
+        self.is_dirty = true;
+    }
+
     /// Takes over a pattern that turned out to be this one.
-    pub(super) fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, mut other: Self) {
+        other.retemplate(&self.template);
+        self.variables.merge(&other.variables, other.last_seen);
         self.absorb(&other);
         self.was_alerted |= other.was_alerted;
         for endpoint in &other.endpoints {
@@ -212,13 +283,23 @@ impl Pattern {
         }
         out.uint(self.exemplars.len() as u64);
         for exemplar in &self.exemplars {
-            exemplar.write(&mut out);
+            exemplar.write_with(&self.template, &mut out);
         }
         out.u8(u8::from(self.last.is_some()));
         if let Some(last) = &self.last {
-            last.write(&mut out);
+            last.write_with(&self.template, &mut out);
         }
         out.u8(u8::from(self.was_alerted));
+        if let Some(section) = self.variables.encode() {
+            out.u8(SECTION_VARIABLES);
+            out.bytes(&section);
+        }
+        if let Some(fault) = &self.fault {
+            let mut section = Writer::new();
+            fault.write(&mut section);
+            out.u8(SECTION_FAULT);
+            out.bytes(section.as_bytes());
+        }
         out.into_bytes()
     }
 
@@ -229,7 +310,7 @@ impl Pattern {
     pub fn decode(bytes: &[u8]) -> Result<Self, ReadError> {
         let mut input = Reader::new(bytes);
         let version = input.u8()?;
-        if !matches!(version, VERSION | VERSION_WITHOUT_SECTIONS) {
+        if !matches!(version, VERSION | VERSION_WITH_MESSAGES | VERSION_WITHOUT_SECTIONS) {
             return Err(ReadError::Unknown("pattern version"));
         }
         let id = PatternId(input.u64_fixed()?);
@@ -246,23 +327,32 @@ impl Pattern {
                 texts.push(input.text()?.to_owned());
             }
         }
+        let template = pattern.template.clone();
+        let exemplar = |input: &mut Reader<'_>| match version {
+            VERSION => Exemplar::read_with(&template, input),
+            _ => Exemplar::read(input),
+        };
         for _ in 0..input.count()? {
-            pattern.exemplars.push(Exemplar::read(&mut input)?);
+            pattern.exemplars.push(exemplar(&mut input)?);
         }
         let has_last = match version {
             VERSION_WITHOUT_SECTIONS => input.remaining() > 1,
             _ => input.u8()? == 1,
         };
         if has_last {
-            pattern.last = Some(Exemplar::read(&mut input)?);
+            pattern.last = Some(exemplar(&mut input)?);
         }
         pattern.was_alerted = input.u8()? == 1;
         if version != VERSION_WITHOUT_SECTIONS {
             // Sections (tag, length, bytes) of later builds: whoever does not know a tag passes by it, so that a
             // rollback reads the rows of its successor.
             while !input.is_empty() {
-                input.u8()?;
-                input.bytes()?;
+                let (tag, section) = (input.u8()?, input.bytes()?);
+                match tag {
+                    SECTION_VARIABLES => pattern.variables.decode(section)?,
+                    SECTION_FAULT => pattern.fault = Some(Fault::read(&mut Reader::new(section))?),
+                    _ => {}
+                }
             }
         }
         pattern.is_dirty = false;
@@ -270,9 +360,17 @@ impl Pattern {
     }
 }
 
+#[inline]
 fn remember(known: &mut Vec<String>, value: Option<&str>) {
-    let Some(value) = value.filter(|value| !value.is_empty()) else { return };
+    if let Some(value) = value.filter(|value| !value.is_empty()) {
+        remember_some(known, value);
+    }
+}
+
+fn remember_some(known: &mut Vec<String>, value: &str) {
     if known.len() < limits::PATTERN_FACETS_MAX && !known.iter().any(|known| known == value) {
+        // Most patterns have one of each, and a list that grows by itself begins with room for four.
+        known.reserve_exact(1);
         known.push(value.to_owned());
     }
 }
@@ -301,8 +399,24 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_the_first_version_is_read() {
-        const ROW: &[u8] = include_bytes!("../../tests/golden/pattern/row_v1.bin");
-        assert_eq!(Pattern::decode(ROW), Ok(pattern()));
+    fn a_row_of_an_older_version_is_read() {
+        const FIRST: &[u8] = include_bytes!("../../tests/golden/pattern/row_v1.bin");
+        const SECOND: &[u8] = include_bytes!("../../tests/golden/pattern/row_v2.bin");
+        for row in [FIRST, SECOND] {
+            assert_eq!(Pattern::decode(row), Ok(pattern()));
+            assert!(row.len() > pattern().encode().len());
+        }
+    }
+
+    #[test]
+    fn an_exemplar_that_the_template_does_not_hold_is_stored_whole() {
+        let mut pattern = pattern();
+        pattern.exemplars[1].message = "another  spacing".into();
+        pattern.exemplars[2].message = String::new();
+        let row = pattern.encode();
+        assert_eq!(Pattern::decode(&row), Ok(pattern));
+        for length in 0..row.len() {
+            assert!(Pattern::decode(&row[..length]).is_err(), "{length}");
+        }
     }
 }

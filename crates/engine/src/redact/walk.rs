@@ -54,6 +54,7 @@ impl Walk<'_> {
             release,
             stack_trace,
             frames,
+            fault,
             url,
             method,
             ip,
@@ -105,6 +106,9 @@ impl Walk<'_> {
         for Frame { function, file, line: _, column: _, in_app: _ } in frames.iter_mut() {
             self.optional(function);
             self.optional(file);
+        }
+        if let Some(fault) = fault {
+            fault.texts_mut().for_each(|text| self.text(text));
         }
         self.fields(attributes);
     }

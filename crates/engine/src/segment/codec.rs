@@ -4,6 +4,7 @@
 //! meets an unknown bit refuses the record by name rather than misread it.
 
 use crate::bytes::{ReadError, Reader, Writer};
+use crate::fault::Fault;
 use crate::level::Level;
 use crate::limits;
 use crate::record::{Defect, ErrorType, Frame, Record, Redaction, RedactionKind, Source, Triage, TriageLevel};
@@ -66,7 +67,8 @@ const BIT_ATTRIBUTES: u32 = 24;
 const BIT_ACTIONS: u32 = 25;
 const BIT_DEFECTS: u32 = 26;
 const BIT_REDACTIONS: u32 = 27;
-const KNOWN_BITS: u64 = ((1 << 18) - 1) | (0xff << BIT_DURATION);
+const BIT_FAULT: u32 = 28;
+const KNOWN_BITS: u64 = ((1 << 18) - 1) | (0x1ff << BIT_DURATION);
 
 /// Appends `record`; its time is stored as the distance from `previous`.
 pub(super) fn write(out: &mut Writer, record: &Record, previous: i64) {
@@ -83,6 +85,7 @@ pub(super) fn write(out: &mut Writer, record: &Record, previous: i64) {
         (BIT_ACTIONS, !record.triage.actions.is_empty()),
         (BIT_DEFECTS, !record.defects.is_empty()),
         (BIT_REDACTIONS, !record.redactions.is_empty()),
+        (BIT_FAULT, record.fault.is_some()),
     ];
     for (bit, present) in flags {
         mask |= u64::from(present) << bit;
@@ -131,6 +134,9 @@ pub(super) fn write(out: &mut Writer, record: &Record, previous: i64) {
             out.u8(redaction.kind as u8);
             out.uint(u64::from(redaction.count));
         }
+    }
+    if let Some(fault) = &record.fault {
+        fault.write(out);
     }
 }
 
@@ -251,6 +257,9 @@ pub(super) fn read(input: &mut Reader<'_>, previous: i64) -> Result<Record, Read
         for _ in 0..input.count()? {
             record.redactions.push(Redaction { kind: pick(&RedactionKind::ALL, input.u8()?)?, count: input.u32()? });
         }
+    }
+    if has(BIT_FAULT) {
+        record.fault = Some(Box::new(Fault::read(input)?));
     }
     if input.is_empty() { Ok(record) } else { Err(ReadError::Unknown("bytes after a record")) }
 }

@@ -170,7 +170,9 @@ fn read_u32(reader: &mut Reader<'_>) -> Result<u32, ReadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::{Fault, Fingerprint};
     use crate::level::Level;
+    use crate::normalize::stack::Language;
     use crate::record::{Defect, ErrorType, Frame, Redaction, RedactionKind, Source, Triage, TriageLevel};
     use crate::time::Timestamp;
     use crate::value::Value;
@@ -205,6 +207,15 @@ mod tests {
                 column: Some(2),
                 in_app: true,
             }],
+            fault: Some(Box::new(Fault {
+                fingerprint: Fingerprint(7),
+                language: Language::JavaScript,
+                exception_type: Some("Error".into()),
+                function: Some("f".into()),
+                file: Some("a.js".into()),
+                causes: vec!["TypeError".into()],
+                told: Some("x".into()),
+            })),
             url: Some("https://x/y".into()),
             method: Some("GET".into()),
             ip: Some("10.0.0.1".into()),

@@ -6,11 +6,16 @@
 //! teach itself as normal at once, yet a lasting new level does become normal.
 
 use super::incident::AlertPolicy;
+use crate::baseline::tail::count_at_least;
 use crate::bytes::{ReadError, Reader, Writer};
-use crate::time::Timestamp;
+use crate::detect::{Signal, SignalKind, Subject};
+use crate::time::{Millis, Timestamp};
 
 const SLOT_MS: i64 = 10_000;
 const SLOTS: usize = 6;
+const WINDOW: Millis = Millis(SLOT_MS * SLOTS as i64);
+/// Relative variance that errors a minute are believed to have.
+const SPREAD: f64 = 0.25;
 /// Minutes without errors that are folded in one by one; after that many nothing of the mean is left.
 const IDLE_MINUTES_MAX: i64 = 64;
 
@@ -23,6 +28,28 @@ pub struct Burst {
     pub expected_milli: u64,
     /// Errors a minute at which it counts as a burst.
     pub threshold: u64,
+}
+
+impl Burst {
+    /// The same as a signal of the component's errors at this event time. Its probability takes the expectation for at
+    /// least one a minute: of a component that never had errors nothing better is known.
+    pub(crate) fn signal(&self, at: Timestamp) -> Signal {
+        let expected = self.expected_milli as f64 / 1_000.0;
+        Signal {
+            kind: SignalKind::Burst,
+            subject: Subject::Errors,
+            at,
+            since: at.minus(WINDOW),
+            window: WINDOW,
+            expected,
+            expected_low: 0.0,
+            expected_high: self.threshold as f64,
+            seen: self.seen,
+            total: self.seen,
+            probability: count_at_least(self.seen, expected.max(1.0), SPREAD).clamp(1e-12, 1.0),
+            is_alerting: true,
+        }
+    }
 }
 
 /// Watches one component's errors.

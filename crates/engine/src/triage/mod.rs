@@ -10,5 +10,5 @@ pub mod record;
 pub mod rules;
 
 pub use burst::{Burst, ErrorWatch};
-pub(crate) use incident::Trigger;
-pub use incident::{Alert, AlertPattern, AlertPolicy, Incident, IncidentKind, Incidents};
+pub use incident::{Alert, AlertPattern, AlertPolicy, Incident, Incidents};
+pub(crate) use incident::{EVIDENCE_MAX, Raised, Trigger};

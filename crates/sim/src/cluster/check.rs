@@ -6,6 +6,7 @@ use super::ledger::{Declared, Sent};
 use super::message::AppendAnswer;
 use super::stream::StreamObject;
 use super::world::World;
+use sapwood_engine::counter::Facets;
 use sapwood_engine::limits;
 use sapwood_engine::machine::row::{Heads, Receipt, Row, RowKind, records};
 use sapwood_engine::machine::stream::{Identity, Outcomes, StreamMachine, StreamSettings};
@@ -23,6 +24,7 @@ pub fn difference(left: &StreamMachine, right: &StreamMachine) -> Option<String>
             ("outcomes", format!("{:?}", machine.outcomes())),
             ("view", format!("{:?}", machine.view())),
             ("registered", format!("{}", machine.is_registered())),
+            ("lessons", format!("{:?}", machine.miner().lessons())),
             ("incidents", format!("{:?}", machine.incidents())),
             ("totals", format!("{:?}", machine.counters().totals().collect::<BTreeMap<_, _>>())),
             ("patterns", patterns(machine)),
@@ -97,7 +99,9 @@ impl World {
         }
         for (number, sent) in self.ledger.sent.iter().enumerate() {
             let held: Vec<u32> = sent.uids.clone().map(|uid| copies.get(&uid).copied().unwrap_or(0)).collect();
-            for problem in check_sent(sent, &held) {
+            // Whoever cannot read the state row has no view until it registers again; the edge refuses the key meanwhile.
+            let was_rebuilt = self.streams.get(sent.stream).is_some_and(|object| object.was_rebuilt);
+            for problem in check_sent(sent, &held, sent.is_revoked && !was_rebuilt) {
                 wrong.push(format!("batch {number} ({:?}): {problem}", sent.declared));
             }
             if let Some(victim) = sent.steals_from.and_then(|victim| self.ledger.sent.get(victim)) {
@@ -123,7 +127,7 @@ impl World {
                 if incident.was_told && !object.was_rebuilt && !in_alerts.contains(&incident.id) {
                     wrong.push(format!("stream {}: incident {} is in no alert", object.number, incident.id));
                 }
-                if incident.kind.word() == "new_pattern" {
+                if incident.signal.kind.as_str() == "new_pattern" {
                     *per_pattern.entry(incident.id.clone()).or_insert(0) += 1;
                 }
             }
@@ -256,6 +260,12 @@ impl World {
             if machine.folded_seq() < machine.last_seq() {
                 wrong.push(format!("stream {number}: rows are not folded"));
             }
+            // What was taught is in force in every component, however often a push was lost.
+            let taught = self.domain.load();
+            if machine.is_registered() && machine.miner().lessons() != taught.lessons() {
+                let (here, there) = (machine.miner().lessons().version, taught.lessons().version);
+                wrong.push(format!("stream {number}: lessons of version {here} are in force, {there} were taught"));
+            }
         }
         let waiting = self.domain.disk.durable.outbox.values().filter(|due| due.is_some()).count();
         if waiting > 0 {
@@ -269,13 +279,13 @@ fn is_revoked(sent: &Sent) -> bool {
 }
 
 /// One batch: how often each of its records is held.
-fn check_sent(sent: &Sent, held: &[u32]) -> Vec<String> {
+fn check_sent(sent: &Sent, held: &[u32], is_revoked: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     let copies_max = if sent.declared == Declared::Nothing { sent.arrivals } else { 1 };
     if let Some(worst) = held.iter().max().filter(|worst| **worst > copies_max) {
         wrong.push(format!("a record is stored {worst} times"));
     }
-    if sent.is_revoked && (held.iter().any(|count| *count > 0) || !sent.receipts.is_empty()) {
+    if is_revoked && (held.iter().any(|count| *count > 0) || !sent.receipts.is_empty()) {
         wrong.push("it was stored under a key that was revoked everywhere".into());
     }
     let total = held.len() as u32;
@@ -332,6 +342,7 @@ fn check_stream(object: &mut StreamObject, stored: &mut Vec<Stored>) -> Vec<Stri
 
     let mut outcomes = Outcomes::default();
     let mut by_level = [0u64; 6];
+    let mut facets = Facets::default();
     let mut next = 1;
     for row in all_rows(object) {
         if row.seq != next {
@@ -351,6 +362,7 @@ fn check_stream(object: &mut StreamObject, stored: &mut Vec<Stored>) -> Vec<Stri
         }
         for record in held {
             by_level[record.level.class().index()] += 1;
+            facets.observe(&record);
             match row.kind {
                 RowKind::Counted => outcomes.counted_only += 1,
                 _ => {
@@ -380,7 +392,7 @@ fn check_stream(object: &mut StreamObject, stored: &mut Vec<Stored>) -> Vec<Stri
     if live.miner().len() > limits::PATTERNS_MAX {
         wrong.push(format!("{} patterns are held", live.miner().len()));
     }
-    check_hours(object, &live, &mut wrong);
+    check_hours(object, &live, &facets, &mut wrong);
     if !object.was_rebuilt {
         wrong.extend(check_refold(object, &live));
     }
@@ -389,7 +401,7 @@ fn check_stream(object: &mut StreamObject, stored: &mut Vec<Stored>) -> Vec<Stri
 }
 
 /// Stored hours and what is not yet rolled up are the totals, unless hours have expired.
-fn check_hours(object: &StreamObject, live: &StreamMachine, wrong: &mut Vec<String>) {
+fn check_hours(object: &StreamObject, live: &StreamMachine, naive: &Facets, wrong: &mut Vec<String>) {
     if !object.disk.durable.removed.is_empty() {
         return;
     }
@@ -398,6 +410,12 @@ fn check_hours(object: &StreamObject, live: &StreamMachine, wrong: &mut Vec<Stri
         for (key, minutes) in rollup.series() {
             *sums.entry(key.to_string()).or_insert(0) += minutes.values().sum::<u64>();
         }
+    }
+    let mut facets = Facets::default();
+    let pending = live.counters().pending_facets();
+    object.disk.durable.facets.values().chain(pending.values()).for_each(|hour| facets.merge(hour));
+    if facets != *naive {
+        wrong.push(format!("facets are {facets:?}, a recount gives {naive:?}"));
     }
     for (_, key, count) in live.counters().pending_between(Timestamp::MIN, Timestamp::MAX) {
         *sums.entry(key.to_string()).or_insert(0) += count;

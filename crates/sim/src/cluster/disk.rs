@@ -3,7 +3,7 @@
 //! What is written in one turn is one commit. Commits become durable in order, some time later; a crash keeps a prefix of
 //! them and nothing in between. A statement may fail in the middle of a turn.
 
-use sapwood_engine::counter::Rollup;
+use sapwood_engine::counter::{Facets, Rollup};
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::Row;
 use sapwood_engine::machine::stream::{Checkpoint, Identity, Outline, Stored, StreamStore};
@@ -154,8 +154,12 @@ pub struct StreamRows {
     state: Option<Vec<u8>>,
     patterns: BTreeMap<PatternId, Vec<u8>>,
     learnt: Option<Vec<u8>>,
+    taught: Option<Vec<u8>>,
+    detection: Option<Vec<u8>>,
     /// Counts by hour.
     pub hours: BTreeMap<Timestamp, Rollup>,
+    /// Sketches by hour.
+    pub facets: BTreeMap<Timestamp, Facets>,
     key_pages: BTreeMap<u64, Page>,
     id_pages: BTreeMap<u64, Page>,
     /// Alerts on their way to the domain.
@@ -181,8 +185,11 @@ pub enum StreamWrite {
     Pattern(PatternId, Vec<u8>),
     PatternGone(PatternId),
     Learnt(Vec<u8>),
+    Taught(Vec<u8>),
+    Detection(Vec<u8>),
     MergeHour(Timestamp, Rollup),
     ReplaceHour(Timestamp, Rollup),
+    MergeFacets(Timestamp, Facets),
     KeyPage(Page),
     IdPage(Page),
     KeyPagesGone(std::ops::Range<u64>),
@@ -221,10 +228,13 @@ impl Rows for StreamRows {
                 self.patterns.remove(&id);
             }
             StreamWrite::Learnt(row) => self.learnt = Some(row),
+            StreamWrite::Taught(row) => self.taught = Some(row),
+            StreamWrite::Detection(row) => self.detection = Some(row),
             StreamWrite::MergeHour(hour, delta) => self.hours.entry(hour).or_default().merge(&delta),
             StreamWrite::ReplaceHour(hour, delta) => {
                 self.hours.insert(hour, delta);
             }
+            StreamWrite::MergeFacets(hour, delta) => self.facets.entry(hour).or_default().merge(&delta),
             StreamWrite::KeyPage(page) => {
                 self.key_pages.insert(page.number, page);
             }
@@ -304,11 +314,14 @@ impl StreamStore for StreamDisk<'_> {
         writes.extend(checkpoint.patterns.into_iter().map(|(id, body)| StreamWrite::Pattern(id, body)));
         writes.extend(checkpoint.patterns_gone.into_iter().map(StreamWrite::PatternGone));
         writes.extend(checkpoint.learnt.map(StreamWrite::Learnt));
+        writes.extend(checkpoint.taught.map(StreamWrite::Taught));
+        writes.push(StreamWrite::Detection(checkpoint.detection));
         let replaces = self.is(Mutant::HoursReplaced);
         writes.extend(checkpoint.hours.into_iter().map(|(hour, delta)| match replaces {
             true => StreamWrite::ReplaceHour(hour, delta),
             false => StreamWrite::MergeHour(hour, delta),
         }));
+        writes.extend(checkpoint.facets.into_iter().map(|(hour, delta)| StreamWrite::MergeFacets(hour, delta)));
         if !self.is(Mutant::KeyTableForgotten) {
             writes.extend(checkpoint.key_pages.into_iter().map(StreamWrite::KeyPage));
         }
@@ -339,6 +352,8 @@ impl StreamStore for StreamDisk<'_> {
             state: rows.state.clone(),
             patterns,
             learnt: rows.learnt.clone(),
+            taught: rows.taught.clone(),
+            detection: rows.detection.clone(),
             key_pages: rows.key_pages.values().cloned().collect(),
             id_pages: rows.id_pages.values().cloned().collect(),
             outbox: rows.outbox.iter().map(|(id, (due, _))| (id.clone(), *due)).collect(),

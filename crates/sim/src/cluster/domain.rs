@@ -9,6 +9,7 @@ use sapwood_engine::machine::domain::{
     split_message_id,
 };
 use sapwood_engine::machine::outbox::{Due, RetryPolicy};
+use sapwood_engine::pattern::lesson::{Reference, Teaching};
 use sapwood_engine::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -17,6 +18,7 @@ use std::rc::Rc;
 #[derive(Clone, Debug, Default)]
 pub struct DomainRows {
     state: Option<Vec<u8>>,
+    lessons: Option<Vec<u8>>,
     /// The directory.
     pub components: BTreeMap<(String, u16), Component>,
     keys: BTreeMap<String, KeyEntry>,
@@ -33,6 +35,7 @@ pub struct DomainRows {
 #[expect(missing_docs, reason = "each is a statement of the shell's rows, which say what they do")]
 pub enum DomainWrite {
     State(Vec<u8>),
+    Lessons(Vec<u8>),
     Component(String, u16, Component),
     Key(String, KeyEntry),
     Alert(String),
@@ -48,6 +51,7 @@ impl Rows for DomainRows {
     fn apply(&mut self, write: &DomainWrite) {
         match write.clone() {
             DomainWrite::State(state) => self.state = Some(state),
+            DomainWrite::Lessons(lessons) => self.lessons = Some(lessons),
             DomainWrite::Component(name, shard, component) => {
                 self.components.entry((name, shard)).or_insert(component);
             }
@@ -136,6 +140,7 @@ impl DomainObject {
             components: rows.components.iter().map(|((name, shard), it)| (name.clone(), *shard, it.clone())).collect(),
             keys: rows.keys.iter().map(|(id, entry)| (id.clone(), entry.clone())).collect(),
             outbox: rows.outbox.iter().filter_map(due).collect(),
+            lessons: rows.lessons.clone(),
         }
     }
 
@@ -237,6 +242,9 @@ impl World {
                     object.disk.write(DomainWrite::Message(id.clone(), *due))?;
                 }
             }
+            if effects.lessons_changed {
+                object.disk.write(DomainWrite::Lessons(machine.lessons().encode()))?;
+            }
             let is_grant = matches!(effects.answer, Reply::Leased(_));
             if effects.state_changed && !(is_grant && mutant == Some(Mutant::GrantsForgotten)) {
                 object.disk.write(DomainWrite::State(machine.encode_state()))?;
@@ -311,8 +319,8 @@ impl World {
         let component = self.streams[stream].identity.component.clone();
         match self.domain_transition(Input::Register { component, shard: 0 }).map(|effects| effects.answer) {
             Ok(Reply::Registered) => {
-                let view = self.domain.live.as_ref().map(|machine| machine.view().clone());
-                view.map_or(Answer::Failed, Answer::Registered)
+                let told = self.domain.live.as_ref().map(|it| (it.view().clone(), it.lessons().clone()));
+                told.map_or(Answer::Failed, |(view, lessons)| Answer::Registered(view, lessons))
             }
             _ => Answer::Failed,
         }
@@ -357,11 +365,18 @@ impl World {
 
     fn sync_streams(&mut self) {
         let Ok(effects) = self.domain_transition(Input::Wake) else { return };
-        let Some(view) = self.domain.live.as_ref().map(|machine| machine.view().clone()) else { return };
-        for (component, _) in effects.sync {
+        let Some(machine) = &self.domain.live else { return };
+        let view = machine.view().clone();
+        let lessons = |component: &str, shard| machine.lessons_for(component, shard).cloned();
+        let told: Vec<_> = effects.sync.iter().map(|(name, shard)| (name.clone(), lessons(name, *shard))).collect();
+        for (component, lessons) in told {
             let stream = component.trim_start_matches('c').parse().unwrap_or(0);
             let waiter = self.domain.start(Task::Syncing(stream, view.version));
-            self.leave_domain(Parcel::Call(waiter, Place::Stream(stream), Rc::new(Call::Configure(view.clone()))));
+            self.leave_domain(Parcel::Call(
+                waiter,
+                Place::Stream(stream),
+                Rc::new(Call::Configure(view.clone(), lessons)),
+            ));
         }
     }
 
@@ -440,6 +455,44 @@ impl World {
         if self.domain_transition(Input::KeyCreated { id: id.clone(), entry }).is_ok()
             && self.domain_transition(Input::RevokeKey(id)).is_ok()
         {
+            self.sync_streams();
+        }
+    }
+
+    /// An administrator teaches something about the patterns of a component, or undoes it.
+    pub(super) fn teach(&mut self) {
+        let taught: Vec<u64> = match &self.domain.live {
+            Some(machine) => machine.lessons().list().iter().map(|lesson| lesson.id).collect(),
+            None => Vec::new(),
+        };
+        if !taught.is_empty() && self.random.permille(400) {
+            let id = taught[self.random.below(taught.len() as u64) as usize];
+            self.tell(|| format!("lesson {id} is undone"));
+            if self.domain_transition(Input::Undo(id)).is_ok() {
+                self.sync_streams();
+            }
+            return;
+        }
+        let stream = self.random.below(self.streams.len() as u64) as usize;
+        let Some(machine) = &self.streams[stream].live else { return };
+        let known: Vec<Reference> = machine
+            .miner()
+            .patterns()
+            .map(|pattern| Reference { id: pattern.id, template: pattern.template.clone() })
+            .collect();
+        if known.is_empty() {
+            return;
+        }
+        let mut any = || known[self.random.below(known.len() as u64) as usize].clone();
+        let (one, other) = (any(), any());
+        let teaching = match self.random.below(3) {
+            0 => Teaching::Constant { pattern: one, place: 0 },
+            _ => Teaching::Merge { from: vec![one], into: other },
+        };
+        self.tell(|| format!("taught is {teaching:?}"));
+        let teachings = vec![(teaching, String::new())];
+        // What cannot stand is refused and changes nothing.
+        if self.domain_transition(Input::Teach { teachings, by: "ann".into() }).is_ok() {
             self.sync_streams();
         }
     }

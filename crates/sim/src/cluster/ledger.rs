@@ -163,6 +163,8 @@ fn record(uid: u64, now: i64, random: &mut Random) -> Record {
         environment: "test".into(),
         endpoint: random.permille(300).then(|| format!("/{}", random.pick(&WORDS))),
         request_id: Some(uid.to_string()),
+        user_id: random.permille(500).then(|| format!("u{}", random.skewed(200))),
+        duration_ms: random.permille(500).then(|| random.gap(40) as f64),
         ..Record::default()
     }
 }

@@ -2,6 +2,7 @@
 
 use sapwood_engine::machine::row::Receipt;
 use sapwood_engine::machine::stream::{DomainView, Lease};
+use sapwood_engine::pattern::lesson::Lessons;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -36,8 +37,8 @@ pub enum Call {
     Lease(u64),
     /// A stream hands over an alert.
     Alert(String),
-    /// The domain tells its view.
-    Configure(DomainView),
+    /// The domain tells its view, and its lessons where they may not be known.
+    Configure(DomainView, Option<Lessons>),
     /// Which database is this?
     Epoch,
     /// Write to the database.
@@ -68,8 +69,8 @@ pub struct Flush {
 pub enum Answer {
     /// To an append.
     Append(AppendAnswer),
-    /// The view, or no room.
-    Registered(DomainView),
+    /// The view and the lessons, or no room.
+    Registered(DomainView, Lessons),
     /// Granted.
     Leased(Lease),
     /// The database's identity.

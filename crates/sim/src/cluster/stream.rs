@@ -14,6 +14,7 @@ use sapwood_engine::machine::row::Heads;
 use sapwood_engine::machine::stream::{
     AppendReply, DomainView, Effects, Event as Input, Identity, StreamMachine, StreamSettings, StreamStore,
 };
+use sapwood_engine::pattern::lesson::Lessons;
 use sapwood_engine::segment;
 use sapwood_engine::time::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -348,8 +349,12 @@ impl World {
                 self.tell(|| format!("stream {stream} gets batch {sent}"));
                 self.append(stream, from, *sent);
             }
-            Call::Configure(view) => {
-                let answer = match self.stream_transition(stream, Input::Configure(view.clone())) {
+            Call::Configure(view, lessons) => {
+                let mut told = self.stream_transition(stream, Input::Configure(view.clone()));
+                if let (Ok(_), Some(lessons)) = (&told, lessons) {
+                    told = self.stream_transition(stream, Input::Taught(lessons.clone()));
+                }
+                let answer = match told {
                     Ok(_) => Answer::Done,
                     Err(WriteFailed) => Answer::Failed,
                 };
@@ -375,12 +380,13 @@ impl World {
     }
 
     fn registered(&mut self, stream: usize, from: CallId, sent: usize, answer: Option<Answer>) {
-        let view = match answer {
-            Some(Answer::Registered(view)) => view,
-            _ if self.mutant == Some(Mutant::AcknowledgedUnregistered) => DomainView::default(),
+        let (view, lessons) = match answer {
+            Some(Answer::Registered(view, lessons)) => (view, lessons),
+            _ if self.mutant == Some(Mutant::AcknowledgedUnregistered) => (DomainView::default(), Lessons::default()),
             _ => return self.refuse(stream, from),
         };
-        match self.stream_transition(stream, Input::Registered(view)) {
+        let known = self.stream_transition(stream, Input::Registered(view));
+        match known.and_then(|_| self.stream_transition(stream, Input::Taught(lessons))) {
             Ok(_) => self.lease(stream, from, sent),
             Err(WriteFailed) => self.refuse(stream, from),
         }

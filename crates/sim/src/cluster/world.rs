@@ -17,7 +17,7 @@ const TIMEOUT_MS: i64 = 10_000;
 /// Tries of a client before it gives up.
 const ATTEMPTS_MAX: u32 = 30;
 /// Lines of the run's story that are kept.
-const STORY_LINES: usize = 400;
+const STORY_LINES: usize = 5_000;
 /// When a run begins: a Monday, some hours before midnight UTC, so that some runs cross into the next day.
 const BEGIN_MS: i64 = 1_767_650_400_000;
 
@@ -117,7 +117,7 @@ impl World {
             let at = world.random.below(world.plan.active_ms) as i64;
             world.after(at, Event::DropD1);
         }
-        for _ in 0..6 {
+        for _ in 0..10 {
             let at = world.random.below(world.plan.active_ms) as i64;
             world.after(at, Event::Administer);
         }
@@ -231,7 +231,12 @@ impl World {
         if sent.attempts == 0 {
             sent.first_at = self.now;
             sent.is_revoked = is_revoked;
+            let (key, to) = (sent.batch.key_id.clone(), sent.stream);
+            self.tell(|| {
+                format!("client: batch {number} for stream {to} under {key:?}, known as revoked: {is_revoked}")
+            });
         }
+        let sent = &mut self.ledger.sent[number];
         sent.attempts += 1;
         let to = Place::Stream(sent.stream);
         let waiter = Waiter { place: Place::Client(number), life: 0, task: 0 };
@@ -382,9 +387,10 @@ impl World {
     }
 
     fn administer(&mut self) {
-        match self.random.below(3) {
+        match self.random.below(5) {
             0 => self.revoke(self.now as u64 % 3),
             1 => self.reconfigure(),
+            2 | 3 => self.teach(),
             _ => {
                 let stream = self.random.below(self.streams.len() as u64) as usize;
                 self.crash_stream(stream);

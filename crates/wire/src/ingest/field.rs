@@ -60,9 +60,9 @@ macro_rules! fields {
 
 fields! {
     Id: 0 = ID "id";
-    Timestamp: 0 = TIMESTAMP "timestamp", 1 = AT_TIMESTAMP "@timestamp", 2 = TIME "time", 3 = TS "ts", 4 = DATE "date";
-    Level: 0 = LEVEL "level", 1 = SEVERITY "severity", 2 = LVL "lvl";
-    Message: 0 = MESSAGE "message", 1 = MSG "msg";
+    Timestamp: 0 = TIMESTAMP "timestamp", 1 = AT_TIMESTAMP "@timestamp", 2 = TIME "time", 3 = TS "ts", 4 = DATE "date", 5 = AT_T "@t";
+    Level: 0 = LEVEL "level", 1 = SEVERITY "severity", 2 = LVL "lvl", 3 = AT_L "@l";
+    Message: 0 = MESSAGE "message", 1 = MSG "msg", 2 = AT_M "@m";
     Component: 0 = COMPONENT "component";
     Service: 0 = SERVICE "service";
     Environment: 0 = ENVIRONMENT "environment", 1 = ENV "env";
@@ -78,7 +78,7 @@ fields! {
     TraceId: 0 = TRACE_ID "trace_id";
     SpanId: 0 = SPAN_ID "span_id";
     Release: 0 = RELEASE "release", 1 = VERSION "version";
-    StackTrace: 0 = STACK_TRACE "stack_trace", 1 = STACK "stack";
+    StackTrace: 0 = STACK_TRACE "stack_trace", 1 = STACK "stack", 2 = AT_X "@x";
     Ip: 0 = IP_ADDRESS "ip_address", 1 = IP "ip";
     UserAgent: 0 = USER_AGENT "user_agent";
     Duration: 0 = DURATION "duration", 1 = DURATION_MS "duration_ms";
@@ -86,7 +86,7 @@ fields! {
     Feature: 0 = FEATURE "feature";
     Workflow: 0 = WORKFLOW "workflow";
     Tags: 0 = TAGS "tags";
-    MessageTemplate: 0 = MESSAGE_TEMPLATE "message_template";
+    MessageTemplate: 0 = MESSAGE_TEMPLATE "message_template", 1 = AT_MT "@mt";
     Attributes: 0 = ATTRIBUTES "attributes";
     Metadata: 0 = METADATA "metadata";
     Context: 0 = CONTEXT "context";

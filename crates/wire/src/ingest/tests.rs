@@ -315,6 +315,22 @@ fn the_service_is_the_component_of_a_record_that_names_none() {
 }
 
 #[test]
+fn the_short_names_of_compact_log_events_are_understood() {
+    let record = one(
+        r#"{"@t":"2026-11-20T10:00:00Z","@mt":"Hello, {User}","@m":"Hello, ann","@l":"Warning","@x":"at f","User":"ann"}"#,
+    );
+    let text = |value: &str| Some(value.to_owned());
+    assert_eq!(
+        (record.message, record.message_template, record.level, record.stack_trace),
+        (text("Hello, ann"), text("Hello, {User}"), text("Warning"), text("at f"))
+    );
+    assert_eq!(record.timestamp, RawTimestamp::Text("2026-11-20T10:00:00Z".to_owned()));
+    assert_eq!(record.attributes, [("User".to_owned(), Value::Text("ann".to_owned()))]);
+    let bare = one(r#"{"@t":"2026-11-20T10:00:00Z","@mt":"Hello, {User}","User":"ann"}"#);
+    assert_eq!((bare.message, bare.message_template), (None, text("Hello, {User}")), "written from it later");
+}
+
+#[test]
 fn numbers_and_booleans_become_text_where_text_is_meant() {
     let record = one(
         r#"{"message":404,"level":30,"userId":7,"release":2.5,"feature":true,"priority":"3","duration":"12.5","tags":"a, b,,c"}"#,

@@ -14,6 +14,10 @@ fn alert() -> AlertView {
         pattern_id: Some("p_17".to_owned()),
         pattern_template: Some("payment failed for order <*>".to_owned()),
         expected: None,
+        expected_low: None,
+        expected_high: None,
+        probability: None,
+        series: None,
         seen: 37,
         window_ms: 120_000,
         first_seen_ms: 1_795_168_800_000,
@@ -45,6 +49,10 @@ fn alert_of(text: &str, exemplars: usize) -> AlertView {
         pattern_id: Some(text.clone()),
         pattern_template: Some(text.clone()),
         expected: Some(f64::MAX),
+        expected_low: Some(1.0),
+        expected_high: Some(f64::MAX),
+        probability: Some(1e-300),
+        series: Some(text.to_owned()),
         seen: u64::MAX,
         window_ms: u64::MAX,
         first_seen_ms: i64::MIN,
@@ -250,4 +258,48 @@ proptest! {
         check_slack(&alert);
         prop_assert!(webhook_payload(&alert, first).len() < WEBHOOK_BODY_BYTES_MAX);
     }
+}
+
+#[test]
+fn a_probability_is_said_in_two_digits_that_say_something() {
+    for (chance, words) in [
+        (0.5, "0.50"),
+        (0.034, "0.034"),
+        (0.000_42, "0.00042"),
+        (1.5e-9, "0.0000000015"),
+        (1e-12, "less than 0.000000001"),
+        (f64::NAN, "less than 0.000000001"),
+        (1.0, "1"),
+        (7.0, "1"),
+    ] {
+        assert_eq!(probability_words(chance), words, "{chance}");
+    }
+}
+
+#[test]
+fn a_deviation_is_shown_with_its_band_and_its_probability() {
+    let deviation = AlertView {
+        kind: AlertKind::Drop,
+        expected: Some(210.0),
+        expected_low: Some(170.0),
+        expected_high: Some(250.0),
+        probability: Some(0.000_3),
+        series: Some("total".into()),
+        ..alert()
+    };
+    let slack = String::from_utf8(slack_message(&deviation)).unwrap();
+    assert!(
+        slack.contains("210.0 (170.0 to 250.0)") && slack.contains("0.00030") && slack.contains("Drop in "),
+        "{slack}"
+    );
+    let hook: Value = serde_json::from_slice(&webhook_payload(&deviation, 0)).unwrap();
+    let data = &hook["data"];
+    assert_eq!((&data["kind"], &data["series"]), (&json!("drop"), &json!("total")));
+    assert_eq!(
+        (&data["expected_low"], &data["expected_high"], &data["probability"]),
+        (&json!(170.0), &json!(250.0), &json!(0.0003))
+    );
+    assert!(
+        serde_json::from_slice::<Value>(&webhook_payload(&alert(), 0)).unwrap()["data"].get("probability").is_none()
+    );
 }

@@ -6,6 +6,7 @@
 
 use super::{Effects, Lease, StreamMachine};
 use crate::bytes::{ReadError, Writer};
+use crate::detect::Facts;
 use crate::limits;
 use crate::machine::row::{self, BatchHead, BatchKey, Fate, Heads, Place, Receipt, Row, RowKind};
 use crate::machine::window::Entry;
@@ -312,31 +313,40 @@ impl StreamMachine {
         for (index, record) in records.iter().enumerate() {
             let index = index as u16;
             let observed = self.miner.observe(record, seq, index, at);
-            for (from, into) in self.miner.take_merged() {
-                self.merge_pattern(from, into, seq);
-            }
+            self.follow_patterns(seq);
             self.counters.count(record, observed.id);
             self.d1_patterns.insert(observed.id, seq);
             self.d1_hours.insert(record.timestamp.floor_to(crate::counter::HOUR), seq);
             patterns.push(observed.id);
+            let facts = Self::facts(record, observed, at);
+            self.detect(&facts);
             if record.level.is_error() {
-                for told in self.judge(record, observed.id, observed.is_new, (seq, index, at)) {
-                    let alert = self.alert(told, at, Some(record));
-                    match effects.as_deref_mut() {
-                        Some(effects) => self.tell(alert, at, effects),
-                        // On replay the outbox row exists, or was delivered; what stays is that it was told.
-                        None => alert.incidents.iter().for_each(|incident| self.miner.mark_alerted(incident.pattern)),
-                    }
+                for told in self.judge(record, &facts, (seq, index, at)) {
+                    self.tell_group(told, at, Some(record), effects.as_deref_mut());
                 }
             }
         }
+        self.detection.learn_delay(records, at, self.settings.alerts.lateness);
+        self.raise(seq, at, effects);
         patterns
     }
 
-    /// Two patterns turned out to be one: everything that names the younger names the elder from now on.
-    fn merge_pattern(&mut self, from: PatternId, into: PatternId, seq: u64) {
-        self.counters.merge_pattern(from, into);
+    /// Follows the patterns that were merged, or that lessons joined or parted.
+    pub(super) fn follow_patterns(&mut self, seq: u64) {
+        for (from, into) in self.miner.take_merged() {
+            self.counters.merge_pattern(from, into);
+            self.rename_pattern(from, into, seq);
+        }
+        // What a lesson joined is counted on under both names, which are read as one: so it can come apart again.
+        for (from, into) in self.miner.take_linked() {
+            self.rename_pattern(from, into, seq);
+        }
+    }
+
+    /// Everything that names a pattern names another from now on.
+    fn rename_pattern(&mut self, from: PatternId, into: PatternId, seq: u64) {
         self.incidents.merge_pattern(from, into);
+        self.detection.detectors.merge_pattern(from, into);
         for (pattern, _) in self.recent_errors.iter_mut().filter(|(pattern, _)| *pattern == from) {
             *pattern = into;
         }
@@ -345,30 +355,27 @@ impl StreamMachine {
     }
 
     /// Looks at one error record; returns the groups of incidents to be told now.
-    fn judge(
-        &mut self,
-        record: &Record,
-        pattern: PatternId,
-        is_new: bool,
-        (seq, index, at): (u64, u16, Timestamp),
-    ) -> Vec<Vec<Incident>> {
+    fn judge(&mut self, record: &Record, facts: &Facts, (seq, index, at): (u64, u16, Timestamp)) -> Vec<Vec<Incident>> {
         let policy = self.settings.alerts;
         if at.since(record.timestamp) > policy.lateness {
             return Vec::new();
         }
+        let pattern = facts.pattern;
         let record_id = self.record_id(at, seq, index);
         self.remember_error(record, pattern, &record_id);
         let id = record_id.to_string();
         let trigger = crate::triage::Trigger {
             record_id: &id,
+            record: record_id,
             pattern,
             level: record.level,
             timestamp: record.timestamp,
             now: at,
         };
         let mut told = Vec::new();
-        if is_new {
-            told.extend(self.incidents.open_new_pattern(&trigger, &policy));
+        if facts.is_new_pattern {
+            let signal = self.detection.detectors.novelty(facts);
+            told.extend(self.incidents.open_new_pattern(signal, &trigger, &policy));
         } else {
             self.incidents.feed(&trigger, &policy);
         }
@@ -421,13 +428,17 @@ impl StreamMachine {
 
 /// What is kept of a record over quota: everything that is counted, and of the text its template. A template is mined
 /// like the line it came from, so the count goes to the same pattern.
-fn without_text(record: Record) -> Record {
+fn without_text(mut record: Record) -> Record {
     let message = match &record.message_template {
         Some(_) => String::new(),
-        None => crate::pattern::template_of(&record.message),
+        None => crate::pattern::template_of(crate::pattern::told(&record)),
     };
+    if let Some(fault) = &mut record.fault {
+        fault.told = None;
+    }
     Record {
         message,
+        fault: record.fault,
         id: record.id,
         timestamp: record.timestamp,
         level: record.level,

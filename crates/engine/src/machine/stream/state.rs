@@ -5,23 +5,28 @@
 //! version that this build does not know, the totals are rebuilt from the rollups and the rest starts anew: patterns,
 //! counts and records are complete either way.
 
+use super::detection::Detection;
 use super::{DomainView, Identity, Lease, Outcomes, StreamMachine, StreamSettings};
 use crate::bytes::{ReadError, Reader, Writer};
-use crate::counter::{Counters, Rollup};
+use crate::counter::{Counters, Facets, Rollup};
 use crate::limits;
 use crate::machine::outbox::{Due, Outbox};
 use crate::machine::sink::Sink;
 use crate::machine::window::{Page, Window};
+use crate::pattern::lesson::Lessons;
 use crate::pattern::{Exemplar, Miner, Pattern, PatternId};
 use crate::time::Timestamp;
 use crate::triage::{ErrorWatch, Incidents};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-const STATE_VERSION: u8 = 1;
+/// Version 1 had incidents of error records only; it is still read.
+const STATE_VERSION: u8 = 2;
 const EVENT_VIEW: u8 = 1;
 const EVENT_WAKE: u8 = 2;
 const EVENT_LEASE: u8 = 3;
+const EVENT_TAUGHT: u8 = 16;
+const EVENT_CLOSE: u8 = 4;
 
 /// Rows to write in one commit.
 #[derive(Clone, Debug, Default)]
@@ -30,14 +35,20 @@ pub struct Checkpoint {
     pub folded: u64,
     /// The state row.
     pub state: Vec<u8>,
+    /// The row of the detectors.
+    pub detection: Vec<u8>,
     /// Changed patterns.
     pub patterns: Vec<(PatternId, Vec<u8>)>,
     /// Patterns that left.
     pub patterns_gone: Vec<PatternId>,
     /// What the miner learnt (signatures, aliases, evidence), if it changed.
     pub learnt: Option<Vec<u8>>,
+    /// What people taught and what follows from it, if it changed.
+    pub taught: Option<Vec<u8>>,
     /// Counts to merge into the rows of these hours.
     pub hours: BTreeMap<Timestamp, Rollup>,
+    /// Facets to merge into the rows of these hours.
+    pub facets: BTreeMap<Timestamp, Facets>,
     /// Pages of batch keys.
     pub key_pages: Vec<Page>,
     /// Pages of batch keys that left.
@@ -55,10 +66,14 @@ pub struct Stored {
     pub folded: u64,
     /// The state row.
     pub state: Option<Vec<u8>>,
+    /// The row of the detectors.
+    pub detection: Option<Vec<u8>>,
     /// All patterns that could be read.
     pub patterns: Vec<Pattern>,
     /// What the miner learnt.
     pub learnt: Option<Vec<u8>>,
+    /// What people taught.
+    pub taught: Option<Vec<u8>>,
     /// Pages of batch keys, in order.
     pub key_pages: Vec<Page>,
     /// Pages of record ids, in order.
@@ -84,7 +99,7 @@ impl StreamMachine {
         let cursor = machine.d1.cursor;
         machine.d1_patterns.retain(|_, &mut dirtied| dirtied > cursor);
         machine.d1_hours.retain(|_, &mut dirtied| dirtied > cursor);
-        machine.miner = Miner::restore(stored.patterns, stored.learnt.as_deref());
+        machine.restore_miner(stored);
         Ok(machine)
     }
 
@@ -105,9 +120,16 @@ impl StreamMachine {
             }
         }
         machine.outcomes.accepted = machine.counters.total();
-        machine.miner = Miner::restore(stored.patterns, stored.learnt.as_deref());
+        machine.restore_miner(stored);
         machine.d1_patterns = machine.miner.patterns().map(|pattern| (pattern.id, machine.folded)).collect();
         machine
+    }
+
+    fn restore_miner(&mut self, stored: Stored) {
+        let Stored { patterns, learnt, taught, .. } = stored;
+        self.miner = Miner::restore_taught(patterns, learnt.as_deref(), taught.as_deref());
+        // Lessons that cannot be read come again with the answer to registering.
+        self.is_registered &= taught.is_none() || self.miner.lessons().version > 0;
     }
 
     fn from_rows(identity: Identity, settings: StreamSettings, stored: &Stored) -> Self {
@@ -120,6 +142,9 @@ impl StreamMachine {
         machine.keys = window(limits::BATCH_KEYS_MAX, &stored.key_pages);
         machine.ids = window(limits::RECORD_IDS_MAX, &stored.id_pages);
         machine.outbox = Outbox::restore(stored.outbox.iter().cloned());
+        // What cannot be read is learned again; it is no reason to rebuild the rest.
+        let detection = stored.detection.as_deref().and_then(|row| Detection::read(row).ok());
+        machine.detection = detection.unwrap_or_default();
         let sink = |row: &Option<Vec<u8>>| row.as_deref().and_then(|row| Sink::decode(row).ok()).unwrap_or_default();
         machine.d1 = sink(&stored.d1);
         machine.data_service = sink(&stored.data_service);
@@ -132,19 +157,22 @@ impl StreamMachine {
         let (patterns, patterns_gone) = self.miner.take_dirty();
         let (key_pages, key_pages_gone) = self.keys.take_pages();
         let (id_pages, id_pages_gone) = self.ids.take_pages();
-        let hours = self.counters.pending_hours();
+        let (hours, facets) = (self.counters.pending_hours(), self.counters.pending_facets());
         self.counters.rolled_up();
         self.folded = self.last;
         Checkpoint {
             folded: self.folded,
             state: self.write_state(),
+            detection: self.detection.write(),
             patterns: patterns
                 .into_iter()
                 .filter_map(|id| self.miner.pattern(id).map(|pattern| (id, pattern.encode())))
                 .collect(),
             patterns_gone,
             learnt: self.miner.take_learnt(),
+            taught: self.miner.take_taught(),
             hours,
+            facets,
             key_pages,
             key_pages_gone,
             id_pages,
@@ -188,7 +216,8 @@ impl StreamMachine {
 
     fn read_state(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
         let mut input = Reader::new(bytes);
-        if input.u8()? != STATE_VERSION {
+        let version = input.u8()?;
+        if !(1..=STATE_VERSION).contains(&version) {
             return Err(ReadError::Unknown("state version"));
         }
         self.clock = Timestamp(input.int()?);
@@ -201,7 +230,7 @@ impl StreamMachine {
         };
         self.counters = Counters::read_totals(&mut input)?;
         self.watch = ErrorWatch::read(&mut input)?;
-        self.incidents = Incidents::read(&mut input)?;
+        self.incidents = Incidents::read(&mut input, version == 1)?;
         for _ in 0..input.count()? {
             let pattern = PatternId(input.u64_fixed()?);
             self.recent_errors.push_back((pattern, Exemplar::read(&mut input)?));
@@ -259,6 +288,27 @@ pub fn encode_domain_view(view: &DomainView) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// What the domain object tells a stream: its view, and its lessons if the stream may not have them.
+pub fn encode_told(view: &DomainView, lessons: Option<&Lessons>) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.raw(&encode_domain_view(view));
+    if let Some(lessons) = lessons {
+        out.bytes(&lessons.encode());
+    }
+    out.into_bytes()
+}
+
+/// Reads what [`encode_told`] wrote. Builds without lessons write, and read, the view alone.
+///
+/// # Errors
+/// Damaged bytes.
+pub fn decode_told(bytes: &[u8]) -> Result<(DomainView, Option<Lessons>), ReadError> {
+    let mut input = Reader::new(bytes);
+    let view = read_view(&mut input)?;
+    let lessons = if input.is_empty() { None } else { Some(Lessons::decode(input.bytes()?)?) };
+    Ok((view, lessons))
+}
+
 /// Reads what [`encode_domain_view`] wrote.
 ///
 /// # Errors
@@ -282,9 +332,25 @@ fn read_view(input: &mut Reader<'_>) -> Result<DomainView, ReadError> {
     Ok(view)
 }
 
+/// The body of an event row: the domain's lessons.
+pub(super) fn encode_taught(lessons: &Lessons) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.u8(EVENT_TAUGHT);
+    out.bytes(&lessons.encode());
+    out.into_bytes()
+}
+
 /// The body of an event row: a wake that told gathered incidents.
 pub(super) fn encode_wake() -> Vec<u8> {
     vec![EVENT_WAKE]
+}
+
+/// The body of an event row: the detectors closed what was over at `until`.
+pub(super) fn encode_close(until: Timestamp) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.u8(EVENT_CLOSE);
+    out.int(until.0);
+    out.into_bytes()
 }
 
 /// The body of an event row: records granted by the domain.
@@ -321,9 +387,15 @@ pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timesta
         }
         EVENT_WAKE => {
             let policy = machine.settings.alerts;
-            for incident in machine.incidents.wake(now, &policy).into_iter().flatten() {
-                machine.miner.mark_alerted(incident.pattern);
+            if let Some(told) = machine.incidents.wake(now, &policy) {
+                machine.tell_group(told, now, None, None);
             }
+            machine.set_dirty(now);
+            Ok(())
+        }
+        EVENT_TAUGHT => {
+            let lessons = Lessons::decode(input.bytes()?)?;
+            machine.learn(lessons, machine.last);
             machine.set_dirty(now);
             Ok(())
         }
@@ -331,6 +403,11 @@ pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timesta
             let lease = read_lease(&mut input)?;
             machine.grant(lease);
             machine.set_dirty(now);
+            Ok(())
+        }
+        EVENT_CLOSE => {
+            let until = Timestamp(input.int()?).clamped();
+            machine.close_detection(until, now, None);
             Ok(())
         }
         _ => Err(ReadError::Unknown("event")),

@@ -88,17 +88,15 @@ fn frame(line: &str) -> Option<Place<'_>> {
     let rest = line.strip_prefix("at ")?.trim_end_matches("<---");
     let (name, rest) = rest.split_once('(')?;
     let function = name.trim_end();
-    // The arguments end at the last bracket before the place; types of arguments may have brackets themselves.
-    let (arguments, place) = match rest.rsplit_once(") in ") {
-        Some((arguments, place)) => (arguments, Some(place)),
-        None => {
-            (rest.split_once(") [0x").map_or_else(|| rest.strip_suffix(')'), |(arguments, _)| Some(arguments))?, None)
-        }
-    };
-    // Mono prints the offset into the method between the arguments and the place.
-    let (arguments, place) = match (rest.split_once(") [0x"), rest.rsplit_once(" in ")) {
-        (Some((arguments, _)), Some((_, place))) => (arguments, Some(place)),
-        _ => (arguments, place),
+    // Mono prints the offset into the method, or into memory, between the arguments and the place.
+    let offset = [") [0x", ") <0x"].iter().find_map(|mark| rest.split_once(mark));
+    let (arguments, place) = match (offset, rest.rsplit_once(" in ")) {
+        (Some((arguments, _)), place) => (arguments, place.map(|(_, place)| place)),
+        // The arguments end at the last bracket before the place; types of arguments may have brackets themselves.
+        (None, _) => match rest.rsplit_once(") in ") {
+            Some((arguments, place)) => (arguments, Some(place)),
+            None => (rest.strip_suffix(')')?, None),
+        },
     };
     let (file, line) = place.map_or((None, None), source);
     let is_function = function.contains('.')

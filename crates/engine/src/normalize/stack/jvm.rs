@@ -77,10 +77,14 @@ fn first_section(text: &Text<'_>, first_frame: usize) -> Section {
     }
 }
 
-/// `Caused by: ` or `Wrapped by: `: the rest of the line, and whether what follows is the outer exception.
+/// `Caused by: ` or `Wrapped by: `: the rest of the line, and whether what follows is the outer exception. Crash
+/// reporters leave out the colon, and then only a qualified name is believed.
 fn link(body: Line<'_>) -> Option<(Line<'_>, bool)> {
-    let cause = body.after_prefix("Caused by: ").map(|rest| (rest, false));
-    cause.or_else(|| body.after_prefix("Wrapped by: ").map(|rest| (rest, true)))
+    let cause = body.after_prefix("Caused by: ").or_else(|| {
+        let bare = body.after_prefix("Caused by ")?;
+        heading::beginning(bare).is_some_and(|heading| heading.kind.contains('.')).then_some(bare)
+    });
+    cause.map(|rest| (rest, false)).or_else(|| body.after_prefix("Wrapped by: ").map(|rest| (rest, true)))
 }
 
 /// A cause's message goes on until its first frame, or until the frames it shares with the outer exception.
@@ -105,8 +109,11 @@ fn frame(line: &str) -> Option<Place<'_>> {
     };
     let (name, inside) = rest.split_once('(')?;
     let (file, line) = source(inside)?;
+    // The console of an app store sets a space before the bracket; then the file must say that this is the JVM.
+    let (name, is_spaced) = name.strip_suffix(' ').map_or((name, false), |name| (name, true));
     let function = without_module(name);
-    let is_name = function.contains('.') && !function.ends_with(char::is_whitespace);
+    let is_of_jvm = !is_spaced || file.is_none_or(|file| SOURCE_ENDINGS.iter().any(|ending| file.ends_with(ending)));
+    let is_name = function.contains('.') && !function.ends_with(char::is_whitespace) && is_of_jvm;
     is_name.then_some(Place { function: Some(function), file, line, column: None, in_app: is_in_app(name, function) })
 }
 

@@ -7,6 +7,7 @@ use super::number;
 use super::text::{self, TextColumn, TextStreams};
 use super::trigrams::Trigrams;
 use crate::bytes::{ReadError, Reader, Writer};
+use crate::fault::Fault;
 use crate::pattern::PatternId;
 use crate::record::{Defect, ErrorType, Record, Redaction, RedactionKind, Source, Triage, TriageLevel};
 use crate::segment::codec;
@@ -44,10 +45,11 @@ const FRAMES: u8 = 0x71;
 const TAGS: u8 = 0x72;
 const SHAPES: u8 = 0x73;
 const LEAVES: u8 = 0x74;
+const FAULTS: u8 = 0x75;
 
 /// Whether this build knows the section.
 pub(super) fn is_known(tag: u8) -> bool {
-    matches!(tag, ROWS..=NOTES | TRIGRAMS..=CATEGORY | DURATION | MEMORY | TRAITS..=LEAVES)
+    matches!(tag, ROWS..=NOTES | TRIGRAMS..=CATEGORY | DURATION | MEMORY | TRAITS..=FAULTS)
         || (OPTIONAL..OPTIONAL + OPTIONAL_COUNT).contains(&tag)
 }
 
@@ -95,6 +97,7 @@ pub fn section_name(tag: u8) -> &'static str {
         TAGS => "tags",
         SHAPES => "attribute names",
         LEAVES => "attribute values",
+        FAULTS => "faults",
         tag => {
             let optional = tag.checked_sub(OPTIONAL).and_then(|field| OPTIONAL_NAMES.get(usize::from(field)));
             optional.copied().unwrap_or("unknown")
@@ -256,54 +259,54 @@ fn memory(record: &Record) -> Option<f64> {
 
 /// The columns of packed values.
 fn write_packed(records: &[&Record], out: &mut Vec<Section>) -> Option<()> {
-    let mut blobs = |tag: u8, values: Vec<Vec<u8>>| {
-        if values.iter().all(Vec::is_empty) {
-            return Some(());
+    write_blobs(records, TRAITS, out, &write_traits)?;
+    write_blobs(records, FRAMES, out, &|record, packed| {
+        if !record.frames.is_empty() {
+            codec::write_frames(packed, &record.frames);
+        }
+    })?;
+    write_blobs(records, TAGS, out, &|record, packed| {
+        if !record.tags.is_empty() {
+            codec::write_texts(packed, record.tags.iter().map(String::as_str), record.tags.len());
+        }
+    })?;
+    if records.iter().any(|record| !record.attributes.is_empty()) {
+        let mut leaves = Leaves::default();
+        let mut shapes = Vec::with_capacity(records.len());
+        for record in records {
+            let mut shape = Writer::new();
+            fields::write_shape(&mut shape, &record.attributes, &mut String::new(), &mut leaves);
+            shapes.push(shape.into_bytes());
         }
         let mut section = Writer::new();
-        let fits = blob::write(&mut section, &values);
-        out.push((tag, section.into_bytes()));
-        fits.then_some(())
+        blob::write(&mut section, &shapes).then_some(())?;
+        out.push((SHAPES, section.into_bytes()));
+        let mut section = Writer::new();
+        leaves.write(&mut section);
+        out.push((LEAVES, section.into_bytes()));
+    }
+    write_blobs(records, FAULTS, out, &|record, packed| record.fault.iter().for_each(|fault| fault.write(packed)))
+}
+
+/// One column of packed values, unless all are empty.
+fn write_blobs(
+    records: &[&Record],
+    tag: u8,
+    out: &mut Vec<Section>,
+    write: &dyn Fn(&Record, &mut Writer),
+) -> Option<()> {
+    let pack = |record: &&Record| {
+        let mut packed = Writer::new();
+        write(record, &mut packed);
+        packed.into_bytes()
     };
-    let pack = |write: &dyn Fn(&Record, &mut Writer)| {
-        let one = |record: &&Record| {
-            let mut packed = Writer::new();
-            write(record, &mut packed);
-            packed.into_bytes()
-        };
-        records.iter().map(one).collect::<Vec<_>>()
-    };
-    blobs(TRAITS, pack(&write_traits))?;
-    blobs(
-        FRAMES,
-        pack(&|record, out| {
-            if !record.frames.is_empty() {
-                codec::write_frames(out, &record.frames);
-            }
-        }),
-    )?;
-    blobs(
-        TAGS,
-        pack(&|record, out| {
-            if !record.tags.is_empty() {
-                codec::write_texts(out, record.tags.iter().map(String::as_str), record.tags.len());
-            }
-        }),
-    )?;
-    if records.iter().all(|record| record.attributes.is_empty()) {
+    let values: Vec<Vec<u8>> = records.iter().map(pack).collect();
+    if values.iter().all(Vec::is_empty) {
         return Some(());
     }
-    let mut leaves = Leaves::default();
-    let mut shapes = Vec::with_capacity(records.len());
-    for record in records {
-        let mut shape = Writer::new();
-        fields::write_shape(&mut shape, &record.attributes, &mut String::new(), &mut leaves);
-        shapes.push(shape.into_bytes());
-    }
-    blobs(SHAPES, shapes)?;
     let mut section = Writer::new();
-    leaves.write(&mut section);
-    out.push((LEAVES, section.into_bytes()));
+    blob::write(&mut section, &values).then_some(())?;
+    out.push((tag, section.into_bytes()));
     Some(())
 }
 
@@ -361,7 +364,7 @@ pub(super) fn read_records<'a>(
             found.get_mut(place).map_or(Ok(()), |record| put_text(record, tag, text))
         })?;
     }
-    for tag in TRAITS..=TAGS {
+    for tag in (TRAITS..=TAGS).chain([FAULTS]) {
         let Some(section) = section(tag) else { continue };
         let mut input = Reader::new(section);
         let table = BlobTable::read(&mut input, budget)?;
@@ -423,6 +426,7 @@ fn put_text(record: &mut Record, tag: u8, text: String) -> Result<(), ReadError>
 fn put_packed(record: &mut Record, tag: u8, packed: &[u8]) -> Result<(), ReadError> {
     match tag {
         FRAMES => record.frames = codec::read_frames(&mut Reader::new(packed))?,
+        FAULTS => record.fault = Some(Box::new(Fault::read(&mut Reader::new(packed))?)),
         TAGS => record.tags = codec::read_texts(&mut Reader::new(packed))?,
         _ => read_traits(packed, record)?,
     }

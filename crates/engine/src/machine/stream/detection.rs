@@ -1,0 +1,292 @@
+//! The detectors within the machine: every record goes by them, and what they find becomes an incident or is shown.
+//!
+//! Time: records count at their event time, one that is ahead of us at receive time, so that one wrong clock cannot
+//! move the others into the past. What nobody sends is found by alarm, at the detectors' deadline plus the time that
+//! records of this component take to arrive: the longest of late, at most `LATENESS`, or while history is played in,
+//! the age of its newest record. Such an alarm changes state, so it is a row of the journal with the instant up to
+//! which it closed; an alarm that finds nothing due writes nothing.
+//!
+//! Of the signals, those that are sure enough to wake people go the way of all incidents; every one is remembered with
+//! what became of it, at most [`DECISIONS_MAX`].
+
+use super::{Effects, StreamMachine, state};
+use crate::bytes::{ReadError, Reader, Writer};
+use crate::detect::{Detectors, Facts, Signal, SignalKind, Subject};
+use crate::pattern::{Exemplar, Observed, PatternId};
+use crate::record::Record;
+use crate::record_id::RecordId;
+use crate::time::{Millis, Timestamp};
+use crate::triage::{EVIDENCE_MAX, Incident, Raised};
+use std::collections::VecDeque;
+
+/// Decisions remembered for people. At about 150 bytes each 40 KB.
+const DECISIONS_MAX: usize = 256;
+/// Alarms for the sake of the detectors are at least this far apart.
+const ALARMS_APART: Millis = Millis::from_mins(1);
+/// Patterns named where a signal is about all of them.
+const MOVERS_MAX: usize = 3;
+const VERSION: u8 = 1;
+
+/// What became of a signal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Not sure enough to wake people.
+    Shown,
+    /// Found in records that came too late to wake anybody.
+    Late,
+    /// It opened this incident.
+    Opened(String),
+    /// It belongs to this incident, which was open.
+    Explained(String),
+}
+
+/// A signal and what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// What was found.
+    pub signal: Signal,
+    /// When (receive time).
+    pub decided_at: Timestamp,
+    /// What was made of it.
+    pub verdict: Verdict,
+}
+
+/// The detectors with what belongs to them here.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Detection {
+    pub(super) detectors: Detectors,
+    decisions: VecDeque<Decision>,
+    /// How long after its event time a record arrives, at most: the longest of late, slowly forgotten.
+    delay: Millis,
+    /// The newest event time, and its age when it arrived.
+    newest: Timestamp,
+    age: Millis,
+    /// When an alarm last closed what was due.
+    looked_at: Timestamp,
+}
+
+impl Detection {
+    /// A row was received `at`: learns how late its records came, those beyond `lateness` aside.
+    pub(super) fn learn_delay(&mut self, records: &[Record], at: Timestamp, lateness: Millis) {
+        let newest = records.iter().map(|record| record.timestamp.min(at)).max();
+        if let Some(newest) = newest.filter(|newest| *newest > self.newest || self.newest == Timestamp::default()) {
+            (self.newest, self.age) = (newest, at.since(newest));
+        }
+        let delays = records.iter().map(|record| at.since(record.timestamp)).filter(|delay| *delay <= lateness);
+        let longest = delays.max().unwrap_or_default();
+        self.delay = longest.max(Millis(self.delay.0 - self.delay.0 / 32));
+    }
+
+    fn remember(&mut self, decision: Decision) {
+        if self.decisions.len() >= DECISIONS_MAX {
+            self.decisions.pop_front();
+        }
+        self.decisions.push_back(decision);
+    }
+
+    pub(super) fn write(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.u8(VERSION);
+        out.int(self.delay.0);
+        [self.newest.0, self.age.0, self.looked_at.0].into_iter().for_each(|time| out.int(time));
+        out.uint(self.decisions.len() as u64);
+        for decision in &self.decisions {
+            decision.signal.write(&mut out);
+            out.int(decision.decided_at.0);
+            let (code, id) = match &decision.verdict {
+                Verdict::Shown => (0, ""),
+                Verdict::Late => (1, ""),
+                Verdict::Opened(id) => (2, id.as_str()),
+                Verdict::Explained(id) => (3, id.as_str()),
+            };
+            out.u8(code);
+            out.text(id);
+        }
+        self.detectors.write(&mut out);
+        out.into_bytes()
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, ReadError> {
+        let mut input = Reader::new(bytes);
+        if input.u8()? != VERSION {
+            return Err(ReadError::Unknown("version of the detection"));
+        }
+        let mut read = Self {
+            delay: Millis(input.int()?),
+            newest: Timestamp(input.int()?),
+            age: Millis(input.int()?),
+            looked_at: Timestamp(input.int()?),
+            ..Self::default()
+        };
+        for _ in 0..input.count()? {
+            let (signal, decided_at) = (Signal::read(&mut input)?, Timestamp(input.int()?));
+            let (code, id) = (input.u8()?, input.text()?.to_owned());
+            let verdict = match code {
+                0 => Verdict::Shown,
+                1 => Verdict::Late,
+                2 => Verdict::Opened(id),
+                3 => Verdict::Explained(id),
+                _ => return Err(ReadError::Unknown("verdict")),
+            };
+            read.remember(Decision { signal, decided_at, verdict });
+        }
+        read.detectors = Detectors::read(&mut input)?;
+        Ok(read)
+    }
+}
+
+impl StreamMachine {
+    /// What the detectors need to know of a record.
+    pub(super) fn facts(record: &Record, observed: Observed, at: Timestamp) -> Facts {
+        Facts {
+            at: record.timestamp.min(at),
+            pattern: observed.id,
+            is_new_pattern: observed.is_new,
+            is_error: record.level.is_error(),
+            duration_ms: record.duration_ms,
+        }
+    }
+
+    /// Takes note of one record.
+    pub(super) fn detect(&mut self, facts: &Facts) {
+        self.detection.detectors.observe(facts);
+        // More watched than known: some patterns left to make room.
+        if facts.is_new_pattern && self.detection.detectors.watched() > self.miner.len() {
+            let miner = &self.miner;
+            self.detection.detectors.retain(|id| miner.pattern(id).is_some_and(|pattern| pattern.id == id));
+        }
+    }
+
+    /// Deals with what was found up to row `seq`, and ends what is over.
+    pub(super) fn raise(&mut self, seq: u64, at: Timestamp, mut effects: Option<&mut Effects>) {
+        for (index, mut signal) in self.detection.detectors.take_signals().into_iter().enumerate() {
+            if let Subject::Pattern(id) = signal.subject {
+                signal.subject = Subject::Pattern(self.miner.resolve(id));
+            }
+            let verdict = self.judge_signal(signal, (seq, index as u16, at), effects.as_deref_mut());
+            self.detection.remember(Decision { signal, decided_at: at, verdict });
+        }
+        let detectors = &self.detection.detectors;
+        self.incidents.close(at, |kind, subject| detectors.is_open(kind, subject));
+    }
+
+    fn judge_signal(
+        &mut self,
+        signal: Signal,
+        (seq, index, at): (u64, u16, Timestamp),
+        effects: Option<&mut Effects>,
+    ) -> Verdict {
+        let policy = self.settings.alerts;
+        // A slot is closed by the record after it, which may take a while to come.
+        if at.since(signal.at) > policy.lateness.max(Millis::from_mins(1)) {
+            return Verdict::Late;
+        }
+        if !signal.is_alerting {
+            return Verdict::Shown;
+        }
+        if signal.kind == SignalKind::NewPattern {
+            // A new error opened its incident when its record was judged, if that was not too late.
+            let id = self.incidents.of_new_pattern(signal.subject);
+            return id.map_or(Verdict::Late, Verdict::Explained);
+        }
+        let id = self.record_id(at, seq, index).to_string();
+        let evidence = self.evidence(&signal);
+        match self.incidents.raise(signal, (&id, at), evidence, &policy) {
+            Raised::Explained(id) => Verdict::Explained(id),
+            Raised::Opened(id, told) => {
+                if let Some(told) = told {
+                    self.tell_group(told, at, None, effects);
+                }
+                Verdict::Opened(id)
+            }
+        }
+    }
+
+    /// The patterns that a signal is about: its own, those that brought the errors, or those that moved most.
+    pub(super) fn concerned(&self, signal: &Signal) -> Vec<PatternId> {
+        let is_more = matches!(signal.kind, SignalKind::Burst | SignalKind::LevelShift);
+        match signal.subject {
+            Subject::Pattern(id) => vec![id],
+            Subject::Errors => self.recent_errors.iter().map(|(pattern, _)| *pattern).collect(),
+            Subject::Component => self.detection.detectors.movers(is_more, MOVERS_MAX),
+            Subject::Durations => Vec::new(),
+        }
+    }
+
+    /// Lines that show what a signal is about.
+    pub(super) fn shown_by(&self, signal: &Signal) -> Vec<Exemplar> {
+        if signal.subject == Subject::Errors {
+            return self.recent_errors.iter().map(|(_, exemplar)| exemplar.clone()).collect();
+        }
+        let patterns = self.concerned(signal).into_iter().filter_map(|id| self.miner.pattern(id));
+        patterns.flat_map(|pattern| pattern.exemplars.iter().take(2).cloned()).collect()
+    }
+
+    fn evidence(&self, signal: &Signal) -> Vec<RecordId> {
+        let id = |exemplar: &Exemplar| RecordId {
+            received_at: exemplar.received_at,
+            object_tag: self.tag,
+            seq: exemplar.seq,
+            index: exemplar.index,
+        };
+        let mut ids: Vec<_> = self.shown_by(signal).iter().map(id).collect();
+        ids.truncate(EVIDENCE_MAX);
+        ids
+    }
+
+    /// How long after its event time a record may still be on its way.
+    fn grace(&self) -> Millis {
+        self.detection.delay.min(self.settings.alerts.lateness).max(self.detection.age)
+    }
+
+    /// When the absence of records is a finding.
+    pub(super) fn detection_due(&self) -> Option<Timestamp> {
+        let deadline = self.detection.detectors.next_deadline()?;
+        Some(deadline.plus(self.grace()).max(self.detection.looked_at.plus(ALARMS_APART)))
+    }
+
+    /// Closes what is due by the alarm; a row of the journal, since it depends on the time of the alarm.
+    pub(super) fn detect_absence(&mut self, now: Timestamp, effects: &mut Effects) {
+        if self.detection_due().is_none_or(|at| now < at) {
+            return;
+        }
+        let until = now.minus(self.grace());
+        effects.rows.push(self.event_row(state::encode_close(until), now));
+        self.close_detection(until, now, Some(effects));
+    }
+
+    /// What [`StreamMachine::detect_absence`] decided, live and on replay.
+    pub(super) fn close_detection(&mut self, until: Timestamp, now: Timestamp, effects: Option<&mut Effects>) {
+        self.detection.looked_at = now;
+        self.detection.detectors.close(until);
+        self.raise(self.last, now, effects);
+        self.set_dirty(now);
+    }
+
+    /// Tells a group of incidents. On replay the outbox row exists, or was delivered; what stays is that it was told.
+    pub(super) fn tell_group(
+        &mut self,
+        told: Vec<Incident>,
+        at: Timestamp,
+        record: Option<&Record>,
+        effects: Option<&mut Effects>,
+    ) {
+        match effects {
+            Some(effects) => {
+                let alert = self.alert(told, at, record);
+                self.tell(alert, at, effects);
+            }
+            None => told.iter().filter_map(|incident| incident.pattern).for_each(|id| self.miner.mark_alerted(id)),
+        }
+    }
+
+    /// The detectors.
+    pub fn detectors(&self) -> &Detectors {
+        &self.detection.detectors
+    }
+
+    /// The last decisions, oldest first.
+    pub fn decisions(&self) -> impl DoubleEndedIterator<Item = &Decision> {
+        self.detection.decisions.iter()
+    }
+}

@@ -1,0 +1,134 @@
+//! `GET /api/components/{id}/baseline`: what is usual of a component's series, and what was decided about them.
+
+use super::fan_out::ask_objects;
+use super::lists::{parameter_error, require_all_rows};
+use super::{Answer, Call, Outcome, invalid_query, json};
+use crate::processors::calls::{BaselineAnswer, BaselineCall, ComponentEntry, DecisionView, PointView, SeriesView};
+use sapwood_engine::detect::Subject;
+use sapwood_wire::problem::{Problem, ProblemCode};
+use sapwood_wire::query::parse_search;
+use sapwood_wire::reply::FieldError;
+use serde::Serialize;
+
+/// The answer about one series.
+#[derive(Serialize)]
+struct OneSeries {
+    component: String,
+    #[serde(flatten)]
+    series: SeriesView,
+    slow_from_ms: Option<f64>,
+    points: Vec<PointView>,
+    decisions: Vec<DecisionView>,
+    late_records: u64,
+}
+
+/// The answer about all of them.
+#[derive(Serialize)]
+struct AllSeries {
+    component: String,
+    series: Vec<SeriesView>,
+    series_total: u64,
+    decisions: Vec<DecisionView>,
+    late_records: u64,
+    unwatched_records: u64,
+}
+
+/// Explains one series of a component, or lists those that are watched.
+pub async fn baseline(call: &Call<'_>, component: &str) -> Outcome {
+    require_all_rows(call)?;
+    let question = question(&call.head.query(), call.now.0).map_err(invalid_query)?;
+    let gathered = ask_objects(call, &[component.to_owned()], |stubs, address| {
+        let question = question.clone();
+        async move { stubs.baseline(&address, &question).await }
+    })
+    .await?;
+    if !gathered.failed.is_empty() {
+        let detail = "the component's object did not answer";
+        return Err(Problem::new(ProblemCode::Unavailable, detail).with_retry_after(1).into());
+    }
+    let not_found = |detail: &str| Problem::new(ProblemCode::NotFound, detail);
+    let Some(found) = gathered.answers.into_iter().next() else {
+        return Err(not_found("no component has this name").into());
+    };
+    let body = show(found, question.series.is_some()).ok_or_else(|| not_found("this series is not watched"))?;
+    Ok(Answer::Json(body?))
+}
+
+fn show((entry, answer): (ComponentEntry, BaselineAnswer), is_one: bool) -> Option<Result<Vec<u8>, super::Refusal>> {
+    let BaselineAnswer { mut series, series_total, points, slow_from_ms, decisions, late, unwatched } = answer;
+    let component = entry.component;
+    if !is_one {
+        let (late_records, unwatched_records) = (late, unwatched);
+        return Some(json(&AllSeries { component, series, series_total, decisions, late_records, unwatched_records }));
+    }
+    let series = series.pop()?;
+    Some(json(&OneSeries { component, series, slow_from_ms, points, decisions, late_records: late }))
+}
+
+/// Reads `series`, `from` and `to`.
+fn question(query: &[(String, String)], now_ms: i64) -> Result<BaselineCall, Vec<FieldError>> {
+    let (mut series, mut errors, mut times) = (None, Vec::new(), Vec::new());
+    for (name, value) in query {
+        match name.as_str() {
+            "series" if Subject::parse(value).is_some() => series = Some(value.clone()),
+            "series" => {
+                let accepted = "accepted are total, errors, latency, and pattern: with the id of a pattern";
+                errors.push(parameter_error(name, "invalid_value", accepted.to_owned()));
+            }
+            "from" | "to" => times.push((name, value)),
+            _ => errors.push(parameter_error(name, "unknown_parameter", "accepted are series, from, to".to_owned())),
+        }
+    }
+    match parse_search(times, now_ms) {
+        Ok(span) if errors.is_empty() => Ok(BaselineCall {
+            series,
+            from_ms: span.from_ms.unwrap_or(i64::MIN),
+            to_ms: span.to_ms.unwrap_or(i64::MAX),
+        }),
+        Ok(_) => Err(errors),
+        Err(more) => Err([errors, more].concat()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_763_632_800_000;
+
+    fn asked(query: &[(&str, &str)]) -> Result<BaselineCall, Vec<String>> {
+        let query: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        question(&query, NOW).map_err(|errors| errors.into_iter().filter_map(|error| error.parameter).collect())
+    }
+
+    fn series(name: &str) -> SeriesView {
+        SeriesView { series: name.into(), template: None, usual: 1.0, learned_minutes: 2, period_ms: None, open: None }
+    }
+
+    #[test]
+    fn a_series_and_a_span_are_read_and_everything_else_is_named() {
+        let all = asked(&[]).unwrap();
+        assert_eq!((all.series, all.from_ms, all.to_ms), (None, i64::MIN, i64::MAX));
+        let hour = asked(&[("series", "pattern:00000000000000ff"), ("from", "-1h"), ("to", "now")]).unwrap();
+        assert_eq!((hour.series.as_deref(), hour.from_ms), (Some("pattern:00000000000000ff"), NOW - 3_600_000));
+        assert!(hour.to_ms >= NOW && hour.to_ms <= NOW + 1);
+        assert_eq!(asked(&[("series", "everything"), ("x", "1"), ("from", "y")]).unwrap_err(), ["series", "x", "from"]);
+    }
+
+    #[test]
+    fn a_list_a_series_and_one_that_is_not_watched() {
+        let entry = ComponentEntry { component: "cart".into(), shard: 0, registered_at_ms: 0 };
+        let answer = |series| BaselineAnswer { series, series_total: 5, late: 7, ..BaselineAnswer::default() };
+        let read = |body: Option<Result<Vec<u8>, crate::handlers::Refusal>>| {
+            body.map(|body| serde_json::from_slice::<serde_json::Value>(&body.unwrap()).unwrap())
+        };
+        let list = read(show((entry.clone(), answer(vec![series("total"), series("errors")])), false)).unwrap();
+        assert_eq!((&list["series"][1]["series"], &list["series_total"]), (&"errors".into(), &5.into()));
+        let one = read(show((entry.clone(), answer(vec![series("total")])), true)).unwrap();
+        assert_eq!(
+            (&one["series"], &one["late_records"], &one["component"]),
+            (&"total".into(), &7.into(), &"cart".into())
+        );
+        assert_eq!(read(show((entry, answer(vec![])), true)), None);
+    }
+}

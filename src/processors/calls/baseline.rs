@@ -1,0 +1,102 @@
+//! Edge to stream: what is usual of a component's series, and what was decided about them.
+
+use serde::{Deserialize, Serialize};
+
+/// Edge to stream: the list of series, or one of them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BaselineCall {
+    /// Its name; none for the list.
+    pub series: Option<String>,
+    /// Minutes and decisions from here, ms.
+    pub from_ms: i64,
+    /// Up to here, exclusive, ms.
+    pub to_ms: i64,
+}
+
+/// A watched series.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SeriesView {
+    /// `total`, `errors`, `latency`, `pattern:<id>`.
+    pub series: String,
+    /// Template of a pattern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// Usual records a minute now; of `errors` and `latency` the usual share of records.
+    pub usual: f64,
+    /// Minutes it was learned.
+    pub learned_minutes: u32,
+    /// Its period, if it is regular, ms.
+    pub period_ms: Option<i64>,
+    /// What is open: a kind of signal.
+    pub open: Option<String>,
+}
+
+/// One minute of a series.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PointView {
+    /// Its start, ms.
+    pub time_ms: i64,
+    /// Records, or errors, or slow records.
+    pub seen: u32,
+    /// Of how many.
+    pub total: u32,
+    /// What was due; null while the series was not known.
+    pub expected: Option<f64>,
+    /// Fewer are remarkable.
+    pub low: Option<f64>,
+    /// More are remarkable.
+    pub high: Option<f64>,
+}
+
+/// One decision of the detectors.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DecisionView {
+    /// Kind of signal.
+    pub kind: String,
+    /// Of which series.
+    pub series: String,
+    /// Event time, ms.
+    pub at_ms: i64,
+    /// Since when, ms.
+    pub since_ms: i64,
+    /// Width of the window, ms.
+    pub window_ms: i64,
+    /// Expected in the window.
+    pub expected: f64,
+    /// Fewer are remarkable.
+    pub expected_low: f64,
+    /// More are remarkable.
+    pub expected_high: f64,
+    /// Seen in it.
+    pub seen: u64,
+    /// Of how many.
+    pub total: u64,
+    /// How likely this would be if nothing had changed.
+    pub probability: f64,
+    /// Receive time, ms.
+    pub decided_at_ms: i64,
+    /// `shown`, `late`, `opened`, `explained`.
+    pub verdict: String,
+    /// The incident it opened, or belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident_id: Option<String>,
+}
+
+/// Stream to edge.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct BaselineAnswer {
+    /// The series that were asked for: one, or the most frequent ones; none if it is not watched.
+    pub series: Vec<SeriesView>,
+    /// Series that are watched.
+    pub series_total: u64,
+    /// Its minutes, oldest first; empty for the list.
+    pub points: Vec<PointView>,
+    /// From which duration on a record is slow, ms; for `latency`.
+    pub slow_from_ms: Option<f64>,
+    /// Decisions about it, or about all, newest first.
+    pub decisions: Vec<DecisionView>,
+    /// Records that came too late to be judged.
+    pub late: u64,
+    /// Records of patterns that had no room to be watched one by one.
+    pub unwatched: u64,
+}
