@@ -4,6 +4,7 @@
 //! Exit statuses: 0, all is well; 1, the command worked and found something wrong; 2, it could not work.
 
 mod baseline;
+mod block;
 mod check_config;
 mod client;
 mod components;
@@ -63,6 +64,8 @@ enum Command {
     Replay(replay::Replay),
     /// Give every line of a file its pattern.
     Mine(mine::Mine),
+    /// Pack the lines of a file into blocks, as a component's history is kept, and say what they take.
+    Block(block::BlockCommand),
     /// Say how unusual each value of a measured series is.
     Score(score::Score),
     /// Write the records of a component, or of the domain, into a file.
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
         Command::Summary(command) => command.run(&mut out),
         Command::Replay(command) => command.run(&mut out),
         Command::Mine(command) => command.run(&mut out),
+        Command::Block(command) => command.run(&mut out),
         Command::Score(command) => command.run(&mut out),
         Command::Export(command) => command.run(&mut out),
         Command::Import(command) => command.run(&mut out),

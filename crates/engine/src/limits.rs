@@ -46,6 +46,18 @@ pub const ROW_RECORDS_MAX: usize = 16_384;
 
 const _: () = assert!(SEGMENT_RECORDS_MAX <= ROW_RECORDS_MAX, "a segment fits a row");
 
+/// Records from which on rows are worth a block: what is alike then lies together by the thousand, and the records that
+/// are in memory while it is made and proved (1.3 KB each, twice) stay near 10 MB.
+pub const BLOCK_RECORDS_MIN: usize = 4_096;
+/// Records of a block at most; a record's number among those of its shape takes 16 bits.
+pub const BLOCK_RECORDS_MAX: usize = 32_768;
+/// Bytes that reading a block may reserve in one call, whatever its bytes say. All records of the largest block take
+/// about 26 MB for themselves and as much for their text; an isolate has 128 MB.
+pub const BLOCK_MEMORY_MAX: usize = 64 * 1024 * 1024;
+
+const _: () = assert!(BLOCK_RECORDS_MIN + ROW_RECORDS_MAX <= BLOCK_RECORDS_MAX, "one row more still fits a block");
+const _: () = assert!(BLOCK_RECORDS_MAX <= 0xffff, "records of a shape are numbered in 16 bits");
+
 /// Patterns of one object. At about 1 KB each (template, exemplars, counts) 2 MB.
 pub const PATTERNS_MAX: usize = 2_000;
 /// Contexts (lines with one word left open) that wait for evidence. At about 130 bytes each, with four words, 1 MB.

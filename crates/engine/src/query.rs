@@ -88,7 +88,7 @@ impl Filter {
 }
 
 /// What a filter looks at: a stored record, or one on its way to a viewer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Subject<'a> {
     /// Event time.
     pub timestamp: Timestamp,

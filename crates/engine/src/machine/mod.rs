@@ -6,8 +6,10 @@
 //!
 //! - [`stream`]: one component's journal folded into patterns, counters and incidents.
 //! - [`domain`]: one domain's directory, keys, limits and deliveries.
+//! - [`compaction`]: rows of the journal as a block, and back.
 //! - [`outbox`], [`sink`], [`window`], [`row`]: the parts they are made of.
 
+pub mod compaction;
 pub mod domain;
 pub mod outbox;
 pub mod row;

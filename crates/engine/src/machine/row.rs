@@ -11,6 +11,7 @@ use crate::record::Record;
 use crate::record_id::RecordId;
 use crate::segment;
 use crate::time::Timestamp;
+use std::collections::BTreeMap;
 
 /// What a row holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +191,20 @@ impl Heads {
             heads.foreign_ids.push((read_u16(&mut input)?, input.u64_fixed()?));
         }
         if input.is_empty() { Ok(heads) } else { Err(ReadError::Unknown("bytes after heads")) }
+    }
+
+    /// Notes the pattern of each record, in order.
+    pub fn set_patterns(&mut self, patterns: &[PatternId]) {
+        let mut known: BTreeMap<PatternId, u16> = BTreeMap::new();
+        self.patterns.clear();
+        self.pattern_of.clear();
+        for &pattern in patterns {
+            let next = self.patterns.len() as u16;
+            self.pattern_of.push(*known.entry(pattern).or_insert(next));
+            if known.len() > self.patterns.len() {
+                self.patterns.push(pattern);
+            }
+        }
     }
 
     /// The pattern of the record at `index`.

@@ -13,7 +13,7 @@ use crate::triage::record::action;
 use crate::value::{Fields, Value};
 
 /// The optional text fields, in the order of their bits.
-fn texts(record: &Record) -> [&Option<String>; 18] {
+pub(super) fn texts(record: &Record) -> [&Option<String>; 18] {
     [
         &record.id,
         &record.service,
@@ -36,7 +36,7 @@ fn texts(record: &Record) -> [&Option<String>; 18] {
     ]
 }
 
-fn texts_mut(record: &mut Record) -> [&mut Option<String>; 18] {
+pub(super) fn texts_mut(record: &mut Record) -> [&mut Option<String>; 18] {
     [
         &mut record.id,
         &mut record.service,
@@ -140,14 +140,14 @@ pub(super) fn write(out: &mut Writer, record: &Record, previous: i64) {
     }
 }
 
-fn write_texts<'a>(out: &mut Writer, texts: impl Iterator<Item = &'a str>, count: usize) {
+pub(super) fn write_texts<'a>(out: &mut Writer, texts: impl Iterator<Item = &'a str>, count: usize) {
     out.uint(count as u64);
     for text in texts {
         out.text(text);
     }
 }
 
-fn write_frames(out: &mut Writer, frames: &[Frame]) {
+pub(super) fn write_frames(out: &mut Writer, frames: &[Frame]) {
     out.uint(frames.len() as u64);
     for frame in frames {
         out.optional_text(frame.function.as_deref());
@@ -264,15 +264,15 @@ pub(super) fn read(input: &mut Reader<'_>, previous: i64) -> Result<Record, Read
     if input.is_empty() { Ok(record) } else { Err(ReadError::Unknown("bytes after a record")) }
 }
 
-fn pick<T: Copy>(all: &[T], code: u8) -> Result<T, ReadError> {
+pub(super) fn pick<T: Copy>(all: &[T], code: u8) -> Result<T, ReadError> {
     all.get(usize::from(code)).copied().ok_or(ReadError::Unknown("code"))
 }
 
-fn read_texts(input: &mut Reader<'_>) -> Result<Vec<String>, ReadError> {
+pub(super) fn read_texts(input: &mut Reader<'_>) -> Result<Vec<String>, ReadError> {
     (0..input.count()?).map(|_| input.text().map(str::to_owned)).collect()
 }
 
-fn read_frames(input: &mut Reader<'_>) -> Result<Vec<Frame>, ReadError> {
+pub(super) fn read_frames(input: &mut Reader<'_>) -> Result<Vec<Frame>, ReadError> {
     (0..input.count()?)
         .map(|_| {
             Ok(Frame {

@@ -15,9 +15,10 @@
 //! ```
 //!
 //! Invariants: no bytes can panic the reader or make it allocate more than [`limits::SEGMENT_RAW_BYTES_MAX`]; a segment
-//! whose checksum does not match is refused whole. Left out here: patterns and positions (the journal row holds those)
-//! and columns by template (a later version of the format).
+//! whose checksum does not match is refused whole. Left out here: patterns and positions (the journal row holds those),
+//! and columns by template: those belong to the [`block`], for the thousands of records that are kept together.
 
+pub mod block;
 mod codec;
 
 use crate::bytes::{ReadError, Reader, Writer};

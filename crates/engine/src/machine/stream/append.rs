@@ -16,7 +16,6 @@ use crate::record_id::RecordId;
 use crate::segment;
 use crate::time::Timestamp;
 use crate::triage::Incident;
-use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The records of one request for this component.
@@ -133,7 +132,7 @@ impl StreamMachine {
         for mut draft in drafts {
             self.count_outcomes(&draft.heads, draft.kind, draft.records.len());
             let patterns = self.fold(&draft.records, draft.seq, now, Some(effects));
-            (draft.heads.patterns, draft.heads.pattern_of) = index_patterns(&patterns);
+            draft.heads.set_patterns(&patterns);
             if self.view.is_watched && draft.kind == RowKind::Segments {
                 for (index, record) in draft.records.iter().enumerate() {
                     let id = self.record_id(now, draft.seq, index as u16);
@@ -454,19 +453,4 @@ fn without_text(mut record: Record) -> Record {
         release: record.release,
         ..Record::default()
     }
-}
-
-fn index_patterns(patterns: &[PatternId]) -> (Vec<PatternId>, Vec<u16>) {
-    let mut distinct = Vec::new();
-    let mut known: BTreeMap<PatternId, u16> = BTreeMap::new();
-    let of = patterns
-        .iter()
-        .map(|&pattern| {
-            *known.entry(pattern).or_insert_with(|| {
-                distinct.push(pattern);
-                (distinct.len() - 1) as u16
-            })
-        })
-        .collect();
-    (distinct, of)
 }
