@@ -104,7 +104,7 @@ test("a burst is told in the turn that closes its slot, with its band, once, als
   assert.deepEqual([burst.kind, burst.series], ["burst", "total"]);
   assert.ok(burst.seen >= 150 && burst.expected < 20 && burst.expected_high < 60 && burst.probability < 1e-9, JSON.stringify(burst));
   assert.match(burst.title, /^Burst in pump: \d+ in \d+ s, expected \d/);
-  assert.ok(burst.exemplars.some((line) => /^valve/.test(line.message)), "lines of the pattern that moved");
+  assert.ok(burst.exemplars.some((line) => /^valve/.test(line.message)), `lines of the pattern that moved: ${JSON.stringify(burst.exemplars)}`);
 
   const explained = await baseline("total");
   const decision = explained.decisions.at(-1);
