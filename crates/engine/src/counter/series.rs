@@ -151,7 +151,8 @@ impl Names {
         id
     }
 
-    fn text(&self, id: u32) -> &str {
+    /// The name of this number.
+    pub(super) fn text(&self, id: u32) -> &str {
         self.texts.get(id as usize).map_or(OTHER, String::as_str)
     }
 
