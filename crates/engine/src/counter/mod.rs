@@ -37,8 +37,8 @@ pub const HOUR: Millis = Millis::from_hours(1);
 pub struct Counters {
     names: Names,
     totals: BTreeMap<Series, u64>,
-    /// Minute (event time, start in ms) and series: records since the last rollup.
-    pending: BTreeMap<(i64, Series), u64>,
+    /// Minute (event time, start in ms), then series: records since the last rollup.
+    pending: BTreeMap<i64, BTreeMap<Series, u64>>,
     /// Hour (event time, start in ms): what cannot be counted by name, since the last rollup.
     pending_facets: BTreeMap<i64, Facets>,
     /// Records like one before them in the row being folded; empty between rows ([`Counters::settle`]).
@@ -77,15 +77,15 @@ impl Counters {
             return;
         }
         let Cell { minute, pattern, class, error_type, environment, endpoint, is_error } = *cell;
-        self.add(minute, Series::Level(class), count);
-        self.add(minute, Series::Pattern(pattern), count);
-        self.add(minute, Series::PatternLevel(pattern, class), count);
-        self.add(minute, Series::ErrorType(error_type), count);
-        self.add(minute, Series::Environment(environment), count);
+        self.add(minute, Series::level(class), count);
+        self.add(minute, Series::pattern(pattern), count);
+        self.add(minute, Series::pattern_level(pattern, class), count);
+        self.add(minute, Series::error_type(error_type), count);
+        self.add(minute, Series::environment(environment), count);
         if let Some(endpoint) = endpoint {
-            self.add(minute, Series::Endpoint(endpoint), count);
+            self.add(minute, Series::endpoint(endpoint), count);
             if is_error {
-                self.add(minute, Series::EndpointError(endpoint), count);
+                self.add(minute, Series::endpoint_error(endpoint), count);
             }
         }
     }
@@ -102,41 +102,39 @@ impl Counters {
                 series
             }
         };
-        *self.pending.entry((minute, series)).or_insert(0) += count;
+        *self.pending.entry(minute).or_default().entry(series).or_insert(0) += count;
     }
 
     /// Books what was counted under one pattern to another: they turned out to be one. Hours that are stored already
     /// keep the old id; their readers resolve it.
     pub(crate) fn merge_pattern(&mut self, from: PatternId, into: PatternId) {
         self.settle();
-        let renamed = |series: Series| match series {
-            Series::Pattern(id) if id == from => Some(Series::Pattern(into)),
-            Series::PatternLevel(id, class) if id == from => Some(Series::PatternLevel(into, class)),
-            _ => None,
-        };
-        let classes = (0..6).map(|class| Series::PatternLevel(from, class));
-        for series in classes.chain([Series::Pattern(from)]) {
-            let (Some(count), Some(renamed)) = (self.totals.remove(&series), renamed(series)) else { continue };
-            *self.totals.entry(renamed).or_insert(0) += count;
-        }
-        let waiting: Vec<_> = self.pending.keys().filter(|(_, series)| renamed(*series).is_some()).copied().collect();
-        for (minute, series) in waiting {
-            let (Some(count), Some(renamed)) = (self.pending.remove(&(minute, series)), renamed(series)) else {
+        let classes = (0..6).map(|class| Series::pattern_level(from, class));
+        for series in classes.chain([Series::pattern(from)]) {
+            let (Some(count), Some(renamed)) = (self.totals.remove(&series), series.renamed(from, into)) else {
                 continue;
             };
-            *self.pending.entry((minute, renamed)).or_insert(0) += count;
+            *self.totals.entry(renamed).or_insert(0) += count;
+        }
+        for minute in self.pending.values_mut() {
+            let waiting: Vec<_> =
+                minute.keys().filter_map(|&series| Some((series, series.renamed(from, into)?))).collect();
+            for (series, renamed) in waiting {
+                let Some(count) = minute.remove(&series) else { continue };
+                *minute.entry(renamed).or_insert(0) += count;
+            }
         }
     }
 
     /// Records counted since the beginning.
     pub fn total(&self) -> u64 {
         debug_assert!(self.repeats.is_empty(), "settled before it is read");
-        (0..6).map(|class| self.totals.get(&Series::Level(class)).copied().unwrap_or(0)).sum()
+        (0..6).map(|class| self.totals.get(&Series::level(class)).copied().unwrap_or(0)).sum()
     }
 
     /// Records of each level class since the beginning.
     pub fn by_level(&self) -> [u64; 6] {
-        std::array::from_fn(|class| self.totals.get(&Series::Level(class as u8)).copied().unwrap_or(0))
+        std::array::from_fn(|class| self.totals.get(&Series::level(class as u8)).copied().unwrap_or(0))
     }
 
     /// All totals since the beginning, by series.
@@ -146,7 +144,8 @@ impl Counters {
 
     /// Cells that wait for the next rollup; past `limits::PENDING_CELLS_MAX` the object rolls up at once.
     pub fn pending_cells(&self) -> usize {
-        self.pending.len() + self.pending_facets.len() * limits::FACETS_CELLS
+        let of_minutes: usize = self.pending.values().map(BTreeMap::len).sum();
+        of_minutes + self.pending_facets.len() * limits::FACETS_CELLS
     }
 
     /// Counts of minutes that are not rolled up yet, between two instants (end exclusive).
@@ -155,20 +154,21 @@ impl Counters {
         from: Timestamp,
         to: Timestamp,
     ) -> impl Iterator<Item = (Timestamp, SeriesKey, u64)> + '_ {
-        self.pending
-            .range((from.0, Series::FIRST)..)
-            .take_while(move |((minute, _), _)| *minute < to.0)
-            .map(|(&(minute, series), &count)| (Timestamp(minute), self.names.key(series), count))
+        let minutes = self.pending.range(from.0..).take_while(move |(minute, _)| **minute < to.0);
+        minutes.flat_map(move |(&minute, counts)| {
+            counts.iter().map(move |(&series, &count)| (Timestamp(minute), self.names.key(series), count))
+        })
     }
 
     /// The hours with pending minutes, each with what is to be merged into its row. Nothing is forgotten until
     /// [`Counters::rolled_up`] says that the rows are written.
     pub fn pending_hours(&self) -> BTreeMap<Timestamp, Rollup> {
         let mut hours: BTreeMap<Timestamp, Rollup> = BTreeMap::new();
-        for (&(minute, series), &count) in &self.pending {
+        for (&minute, counts) in &self.pending {
             let hour = Timestamp(minute).floor_to(HOUR);
             let index = ((minute - hour.0) / MINUTE.0) as u8;
-            hours.entry(hour).or_default().add(self.names.key(series), index, count);
+            let rollup = hours.entry(hour).or_default();
+            counts.iter().for_each(|(&series, &count)| rollup.add(self.names.key(series), index, count));
         }
         hours
     }
