@@ -97,7 +97,12 @@ impl Draft {
             }
         }
         self.body.bytes(segment);
-        self.records.extend(records);
+        // The first are taken over whole: under load most rows hold the records of few requests.
+        if self.records.is_empty() {
+            self.records = records;
+        } else {
+            self.records.extend(records);
+        }
     }
 
     fn seal(self, at: Timestamp) -> Row {
