@@ -5,11 +5,12 @@
 // counted by the service itself, bytes are those of its SQLite files, CPU time is that of the whole runtime process.
 
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs, promisify } from "node:util";
 
+import { canProfile, sample, shares } from "./profile.mjs";
 import { root, startRuntime } from "./runtime.mjs";
 import { makeKey, makeSecrets } from "./secrets.mjs";
 
@@ -127,6 +128,34 @@ async function measure(service) {
   return measured;
 }
 
+/** Where the CPU time of a record goes, with 100 of them a request; undefined where nobody can see it. */
+async function profile() {
+  if (!(await canProfile()) || !existsSync(`${sapwood.build}-names`)) return undefined;
+  process.stderr.write("bench: profile ...\n");
+  const state = mkdtempSync(path.join(os.tmpdir(), "sapwood-bench-"));
+  // V8 keeps a log beside the map of what it compiled, one for each isolate unless it is told otherwise.
+  const v8Flags = ["--perf-basic-prof", "--no-logfile-per-isolate", `--logfile=${path.join(state, "v8.log")}`];
+  const runtime = await startRuntime({ build: `${sapwood.build}-names`, state, secrets: sapwood.secrets, v8Flags });
+  try {
+    await runtime.migrate();
+    await sapwood.prepare(runtime.url);
+    for (const records of [1, 100]) await run(runtime, sapwood, { records, connections: 8 }, warmUpSeconds);
+    const [pid, file] = [runtime.workerdPid, path.join(state, "perf.data")];
+    const going = run(runtime, sapwood, { records: 100, connections: 32 }, seconds + 2);
+    await sample(pid, seconds, file);
+    const seen = await going;
+    return (await shares(pid, file)).map(({ stage, share, native_share }) => ({
+      stage,
+      share: rounded(share, 4),
+      us_per_log: rounded(share * seen.cpu_us_per_log, 2),
+      of_it_native: rounded(native_share * seen.cpu_us_per_log, 2),
+    }));
+  } finally {
+    await runtime.stop();
+    rmSync(state, { recursive: true, force: true });
+  }
+}
+
 const wanted = [sapwood, floor("null"), floor("durable")].filter((service) => chosen.only.length === 0 || chosen.only.includes(service.name));
 if (wanted.length === 0) {
   console.error("bench: no such service; there are sapwood, floor-null, floor-durable");
@@ -146,7 +175,16 @@ for (const { name } of RUNGS) {
   if (!ours || !theirs) continue;
   console.log(`${name}: ${(ours.logs_per_s / theirs.logs_per_s).toFixed(2)} of floor-durable's logs/s, ${(ours.p99_ms / theirs.p99_ms).toFixed(2)} x its p99`);
 }
-if (chosen.json) writeFileSync(chosen.json, `${JSON.stringify({ rungs }, null, 2)}\n`);
+const stages = wanted.includes(sapwood) ? await profile() : undefined;
+if (stages) {
+  console.log("\nwhere the CPU time of a record goes, 100 a request (us; of it outside of compiled code):");
+  for (const { stage, share, us_per_log, of_it_native } of stages) {
+    console.log(`${stage.padEnd(24)} ${String(us_per_log.toFixed(2)).padStart(6)} ${(100 * share).toFixed(1).padStart(5)} % ${of_it_native.toFixed(2).padStart(6)}`);
+  }
+} else if (wanted.includes(sapwood)) {
+  console.log("no profile: it needs perf (Linux) and the build with names beside the release (scripts/build --force)");
+}
+if (chosen.json) writeFileSync(chosen.json, `${JSON.stringify({ rungs, profile: stages ?? null }, null, 2)}\n`);
 const failed = rungs.reduce((sum, one) => sum + one.errors + one.lost, 0);
 if (failed > 0) {
   console.error(`bench: ${failed} requests failed or records were lost`);

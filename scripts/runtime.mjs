@@ -83,6 +83,7 @@ function inTurn(task) {
  * @param {(line: string, stream: "stdout" | "stderr") => void} [options.onLog]
  * @param {() => void} [options.onDeath]  workerd ended although nobody asked it to
  * @param {object} [options.miniflare]    further worker options for a test (outboundService and the like)
+ * @param {string[]} [options.v8Flags]    for V8, so that a profiler can read what it compiled
  */
 export async function startRuntime(options) {
   const runtime = new Runtime(options);
@@ -159,12 +160,20 @@ class Runtime {
       process.env.SAPWOOD_WORKERD = realpathSync(path.join(root, ".tools", "bin", "workerd"));
       process.env.SAPWOOD_PID_FILE = this.#pidFile;
       process.env.SAPWOOD_STATE = this.state;
+      const entries = Object.entries;
+      if (this.#options.v8Flags) {
+        // workerd's configuration has a place for them, and miniflare, which writes it entry by entry, has no option.
+        const v8Flags = this.#options.v8Flags;
+        Object.entries = (of) => entries(of?.services && of.sockets ? { ...of, v8Flags } : of);
+      }
       this.#miniflare = new Miniflare(settings);
       try {
         await this.#miniflare.ready;
       } catch (error) {
         await this.#miniflare.dispose().catch(() => {});
         throw error;
+      } finally {
+        Object.entries = entries;
       }
     });
     this.port = Number((await this.#miniflare.unsafeGetDirectURL()).port);

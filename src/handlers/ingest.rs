@@ -139,12 +139,23 @@ async fn store(call: &Call<'_>, received: Received) -> Result<(Assembled, Option
             append_call(call, part.component.clone(), batch.as_ref(), segments, rejected)
         })
         .collect();
+    prepared.parts = parts;
+    let fates = send_all(call, appends).await;
+    Ok((assemble(prepared, fates), understanding))
+}
+
+/// Sends the parts, some at once; their fates in the order of the parts.
+async fn send_all(call: &Call<'_>, mut appends: Vec<AppendCall>) -> Vec<PartFate> {
+    // Nearly every request is of one component. Waiting for one of several costs a task with a waker of its own.
+    if appends.len() == 1
+        && let Some(append) = appends.pop()
+    {
+        return vec![send(call, append).await];
+    }
     let sends = appends.into_iter().enumerate().map(|(at, append)| async move { (at, send(call, append).await) });
     let mut fates: Vec<(usize, PartFate)> = stream::iter(sends).buffer_unordered(CALLS_AT_ONCE).collect().await;
     fates.sort_by_key(|(at, _)| *at);
-    prepared.parts = parts;
-    let fates = fates.into_iter().map(|(_, fate)| fate).collect();
-    Ok((assemble(prepared, fates), understanding))
+    fates.into_iter().map(|(_, fate)| fate).collect()
 }
 
 fn append_call(

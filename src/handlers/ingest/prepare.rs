@@ -94,20 +94,23 @@ pub fn prepare(body: &[u8], intake: Intake<'_>) -> Result<Prepared, Problem> {
     }
     let has_ids = intake.wants_ids || total == 1;
     let mut refused = IngestReply::default();
-    let mut groups: BTreeMap<String, Vec<(usize, Record)>> = BTreeMap::new();
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for (place, sent) in decoded.records.into_iter().enumerate() {
         match sent.and_then(|raw| understand(raw, intake)) {
-            Ok((component, record)) => groups.entry(component).or_default().push((place, record)),
+            Ok((component, record)) => groups.entry(component).or_default().push(place, record),
             Err(rejection) => refuse(&mut refused, rejection, place, decoded.framing, intake.redactor),
         }
     }
-    let single = (total == 1).then(|| groups.values().flatten().next()).flatten().map(|(_, record)| Understanding {
-        category: record.category.clone(),
-        severity: record.level.class().word(),
-        actions: record.triage.actions.iter().map(|action| (*action).to_owned()).collect(),
-    });
+    let single =
+        (total == 1).then(|| groups.values().find_map(|group| group.records.first())).flatten().map(|record| {
+            Understanding {
+                category: record.category.clone(),
+                severity: record.level.class().word(),
+                actions: record.triage.actions.iter().map(|action| (*action).to_owned()).collect(),
+            }
+        });
     fold_smallest(&mut groups);
-    let parts = groups.into_iter().map(|(component, records)| part(component, records, has_ids)).collect();
+    let parts = groups.into_iter().map(|(component, group)| part(component, group, has_ids)).collect();
     Ok(Prepared { parts, refused, total, has_ids, framing: decoded.framing, single })
 }
 
@@ -132,22 +135,39 @@ fn refuse(reply: &mut IngestReply, mut rejection: Rejection, place: usize, frami
     reply.reject(field_error(&rejection, place, framing));
 }
 
-fn fold_smallest(groups: &mut BTreeMap<String, Vec<(usize, Record)>>) {
+/// Records of one component, with the place of each in the request. A record is large: it is put here once and not moved
+/// again before it is encoded.
+#[derive(Default)]
+struct Group {
+    places: Vec<usize>,
+    records: Vec<Record>,
+}
+
+impl Group {
+    fn push(&mut self, place: usize, record: Record) {
+        self.places.push(place);
+        self.records.push(record);
+    }
+}
+
+fn fold_smallest(groups: &mut BTreeMap<String, Group>) {
     if groups.len() <= COMPONENTS_MAX {
         return;
     }
-    let mut by_size: Vec<_> = groups.iter().map(|(name, records)| (records.len(), name.clone())).collect();
+    let mut by_size: Vec<_> = groups.iter().map(|(name, group)| (group.records.len(), name.clone())).collect();
     by_size.sort_by(|(left, one), (right, other)| right.cmp(left).then_with(|| one.cmp(other)));
-    let mut moved = groups.remove(OTHER).unwrap_or_default();
-    for (_, name) in by_size.into_iter().filter(|(_, name)| name != OTHER).skip(COMPONENTS_MAX - 1) {
-        moved.extend(groups.remove(&name).unwrap_or_default());
+    let folded = by_size.into_iter().filter(|(_, name)| name != OTHER).skip(COMPONENTS_MAX - 1);
+    let names = std::iter::once(OTHER.to_owned()).chain(folded.map(|(_, name)| name));
+    let mut moved: Vec<(usize, Record)> = Vec::new();
+    for group in names.filter_map(|name| groups.remove(&name)) {
+        moved.extend(group.places.into_iter().zip(group.records));
     }
     moved.sort_by_key(|(place, _)| *place);
-    groups.insert(OTHER.to_owned(), moved);
+    let (places, records) = moved.into_iter().unzip();
+    groups.insert(OTHER.to_owned(), Group { places, records });
 }
 
-fn part(component: String, records: Vec<(usize, Record)>, has_ids: bool) -> Part {
-    let (places, records): (Vec<_>, Vec<_>) = records.into_iter().unzip();
+fn part(component: String, Group { places, records }: Group, has_ids: bool) -> Part {
     Part {
         component,
         own_ids: if has_ids { records.iter().map(|record| record.id.clone()).collect() } else { Vec::new() },

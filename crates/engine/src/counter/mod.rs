@@ -10,6 +10,7 @@
 //! stored rollups equal a recount of the segments.
 
 mod facets;
+mod repeats;
 mod rollup;
 mod series;
 
@@ -22,6 +23,7 @@ use crate::limits;
 use crate::pattern::PatternId;
 use crate::record::Record;
 use crate::time::{Millis, Timestamp};
+use repeats::{Cell, Repeats};
 use series::{Names, Series};
 use std::collections::BTreeMap;
 
@@ -35,72 +37,104 @@ pub const HOUR: Millis = Millis::from_hours(1);
 pub struct Counters {
     names: Names,
     totals: BTreeMap<Series, u64>,
-    /// Minute (event time, start in ms) and series: records since the last rollup.
-    pending: BTreeMap<(i64, Series), u64>,
+    /// Minute (event time, start in ms), then series: records since the last rollup.
+    pending: BTreeMap<i64, BTreeMap<Series, u64>>,
     /// Hour (event time, start in ms): what cannot be counted by name, since the last rollup.
     pending_facets: BTreeMap<i64, Facets>,
+    /// Records like one before them in the row being folded; empty between rows ([`Counters::settle`]).
+    repeats: Repeats,
 }
 
 impl Counters {
-    /// Counts one record with its pattern.
+    /// Counts one record with its pattern. What was counted is seen by readers after [`Counters::settle`].
     pub fn count(&mut self, record: &Record, pattern: PatternId) {
-        let class = record.level.class().index() as u8;
-        let minute = record.timestamp.floor_to(MINUTE).0;
-        let environment = self.names.id(&record.environment, limits::SERIES_MAX);
         if Facets::has_any(record) {
             self.pending_facets.entry(record.timestamp.floor_to(HOUR).0).or_default().observe(record);
         }
-        self.add(minute, Series::Level(class), 1);
-        self.add(minute, Series::Pattern(pattern), 1);
-        self.add(minute, Series::PatternLevel(pattern, class), 1);
-        self.add(minute, Series::ErrorType(record.error_type as u8), 1);
-        self.add(minute, Series::Environment(environment), 1);
-        if let Some(endpoint) = &record.endpoint {
-            let endpoint = self.names.id(endpoint, limits::ENDPOINT_SERIES_MAX);
-            self.add(minute, Series::Endpoint(endpoint), 1);
-            if record.level.is_error() {
-                self.add(minute, Series::EndpointError(endpoint), 1);
+        let likeness = repeats::Likeness::of(record, pattern);
+        if self.repeats.take(&likeness, &self.names) {
+            return;
+        }
+        let environment = self.names.id(&record.environment, limits::SERIES_MAX);
+        let endpoint = record.endpoint.as_ref().map(|name| self.names.id(name, limits::ENDPOINT_SERIES_MAX));
+        let cell = likeness.cell(environment, endpoint);
+        self.add_all(&cell, 1);
+        if let Some((displaced, count)) = self.repeats.begin(&likeness, cell) {
+            self.add_all(&displaced, count);
+        }
+    }
+
+    /// Books what came again and again to its series. Whoever counts calls this before anybody reads: once a row, since
+    /// most records of a row are like another of it.
+    pub fn settle(&mut self) {
+        for (cell, count) in self.repeats.drain() {
+            self.add_all(&cell, count);
+        }
+    }
+
+    fn add_all(&mut self, cell: &Cell, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let Cell { minute, pattern, class, error_type, environment, endpoint, is_error } = *cell;
+        self.add(minute, Series::level(class), count);
+        self.add(minute, Series::pattern(pattern), count);
+        self.add(minute, Series::pattern_level(pattern, class), count);
+        self.add(minute, Series::error_type(error_type), count);
+        self.add(minute, Series::environment(environment), count);
+        if let Some(endpoint) = endpoint {
+            self.add(minute, Series::endpoint(endpoint), count);
+            if is_error {
+                self.add(minute, Series::endpoint_error(endpoint), count);
             }
         }
     }
 
     fn add(&mut self, minute: i64, series: Series, count: u64) {
-        let known = self.totals.contains_key(&series);
-        let series = if known || self.totals.len() < limits::SERIES_MAX { series } else { series.other() };
-        *self.totals.entry(series).or_insert(0) += count;
-        *self.pending.entry((minute, series)).or_insert(0) += count;
+        let series = match self.totals.get_mut(&series) {
+            Some(total) => {
+                *total += count;
+                series
+            }
+            None => {
+                let series = if self.totals.len() < limits::SERIES_MAX { series } else { series.other() };
+                *self.totals.entry(series).or_insert(0) += count;
+                series
+            }
+        };
+        *self.pending.entry(minute).or_default().entry(series).or_insert(0) += count;
     }
 
     /// Books what was counted under one pattern to another: they turned out to be one. Hours that are stored already
     /// keep the old id; their readers resolve it.
     pub(crate) fn merge_pattern(&mut self, from: PatternId, into: PatternId) {
-        let renamed = |series: Series| match series {
-            Series::Pattern(id) if id == from => Some(Series::Pattern(into)),
-            Series::PatternLevel(id, class) if id == from => Some(Series::PatternLevel(into, class)),
-            _ => None,
-        };
-        let classes = (0..6).map(|class| Series::PatternLevel(from, class));
-        for series in classes.chain([Series::Pattern(from)]) {
-            let (Some(count), Some(renamed)) = (self.totals.remove(&series), renamed(series)) else { continue };
-            *self.totals.entry(renamed).or_insert(0) += count;
-        }
-        let waiting: Vec<_> = self.pending.keys().filter(|(_, series)| renamed(*series).is_some()).copied().collect();
-        for (minute, series) in waiting {
-            let (Some(count), Some(renamed)) = (self.pending.remove(&(minute, series)), renamed(series)) else {
+        self.settle();
+        let classes = (0..6).map(|class| Series::pattern_level(from, class));
+        for series in classes.chain([Series::pattern(from)]) {
+            let (Some(count), Some(renamed)) = (self.totals.remove(&series), series.renamed(from, into)) else {
                 continue;
             };
-            *self.pending.entry((minute, renamed)).or_insert(0) += count;
+            *self.totals.entry(renamed).or_insert(0) += count;
+        }
+        for minute in self.pending.values_mut() {
+            let waiting: Vec<_> =
+                minute.keys().filter_map(|&series| Some((series, series.renamed(from, into)?))).collect();
+            for (series, renamed) in waiting {
+                let Some(count) = minute.remove(&series) else { continue };
+                *minute.entry(renamed).or_insert(0) += count;
+            }
         }
     }
 
     /// Records counted since the beginning.
     pub fn total(&self) -> u64 {
-        (0..6).map(|class| self.totals.get(&Series::Level(class)).copied().unwrap_or(0)).sum()
+        debug_assert!(self.repeats.is_empty(), "settled before it is read");
+        (0..6).map(|class| self.totals.get(&Series::level(class)).copied().unwrap_or(0)).sum()
     }
 
     /// Records of each level class since the beginning.
     pub fn by_level(&self) -> [u64; 6] {
-        std::array::from_fn(|class| self.totals.get(&Series::Level(class as u8)).copied().unwrap_or(0))
+        std::array::from_fn(|class| self.totals.get(&Series::level(class as u8)).copied().unwrap_or(0))
     }
 
     /// All totals since the beginning, by series.
@@ -110,7 +144,8 @@ impl Counters {
 
     /// Cells that wait for the next rollup; past `limits::PENDING_CELLS_MAX` the object rolls up at once.
     pub fn pending_cells(&self) -> usize {
-        self.pending.len() + self.pending_facets.len() * limits::FACETS_CELLS
+        let of_minutes: usize = self.pending.values().map(BTreeMap::len).sum();
+        of_minutes + self.pending_facets.len() * limits::FACETS_CELLS
     }
 
     /// Counts of minutes that are not rolled up yet, between two instants (end exclusive).
@@ -119,20 +154,21 @@ impl Counters {
         from: Timestamp,
         to: Timestamp,
     ) -> impl Iterator<Item = (Timestamp, SeriesKey, u64)> + '_ {
-        self.pending
-            .range((from.0, Series::FIRST)..)
-            .take_while(move |((minute, _), _)| *minute < to.0)
-            .map(|(&(minute, series), &count)| (Timestamp(minute), self.names.key(series), count))
+        let minutes = self.pending.range(from.0..).take_while(move |(minute, _)| **minute < to.0);
+        minutes.flat_map(move |(&minute, counts)| {
+            counts.iter().map(move |(&series, &count)| (Timestamp(minute), self.names.key(series), count))
+        })
     }
 
     /// The hours with pending minutes, each with what is to be merged into its row. Nothing is forgotten until
     /// [`Counters::rolled_up`] says that the rows are written.
     pub fn pending_hours(&self) -> BTreeMap<Timestamp, Rollup> {
         let mut hours: BTreeMap<Timestamp, Rollup> = BTreeMap::new();
-        for (&(minute, series), &count) in &self.pending {
+        for (&minute, counts) in &self.pending {
             let hour = Timestamp(minute).floor_to(HOUR);
             let index = ((minute - hour.0) / MINUTE.0) as u8;
-            hours.entry(hour).or_default().add(self.names.key(series), index, count);
+            let rollup = hours.entry(hour).or_default();
+            counts.iter().for_each(|(&series, &count)| rollup.add(self.names.key(series), index, count));
         }
         hours
     }
@@ -196,6 +232,7 @@ mod tests {
         let mut counters = Counters::default();
         counters.count(&record(61_000, Level::ERROR, Some("/a")), PatternId(7));
         counters.count(&record(3_600_000 + 5, Level::INFO, None), PatternId(7));
+        counters.settle();
         assert_eq!(counters.total(), 2);
         assert_eq!(counters.by_level(), [0, 0, 1, 0, 1, 0]);
         let first: Vec<_> = counters
@@ -216,11 +253,42 @@ mod tests {
         for i in 0..count {
             counters.count(&record(0, Level::INFO, Some(&format!("/e{i}"))), PatternId(i + 1));
         }
+        counters.settle();
         let sum = |kind: SeriesKind| counters.totals().filter(|(k, _)| k.kind == kind).map(|(_, n)| n).sum::<u64>();
         for kind in [SeriesKind::Level, SeriesKind::Pattern, SeriesKind::PatternLevel, SeriesKind::Endpoint] {
             assert_eq!(sum(kind), count, "{kind:?}");
         }
         assert!(counters.totals().count() <= limits::SERIES_MAX + 7);
+    }
+
+    #[test]
+    fn booking_by_rows_gives_what_booking_each_record_gives() {
+        // More shapes than the table has places, and more names than there is room for.
+        let shapes = 3 * limits::ENDPOINT_SERIES_MAX as u64;
+        let of = |i: u64| {
+            let shape = (i * i + i / 3) % shapes;
+            let level = if shape.is_multiple_of(5) { Level::ERROR } else { Level::INFO };
+            let endpoint = (!shape.is_multiple_of(7)).then(|| format!("/orders/{}/items", shape / 2));
+            let mut record = record((shape / 900) as i64 * 60_000, level, endpoint.as_deref());
+            record.environment = if shape.is_multiple_of(11) { "staging".into() } else { "production".into() };
+            (record, PatternId(shape % 40))
+        };
+        let (mut by_rows, mut one_by_one) = (Counters::default(), Counters::default());
+        for i in 0..20_000 {
+            let (record, pattern) = of(i);
+            by_rows.count(&record, pattern);
+            one_by_one.count(&record, pattern);
+            one_by_one.settle();
+            if i % 500 == 499 {
+                by_rows.settle();
+            }
+            if i == 7_777 {
+                by_rows.merge_pattern(PatternId(3), PatternId(4));
+                one_by_one.merge_pattern(PatternId(3), PatternId(4));
+            }
+        }
+        assert_eq!((&by_rows.totals, &by_rows.pending), (&one_by_one.totals, &one_by_one.pending));
+        assert_eq!(by_rows.total(), 20_000);
     }
 
     proptest! {
@@ -233,6 +301,7 @@ mod tests {
                 let endpoint = endpoint.map(|e| format!("/e/{e}"));
                 counters.count(&record(*at, Level::from_number(*level).unwrap(), endpoint.as_deref()), PatternId(*pattern));
             }
+            counters.settle();
             for wanted in 0..5u64 {
                 let naive = rows.iter().filter(|(_, _, pattern, _)| *pattern == wanted).count() as u64;
                 let key = SeriesKey { kind: SeriesKind::Pattern, key: PatternId(wanted).to_string() };

@@ -81,24 +81,10 @@ impl SeriesKey {
     }
 }
 
-/// A series, compact: names are numbers of the object's table of names.
+/// A series, compact: names are numbers of the object's table of names. Kind, then pattern or name, then level class or
+/// error type, all in one number: counting a record is a dozen searches, and a search is comparisons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Series {
-    /// Level class by index.
-    Level(u8),
-    /// Pattern.
-    Pattern(PatternId),
-    /// Endpoint by name.
-    Endpoint(u32),
-    /// Error type by index.
-    ErrorType(u8),
-    /// Environment by name.
-    Environment(u32),
-    /// Pattern and level class.
-    PatternLevel(PatternId, u8),
-    /// Errors of an endpoint by name.
-    EndpointError(u32),
-}
+pub(super) struct Series(u128);
 
 /// Pattern id that stands for `other`: all ones, which no hash below can be told from, at one in 2^64.
 const OTHER_PATTERN: PatternId = PatternId(u64::MAX);
@@ -106,20 +92,72 @@ const OTHER_CODE: u8 = u8::MAX;
 const OTHER_NAME: u32 = 0;
 
 impl Series {
-    /// The smallest series in order, for range look-ups.
-    pub(super) const FIRST: Self = Self::Level(0);
+    const fn new(kind: SeriesKind, id: u64, code: u8) -> Self {
+        Self((kind as u128) << 72 | (id as u128) << 8 | code as u128)
+    }
+    /// Level class by index.
+    pub(super) const fn level(class: u8) -> Self {
+        Self::new(SeriesKind::Level, 0, class)
+    }
+    /// Pattern.
+    pub(super) const fn pattern(id: PatternId) -> Self {
+        Self::new(SeriesKind::Pattern, id.0, 0)
+    }
+    /// Endpoint by name.
+    pub(super) const fn endpoint(name: u32) -> Self {
+        Self::new(SeriesKind::Endpoint, name as u64, 0)
+    }
+    /// Error type by index.
+    pub(super) const fn error_type(code: u8) -> Self {
+        Self::new(SeriesKind::ErrorType, 0, code)
+    }
+    /// Environment by name.
+    pub(super) const fn environment(name: u32) -> Self {
+        Self::new(SeriesKind::Environment, name as u64, 0)
+    }
+    /// Pattern and level class.
+    pub(super) const fn pattern_level(id: PatternId, class: u8) -> Self {
+        Self::new(SeriesKind::PatternLevel, id.0, class)
+    }
+    /// Errors of an endpoint by name.
+    pub(super) const fn endpoint_error(name: u32) -> Self {
+        Self::new(SeriesKind::EndpointError, name as u64, 0)
+    }
+
+    fn kind(self) -> SeriesKind {
+        let code = (self.0 >> 72) as usize;
+        // Every series was made with one of the kinds.
+        SeriesKind::ALL.get(code).copied().unwrap_or(SeriesKind::Level)
+    }
+    /// The pattern, of series that have one.
+    fn id(self) -> PatternId {
+        PatternId((self.0 >> 8) as u64)
+    }
+    /// The name's number, of series that have one.
+    fn name(self) -> u32 {
+        (self.0 >> 8) as u32
+    }
+    /// The level class or error type, of series that have one.
+    fn code(self) -> u8 {
+        self.0 as u8
+    }
 
     /// The series that takes what has no room in this one's kind.
-    pub(super) const fn other(self) -> Self {
-        match self {
-            Self::Level(class) => Self::Level(class),
-            Self::Pattern(_) => Self::Pattern(OTHER_PATTERN),
-            Self::Endpoint(_) => Self::Endpoint(OTHER_NAME),
-            Self::ErrorType(kind) => Self::ErrorType(kind),
-            Self::Environment(_) => Self::Environment(OTHER_NAME),
-            Self::PatternLevel(..) => Self::PatternLevel(OTHER_PATTERN, OTHER_CODE),
-            Self::EndpointError(_) => Self::EndpointError(OTHER_NAME),
+    pub(super) fn other(self) -> Self {
+        match self.kind() {
+            SeriesKind::Level | SeriesKind::ErrorType => self,
+            SeriesKind::Pattern => Self::pattern(OTHER_PATTERN),
+            SeriesKind::Endpoint => Self::endpoint(OTHER_NAME),
+            SeriesKind::Environment => Self::environment(OTHER_NAME),
+            SeriesKind::PatternLevel => Self::pattern_level(OTHER_PATTERN, OTHER_CODE),
+            SeriesKind::EndpointError => Self::endpoint_error(OTHER_NAME),
         }
+    }
+
+    /// The same series of another pattern, if it is one of `from`.
+    pub(super) fn renamed(self, from: PatternId, into: PatternId) -> Option<Self> {
+        let is_of_pattern = matches!(self.kind(), SeriesKind::Pattern | SeriesKind::PatternLevel);
+        (is_of_pattern && self.id() == from).then(|| Self::new(self.kind(), into.0, self.code()))
     }
 }
 
@@ -151,7 +189,8 @@ impl Names {
         id
     }
 
-    fn text(&self, id: u32) -> &str {
+    /// The name of this number.
+    pub(super) fn text(&self, id: u32) -> &str {
         self.texts.get(id as usize).map_or(OTHER, String::as_str)
     }
 
@@ -159,17 +198,17 @@ impl Names {
     pub(super) fn key(&self, series: Series) -> SeriesKey {
         let level = |class: u8| LevelClass::ALL.get(usize::from(class)).map_or(OTHER, |class| class.word());
         let pattern = |id: PatternId| if id == OTHER_PATTERN { OTHER.to_owned() } else { id.to_string() };
-        let (kind, key) = match series {
-            Series::Level(class) => (SeriesKind::Level, level(class).to_owned()),
-            Series::Pattern(id) => (SeriesKind::Pattern, pattern(id)),
-            Series::Endpoint(name) => (SeriesKind::Endpoint, self.text(name).to_owned()),
-            Series::ErrorType(code) => {
-                let word = ErrorType::ALL.get(usize::from(code)).map_or(OTHER, |kind| kind.word());
-                (SeriesKind::ErrorType, word.to_owned())
+        let kind = series.kind();
+        let key = match kind {
+            SeriesKind::Level => level(series.code()).to_owned(),
+            SeriesKind::Pattern => pattern(series.id()),
+            SeriesKind::ErrorType => {
+                ErrorType::ALL.get(usize::from(series.code())).map_or(OTHER, |kind| kind.word()).to_owned()
             }
-            Series::Environment(name) => (SeriesKind::Environment, self.text(name).to_owned()),
-            Series::PatternLevel(id, class) => (SeriesKind::PatternLevel, format!("{}|{}", pattern(id), level(class))),
-            Series::EndpointError(name) => (SeriesKind::EndpointError, self.text(name).to_owned()),
+            SeriesKind::Endpoint | SeriesKind::Environment | SeriesKind::EndpointError => {
+                self.text(series.name()).to_owned()
+            }
+            SeriesKind::PatternLevel => format!("{}|{}", pattern(series.id()), level(series.code())),
         };
         SeriesKey { kind, key }
     }
@@ -184,18 +223,18 @@ impl Names {
         };
         let pattern = |text: &str| PatternId::parse(text).unwrap_or(OTHER_PATTERN);
         match key.kind {
-            SeriesKind::Level => Series::Level(level(&key.key)),
-            SeriesKind::Pattern => Series::Pattern(pattern(&key.key)),
-            SeriesKind::Endpoint => Series::Endpoint(self.id(&key.key, usize::MAX)),
+            SeriesKind::Level => Series::level(level(&key.key)),
+            SeriesKind::Pattern => Series::pattern(pattern(&key.key)),
+            SeriesKind::Endpoint => Series::endpoint(self.id(&key.key, usize::MAX)),
             SeriesKind::ErrorType => {
-                Series::ErrorType(ErrorType::from_word(&key.key).map_or(OTHER_CODE, |kind| kind as u8))
+                Series::error_type(ErrorType::from_word(&key.key).map_or(OTHER_CODE, |kind| kind as u8))
             }
-            SeriesKind::Environment => Series::Environment(self.id(&key.key, usize::MAX)),
+            SeriesKind::Environment => Series::environment(self.id(&key.key, usize::MAX)),
             SeriesKind::PatternLevel => {
                 let (id, class) = key.key.split_once('|').unwrap_or((OTHER, OTHER));
-                Series::PatternLevel(pattern(id), level(class))
+                Series::pattern_level(pattern(id), level(class))
             }
-            SeriesKind::EndpointError => Series::EndpointError(self.id(&key.key, usize::MAX)),
+            SeriesKind::EndpointError => Series::endpoint_error(self.id(&key.key, usize::MAX)),
         }
     }
 }

@@ -90,21 +90,24 @@ impl VariableKind {
             return Self::Empty;
         }
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-        let (mut digits, mut dots) = (0, 0);
-        for byte in unsigned.bytes() {
-            digits += usize::from(byte.is_ascii_digit());
-            dots += usize::from(byte == b'.');
+        let seen = unsigned.bytes().fold(0, |seen, byte| seen | mark_of(byte));
+        if seen & DIGIT == 0 {
+            return Self::of_letters(text);
         }
-        match dots {
-            _ if digits == 0 => return Self::of_letters(text),
-            0 if digits == unsigned.len() => return Self::Integer,
-            1 if digits + 1 == unsigned.len() => return Self::Float,
+        match seen {
+            DIGIT => return Self::Integer,
+            // Digits and dots.
+            _ if seen == DIGIT | DOT && unsigned.bytes().filter(|&byte| byte == b'.').count() == 1 => {
+                return Self::Float;
+            }
             _ => {}
         }
-        if text.contains("://") {
+        // Each form has its bytes; what has others is not looked at more closely.
+        let is_of = |marks: u8| seen & !marks == 0;
+        if seen & (COLON | SLASH) == COLON | SLASH && text.contains("://") {
             return Self::Url;
         }
-        if is_address(text) {
+        if is_of(DIGIT | DOT | HEX_LETTER | COLON | SLASH) && seen & (DOT | COLON) != 0 && is_address(text) {
             return Self::Address;
         }
         if is_uuid(text) {
@@ -114,10 +117,12 @@ impl VariableKind {
             return kind;
         }
         let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
-        if digits.unwrap_or(if text.len() >= 8 { text } else { "-" }).bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            || is_of(DIGIT | HEX_LETTER) && text.len() >= 8 && unsigned.len() == text.len()
+        {
             return Self::Hex;
         }
-        if is_time(text) {
+        if is_of(DIGIT | DOT | COLON | DASH | OF_TIME) && is_time(text) {
             return Self::Time;
         }
         Self::of_letters(text)
@@ -233,6 +238,30 @@ impl Kinds {
     }
 }
 
+const DIGIT: u8 = 1;
+const DOT: u8 = 2;
+/// `a` to `f` in either case.
+const HEX_LETTER: u8 = 4;
+const COLON: u8 = 8;
+const SLASH: u8 = 16;
+const DASH: u8 = 32;
+/// What else stands in dates.
+const OF_TIME: u8 = 64;
+const ANYTHING_ELSE: u8 = 128;
+
+const fn mark_of(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => DIGIT,
+        b'.' => DOT,
+        b'a'..=b'f' | b'A'..=b'F' => HEX_LETTER,
+        b':' => COLON,
+        b'/' => SLASH,
+        b'-' => DASH,
+        b',' | b'T' | b'Z' | b'+' => OF_TIME,
+        _ => ANYTHING_ELSE,
+    }
+}
+
 fn is_address(text: &str) -> bool {
     let text = text.strip_prefix('/').unwrap_or(text);
     let host = match text.rsplit_once(':') {
@@ -301,6 +330,49 @@ fn is_time(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// Every form tried in turn, without a look at which bytes there are.
+    fn kind_tried_in_turn(text: &str) -> VariableKind {
+        use VariableKind::*;
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let digits = unsigned.bytes().filter(u8::is_ascii_digit).count();
+        let dots = unsigned.bytes().filter(|&byte| byte == b'.').count();
+        let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+        let hex = hex.unwrap_or(if text.len() >= 8 { text } else { "-" });
+        match text {
+            "" => Empty,
+            _ if digits == 0 => VariableKind::of_letters(text),
+            _ if digits == unsigned.len() => Integer,
+            _ if dots == 1 && digits + 1 == unsigned.len() => Float,
+            _ if text.contains("://") => Url,
+            _ if is_address(text) => Address,
+            _ if is_uuid(text) => Uuid,
+            _ if of_number_with_unit(unsigned).is_some() => of_number_with_unit(unsigned).unwrap(),
+            _ if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => Hex,
+            _ if is_time(text) => Time,
+            _ => VariableKind::of_letters(text),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn looking_at_the_bytes_first_changes_no_kind(
+            pieces in proptest::collection::vec(
+                prop_oneof![
+                    Just("0x"), Just("17"), Just("."), Just(":"), Just("://"), Just("/"), Just("-"), Just("+"), Just("ab"),
+                    Just("DEADBEEF"), Just("T"), Just("Z"), Just(","), Just("ms"), Just("KB"), Just(" "), Just("x"),
+                    Just("10.0.0.1"), Just("::1"), Just("12:30:01"), Just("é"), Just("@"), Just("b9000564-fe1a-409b-b8cc-1e88b294cd1d"),
+                ],
+                0..6,
+            ),
+            any in ".{0,12}",
+        ) {
+            let text = pieces.concat();
+            prop_assert_eq!(VariableKind::of(&text), kind_tried_in_turn(&text), "{}", text);
+            prop_assert_eq!(VariableKind::of(&any), kind_tried_in_turn(&any), "{}", any);
+        }
+    }
 
     #[test]
     fn variables_are_typed_by_their_form() {

@@ -71,8 +71,12 @@ impl Variable {
         let hash = hash_of_value(text);
         let inserted = self.top.insert(text, hash, times);
         if let Inserted::Replaced(replaced) = inserted {
+            let had_begun = self.distinct.is_some();
             let distinct = self.distinct_of_more();
-            distinct.insert(replaced);
+            // Once it has begun every value went in as it came.
+            if !had_begun {
+                distinct.insert(replaced);
+            }
             distinct.insert(hash);
         }
         // The kind of a value that is held was noted when it came first, and what is no number then is none now.

@@ -97,7 +97,12 @@ impl Draft {
             }
         }
         self.body.bytes(segment);
-        self.records.extend(records);
+        // The first are taken over whole: under load most rows hold the records of few requests.
+        if self.records.is_empty() {
+            self.records = records;
+        } else {
+            self.records.extend(records);
+        }
     }
 
     fn seal(self, at: Timestamp) -> Row {
@@ -315,8 +320,6 @@ impl StreamMachine {
             let observed = self.miner.observe(record, seq, index, at);
             self.follow_patterns(seq);
             self.counters.count(record, observed.id);
-            self.d1_patterns.insert(observed.id, seq);
-            self.d1_hours.insert(record.timestamp.floor_to(crate::counter::HOUR), seq);
             patterns.push(observed.id);
             let facts = Self::facts(record, observed, at);
             self.detect(&facts);
@@ -326,9 +329,27 @@ impl StreamMachine {
                 }
             }
         }
+        self.counters.settle();
+        self.note_for_d1(records, &patterns, seq);
         self.detection.learn_delay(records, at, self.settings.alerts.lateness);
         self.raise(seq, at, effects);
         patterns
+    }
+
+    /// What D1 has to be told of these records. Neighbours are alike, so that most need no search.
+    fn note_for_d1(&mut self, records: &[Record], patterns: &[PatternId], seq: u64) {
+        let mut ids = patterns.to_vec();
+        ids.sort_unstable();
+        ids.dedup();
+        self.d1_patterns.extend(ids.into_iter().map(|id| (id, seq)));
+        let mut noted = None;
+        for record in records {
+            let hour = record.timestamp.floor_to(crate::counter::HOUR);
+            if noted != Some(hour) {
+                self.d1_hours.insert(hour, seq);
+                noted = Some(hour);
+            }
+        }
     }
 
     /// Follows the patterns that were merged, or that lessons joined or parted.
