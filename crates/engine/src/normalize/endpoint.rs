@@ -14,6 +14,7 @@ mod opaque;
 mod segment;
 
 use segment::template_segment;
+use std::borrow::Cow;
 
 /// Bytes of a template. Longer ones end in `/...`.
 pub const TEMPLATE_BYTES_MAX: usize = 200;
@@ -38,14 +39,17 @@ pub fn template(path_or_url: &str) -> Option<String> {
     let mut before = "";
     for raw in path.split('/').filter(|segment| !segment.is_empty() && *segment != ".") {
         if segments.len() == SEGMENTS_MAX {
-            segments.push(REST.to_owned());
+            segments.push(Cow::Borrowed(REST));
             break;
         }
         segments.push(template_segment(raw, before));
         before = raw;
     }
-    segments.retain(|segment| !matches!(segment.as_str(), "" | "."));
-    if is_path { Some(joined(&segments)) } else { segments.pop().filter(|name| name.len() <= TEMPLATE_BYTES_MAX) }
+    segments.retain(|segment| !matches!(segment.as_ref(), "" | "."));
+    if is_path {
+        return Some(joined(&segments));
+    }
+    segments.pop().filter(|name| name.len() <= TEMPLATE_BYTES_MAX).map(Cow::into_owned)
 }
 
 /// The template of the path that a message names: behind a verb (`GET /users/1 HTTP/1.1`), else behind one of the
@@ -56,15 +60,27 @@ pub fn from_message(message: &str) -> Option<String> {
     if !text.as_bytes().contains(&b'/') {
         return None;
     }
-    let behind_verb = verbs(text).find_map(|(_, rest)| target_at(rest));
-    behind_verb.or_else(|| named(text, &["endpoint", "route", "path"]).find_map(path_at)).and_then(template)
+    let mut behind_name = None;
+    for (at, word) in words(text) {
+        if let Some((_, rest)) = verb_of(text, at, word)
+            && let Some(target) = target_at(rest)
+        {
+            return template(target);
+        }
+        if behind_name.is_none() {
+            behind_name = behind(text, at, word, &["endpoint", "route", "path"]).and_then(path_at);
+        }
+    }
+    behind_name.and_then(template)
 }
 
 /// The verb of the request that a message names: before a path or URL, or behind the word method.
 pub fn method_from_message(message: &str) -> Option<&'static str> {
     let text = beginning(message, INPUT_BYTES_MAX);
-    let before_path = verbs(text).find(|(_, rest)| target_at(rest).is_some()).map(|(verb, _)| verb);
-    before_path.or_else(|| named(text, &["method"]).find_map(|rest| verb_at(rest).map(|(verb, _)| verb)))
+    let mut verbs = words(text).filter_map(|(at, word)| verb_of(text, at, word));
+    let before_path = verbs.find(|(_, rest)| target_at(rest).is_some()).map(|(verb, _)| verb);
+    let mut named = words(text).filter_map(|(at, word)| behind(text, at, word, &["method"]));
+    before_path.or_else(|| named.find_map(|rest| verb_at(rest).map(|(verb, _)| verb)))
 }
 
 /// The longest beginning of at most `bytes_max` bytes that ends on a character boundary.
@@ -78,6 +94,9 @@ fn beginning(text: &str, bytes_max: usize) -> &str {
 
 /// The middle of a request line, or the text itself if it has no blanks.
 fn request_target(text: &str) -> Option<&str> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(text);
+    }
     let rest = match text.split_once(char::is_whitespace) {
         Some((verb, rest)) if VERBS.contains(&verb) => rest.trim_start(),
         _ => text,
@@ -90,6 +109,10 @@ fn request_target(text: &str) -> Option<&str> {
 
 /// The path of a URL; a host without a scheme is told by its form (`api.example.com/users`, `localhost:3000/users`).
 fn without_origin(target: &str) -> &str {
+    // Neither a scheme nor a host begins like this.
+    if target.starts_with('/') {
+        return target;
+    }
     let behind_host = |rest: &str| rest.find(['/', '?', '#']).unwrap_or(rest.len());
     if let Some((scheme, rest)) = target.split_once("://")
         && is_scheme(scheme)
@@ -125,6 +148,9 @@ fn is_host(text: &str) -> bool {
 /// The path up to its query or fragment. A question mark inside brackets, or behind a router's parameter
 /// (`/users/:id?/posts`), belongs to the path.
 fn without_query(path: &str) -> &str {
+    if !path.bytes().any(|byte| matches!(byte, b'?' | b'#')) {
+        return path;
+    }
     let mut depth = 0_usize;
     let mut is_parameter = false;
     let mut before = '/';
@@ -151,76 +177,88 @@ fn is_closed(rest: &str) -> bool {
 }
 
 /// Segments with slashes before them, as many as the limits allow.
-fn joined(segments: &[String]) -> String {
+fn joined(segments: &[Cow<'_, str>]) -> String {
     if segments.is_empty() {
         return "/".to_owned();
     }
-    let size = |segment: &String| 1 + segment.len();
-    if segments.iter().map(size).sum::<usize>() <= TEMPLATE_BYTES_MAX {
-        return segments.iter().flat_map(|segment| ["/", segment.as_str()]).collect();
-    }
-    let mut template = String::new();
+    let size = |segment: &Cow<'_, str>| 1 + segment.len();
+    let whole: usize = segments.iter().map(size).sum();
+    let is_whole = whole <= TEMPLATE_BYTES_MAX;
+    let mut template = String::with_capacity(whole.min(TEMPLATE_BYTES_MAX));
     for segment in segments {
-        if template.len() + size(segment) + 1 + REST.len() > TEMPLATE_BYTES_MAX {
+        if !is_whole && template.len() + size(segment) + 1 + REST.len() > TEMPLATE_BYTES_MAX {
             break;
         }
         template.push('/');
         template.push_str(segment);
     }
-    template.push('/');
-    template.push_str(REST);
+    if !is_whole {
+        template.push('/');
+        template.push_str(REST);
+    }
     template
 }
 
-/// Each verb that stands as a word, and the text behind it.
-fn verbs(text: &str) -> impl Iterator<Item = (&'static str, &str)> {
-    words(text).filter_map(|(at, _)| verb_at(text.get(at..)?))
-}
-
-fn verb_at(text: &str) -> Option<(&'static str, &str)> {
-    let text = text.trim_start_matches(['"', '\'', ' ']);
-    if !text.starts_with(['G', 'P', 'D', 'H', 'O', 'T', 'C']) {
+/// The verb that `word`, which begins at `at`, is, and the text behind it.
+fn verb_of<'a>(text: &'a str, at: usize, word: &str) -> Option<(&'static str, &'a str)> {
+    if !matches!(word.as_bytes(), [b'G' | b'P' | b'D' | b'H' | b'O' | b'T' | b'C', ..]) {
         return None;
     }
+    let verb = VERBS.into_iter().find(|verb| *verb == word)?;
+    Some((verb, text.get(at + word.len()..)?))
+}
+
+/// The verb with which a text begins, perhaps in quotes, and the text behind it.
+fn verb_at(text: &str) -> Option<(&'static str, &str)> {
+    let text = text.trim_start_matches(['"', '\'', ' ']);
     VERBS.iter().find_map(|verb| {
         let rest = text.strip_prefix(verb)?;
         (!rest.starts_with(is_word_letter)).then_some((*verb, rest))
     })
 }
 
-/// The text behind each of some names and an optional `:` or `=`.
-fn named<'a>(text: &'a str, names: &'static [&'static str]) -> impl Iterator<Item = &'a str> {
-    words(text).filter_map(move |(at, word)| {
-        if !names.iter().any(|name| name.eq_ignore_ascii_case(word)) {
-            return None;
-        }
-        let rest = text.get(at + word.len()..)?;
-        let rest = rest.strip_prefix(['"', '\'']).unwrap_or(rest).trim_start_matches(' ');
-        Some(rest.strip_prefix([':', '=']).unwrap_or(rest).trim_start_matches(' '))
-    })
+/// The text behind `word`, which begins at `at`, and an optional `:` or `=`, if the word is one of `names`.
+fn behind<'a>(text: &'a str, at: usize, word: &str, names: &[&str]) -> Option<&'a str> {
+    if !names.iter().any(|name| name.eq_ignore_ascii_case(word)) {
+        return None;
+    }
+    let rest = text.get(at + word.len()..)?;
+    let rest = rest.strip_prefix(['"', '\'']).unwrap_or(rest).trim_start_matches(' ');
+    Some(rest.strip_prefix([':', '=']).unwrap_or(rest).trim_start_matches(' '))
 }
 
 /// Words and where they begin. A hyphen or underscore joins: `file_path` is one word and not a path.
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
     let is_ascii = text.is_ascii();
-    let is_word_byte = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     std::iter::from_fn(move || {
         let rest = text.get(at..)?;
-        if is_ascii {
-            let start = at + rest.bytes().position(|byte| is_word_byte(&byte))?;
-            let word = text.as_bytes().get(start..)?;
-            let end = start + word.iter().position(|byte| !is_word_byte(byte)).unwrap_or(word.len());
-            at = end;
-            return Some((start, text.get(start..end)?));
-        }
-        let start = at + rest.find(is_word_letter)?;
-        let word = text.get(start..)?;
-        let word = word.get(..word.find(|letter| !is_word_letter(letter)).unwrap_or(word.len()))?;
-        at = start + word.len();
-        Some((start, word))
+        let (blank, length) = if is_ascii {
+            let bytes = rest.as_bytes();
+            let blank = bytes.iter().position(|byte| IS_WORD[*byte as usize])?;
+            let word = bytes.get(blank..)?;
+            (blank, word.iter().position(|byte| !IS_WORD[*byte as usize]).unwrap_or(word.len()))
+        } else {
+            let blank = rest.find(is_word_letter)?;
+            let word = rest.get(blank..)?;
+            (blank, word.find(|letter| !is_word_letter(letter)).unwrap_or(word.len()))
+        };
+        let start = at + blank;
+        at = start + length;
+        Some((start, text.get(start..at)?))
     })
 }
+
+/// [`is_word_letter`] of the ASCII bytes.
+static IS_WORD: [bool; 256] = {
+    let mut is_word = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        is_word[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'_' | b'-');
+        byte += 1;
+    }
+    is_word
+};
 
 fn is_word_letter(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_' || letter == '-'
@@ -243,6 +281,9 @@ fn token(text: &str) -> &str {
     let is_end =
         |letter: char| letter.is_whitespace() || letter.is_control() || matches!(letter, '"' | '\'' | '`' | ',');
     let mut token = text.split(is_end).next().unwrap_or_default();
+    if !token.ends_with(['.', ';', ':', '!', '\\', ')', ']', '}', '>']) {
+        return token;
+    }
     // How many closing brackets of each kind have no opening one in the token: only these are the sentence's.
     let pairs = [('(', ')'), ('[', ']'), ('{', '}'), ('<', '>')];
     let mut spare = pairs.map(|(open, close)| token.matches(close).count().saturating_sub(token.matches(open).count()));

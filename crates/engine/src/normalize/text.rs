@@ -52,6 +52,10 @@ pub fn clean(text: &mut String, limit: usize, breaks: Breaks) -> Cleaned {
 
 /// Removes white space at both ends, in place.
 pub fn trim(text: &mut String) {
+    let is_visible = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    if is_visible(text.as_bytes().first()) && is_visible(text.as_bytes().last()) {
+        return;
+    }
     text.truncate(text.trim_end().len());
     let blank = text.len() - text.trim_start().len();
     if blank > 0 {
@@ -229,6 +233,14 @@ fn odd_at(bytes: &[u8], from: usize, breaks: Breaks) -> Option<usize> {
         let end = rest.len().min(8);
         if end == 0 {
             return None;
+        }
+        // The last bytes, filled up with blanks.
+        if end < 8 {
+            let mut eight = [b' '; 8];
+            eight.iter_mut().zip(rest).for_each(|(byte, last)| *byte = *last);
+            if is_plain(u64::from_le_bytes(eight)) {
+                return None;
+            }
         }
         match (0..end).find(|&offset| is_odd(rest.get(offset..).unwrap_or_default(), breaks)) {
             Some(offset) => return Some(at + offset),

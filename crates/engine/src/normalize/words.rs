@@ -47,6 +47,22 @@ impl Word {
         Self(word)
     }
 
+    /// The word that the first `length` bytes of `text` are: the same as [`Self::of`] of these, eight bytes at a time.
+    fn beginning(text: &[u8], length: usize) -> Self {
+        let mut bytes = [0; 16];
+        match text.first_chunk::<16>() {
+            Some(sixteen) => bytes = *sixteen,
+            None => bytes.iter_mut().zip(text).for_each(|(byte, from)| *byte = *from),
+        }
+        let [low, high] = [0, 8].map(|from| {
+            let eight = bytes.get(from..).and_then(|rest| rest.first_chunk::<8>()).copied().unwrap_or_default();
+            let kept = length.min(15).saturating_sub(from).min(8);
+            let mask = u64::MAX.checked_shr(64 - 8 * kept as u32).unwrap_or(0);
+            u128::from(lower_case(u64::from_le_bytes(eight) & mask))
+        });
+        Self(low | high << 64 | (length.min(255) as u128) << 120)
+    }
+
     /// The word as a number, for tables.
     pub(crate) const fn key(self) -> u128 {
         self.0
@@ -64,6 +80,19 @@ impl Word {
             .iter()
             .try_fold(0u32, |sum, &byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')))
     }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// Eight bytes with their upper-case ASCII letters in lower case. The sums set a high bit where a byte is at least `A`,
+/// and where it is beyond `Z`; they cannot carry, since the high bits are left out of them.
+const fn lower_case(eight: u64) -> u64 {
+    let low = eight & !HIGHS;
+    let from_a = low + (0x80 - b'A' as u64) * ONES;
+    let beyond_z = low + (0x7f - b'Z' as u64) * ONES;
+    let is_upper = (from_a ^ beyond_z) & !eight & HIGHS;
+    eight | is_upper >> 2
 }
 
 /// A word of a text with what the vocabulary says of it. A phrase gives its meaning to its first word and takes the
@@ -94,7 +123,7 @@ impl Words {
         while let Some(piece) = scan.next_piece() {
             match piece {
                 Piece::Host(host) => words.host = words.host | meaning_of_host(host),
-                Piece::Run(run) => split_run(run, &mut |word| words.push(word)),
+                Piece::Run(run) => run.split(&mut |word| words.push(word)),
             }
             if words.entries.len() >= WORDS_MAX {
                 break;
@@ -115,17 +144,22 @@ impl Words {
         let mut at = 0;
         let mut voided = false;
         while let Some(entry) = self.entries.get(at).copied() {
+            if entry.meaning == Meaning::NONE {
+                voided = false;
+                at += 1;
+                continue;
+            }
             let phrase = if entry.meaning.has(Meaning::LEAD) { self.phrase_at(at, entry.word) } else { None };
             let (length, said) = phrase.unwrap_or((1, entry.meaning));
             let meaning = if voided { said.without(Meaning::VOIDABLE) } else { said };
             for (offset, entry) in self.entries.iter_mut().skip(at).take(length).enumerate() {
                 entry.meaning = if offset == 0 { meaning } else { Meaning::NONE };
             }
+            self.meaning = self.meaning | meaning;
             // What takes back a claim reaches over it: `no unhandled exceptions`.
             voided = meaning.has(Meaning::VOIDS) || meaning != said;
             at += length;
         }
-        self.meaning = self.entries.iter().fold(Meaning::NONE, |sum, entry| sum | entry.meaning);
     }
 
     fn phrase_at(&self, at: usize, first: Word) -> Option<(usize, Meaning)> {
@@ -186,8 +220,14 @@ impl Words {
 /// What the words of a short text (an endpoint, a component's name) mean, together. Slashes only separate here.
 pub(crate) fn meaning_of(text: &str) -> Meaning {
     let mut sum = Meaning::NONE;
-    for run in text.as_bytes().split(|&byte| !is_word_byte(byte)).take(WORDS_MAX) {
-        split_run(run, &mut |word| sum = sum | vocabulary::meaning(word));
+    let mut rest = text.as_bytes();
+    for _ in 0..WORDS_MAX {
+        let run = Run::at(rest);
+        run.split(&mut |word| sum = sum | vocabulary::meaning(word));
+        rest = match rest.get(run.length + 1..) {
+            Some(rest) => rest,
+            None => break,
+        };
     }
     sum
 }
@@ -206,7 +246,7 @@ fn meaning_of_host(host: &[u8]) -> Meaning {
 /// A stretch of text that the rules look at.
 enum Piece<'a> {
     /// A run of word characters.
-    Run(&'a [u8]),
+    Run(Run<'a>),
     /// The host of a URL, perhaps with a user and a port.
     Host(&'a [u8]),
 }
@@ -228,11 +268,10 @@ impl<'a> Scan<'a> {
                 [b'/', ..] if self.starts_a_path() => self.at += token_len(rest),
                 [b'\\', ..] if self.escaped => self.at += escape_len(rest),
                 [byte, ..] if is_word_byte(*byte) => {
-                    let length = run_len(rest);
-                    // A separator of several bytes stands here: see `run_len`.
-                    self.at += if length > 0 { length } else { separator_len(*byte) };
-                    let run = rest.get(..length).unwrap_or_default();
-                    if !run.is_empty() && !is_web_scheme(run, rest.get(length..).unwrap_or_default()) {
+                    let run = Run::at(rest).up_to_punctuation();
+                    // A separator of several bytes stands here: see `up_to_punctuation`.
+                    self.at += if run.length > 0 { run.length } else { separator_len(*byte) };
+                    if run.length > 0 && !run.is_web_scheme() {
                         return Some(Piece::Run(run));
                     }
                 }
@@ -272,22 +311,101 @@ fn escape_len(bytes: &[u8]) -> usize {
     }
 }
 
-fn is_web_scheme(run: &[u8], after: &[u8]) -> bool {
-    after.starts_with(b"://")
-        && [b"http".as_slice(), b"https", b"ws", b"wss"].iter().any(|s| run.eq_ignore_ascii_case(s))
+/// A run of bytes of words at the beginning of `text`, and what all of them together are.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    text: &'a [u8],
+    length: usize,
+    /// The classes of its bytes.
+    classes: u8,
 }
 
-fn run_len(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        // General punctuation (dashes, quotes, the ellipsis) and the no-break space separate words as well.
-        let next = bytes.get(at + 1);
-        if !is_word_byte(byte) || (byte == 0xe2 && next == Some(&0x80)) || (byte == 0xc2 && next == Some(&0xa0)) {
-            break;
+/// A byte of a word: a letter, a digit, or not ASCII.
+const WORD: u8 = 1;
+/// A digit.
+const DIGIT: u8 = 2;
+/// An upper-case letter.
+const UPPER: u8 = 4;
+/// Not ASCII, and perhaps the first byte of a separator.
+const PUNCTUATION: u8 = 8;
+
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut index = 0;
+    while index < 256 {
+        let byte = index as u8;
+        if byte.is_ascii_alphanumeric() || byte >= 0x80 {
+            classes[index] = WORD;
         }
-        at += 1;
+        if byte.is_ascii_digit() {
+            classes[index] |= DIGIT;
+        }
+        if byte.is_ascii_uppercase() {
+            classes[index] |= UPPER;
+        }
+        if matches!(byte, 0xc2 | 0xe2) {
+            classes[index] |= PUNCTUATION;
+        }
+        index += 1;
     }
-    at
+    classes
+};
+
+impl<'a> Run<'a> {
+    /// The run that `text` begins with; it may be empty.
+    fn at(text: &'a [u8]) -> Self {
+        let (mut length, mut classes) = (0, 0);
+        for byte in text {
+            let class = CLASSES[*byte as usize];
+            if class == 0 {
+                break;
+            }
+            classes |= class;
+            length += 1;
+        }
+        Self { text, length, classes }
+    }
+
+    fn bytes(&self) -> &'a [u8] {
+        self.text.get(..self.length).unwrap_or_default()
+    }
+
+    /// The run up to general punctuation (dashes, quotes, the ellipsis) or a no-break space, which separate words in
+    /// prose as well.
+    fn up_to_punctuation(self) -> Self {
+        if self.classes & PUNCTUATION == 0 {
+            return self;
+        }
+        let separates = |pair: &[u8]| matches!(pair, [0xe2, 0x80] | [0xc2, 0xa0]);
+        match self.bytes().windows(2).position(separates) {
+            Some(length) => Self { length, ..self },
+            None => self,
+        }
+    }
+
+    fn is_web_scheme(&self) -> bool {
+        let is_named = |scheme: &[u8]| self.bytes().eq_ignore_ascii_case(scheme);
+        self.text.get(self.length..).is_some_and(|after| after.starts_with(b"://"))
+            && [b"http".as_slice(), b"https", b"ws", b"wss"].into_iter().any(is_named)
+    }
+
+    /// Hands out the words of the run, split at camel case. Ids stay whole: they are words that no rule knows.
+    fn split(&self, each: &mut impl FnMut(Word)) {
+        let is_id = self.length > RUN_BYTES_MAX
+            || (self.length >= ID_BYTES_MIN
+                && self.classes & DIGIT != 0
+                && self.bytes().iter().any(u8::is_ascii_digit));
+        let mut start = 0;
+        if !is_id && self.classes & UPPER != 0 {
+            for at in (1..self.length).filter(|&at| is_camel_break(self.bytes(), at)) {
+                each(Word::beginning(self.text.get(start..).unwrap_or_default(), at - start));
+                start = at;
+            }
+        }
+        if start < self.length {
+            each(Word::beginning(self.text.get(start..).unwrap_or_default(), self.length - start));
+        }
+    }
 }
 
 /// The length of a separator that begins with a byte of a word: U+2000 to U+203F take three bytes, U+00A0 two.
@@ -295,25 +413,8 @@ const fn separator_len(first: u8) -> usize {
     if first == 0xe2 { 3 } else { 2 }
 }
 
-const fn is_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte >= 0x80
-}
-
-/// Hands out the words of a run, split at camel case. Ids stay whole: they are words that no rule knows.
-fn split_run(run: &[u8], each: &mut impl FnMut(Word)) {
-    let is_id = run.len() > RUN_BYTES_MAX || (run.len() >= ID_BYTES_MIN && run.iter().any(u8::is_ascii_digit));
-    let mut start = 0;
-    if !is_id {
-        for at in 1..run.len() {
-            if is_camel_break(run, at) {
-                each(Word::of_bytes(run.get(start..at).unwrap_or_default()));
-                start = at;
-            }
-        }
-    }
-    if start < run.len() {
-        each(Word::of_bytes(run.get(start..).unwrap_or_default()));
-    }
+fn is_word_byte(byte: u8) -> bool {
+    CLASSES[byte as usize] != 0
 }
 
 /// Whether a new word begins at `at`: `fooBar` before `B`, `HTTPServer` before `S`, but `APIs` is one word.

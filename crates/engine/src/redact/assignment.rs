@@ -45,6 +45,9 @@ pub(super) fn at_separator(
     if is_colon && (view.at(at + 1) == b':' || view.before(at) == b':' || view.is_at(at, b"://")) {
         return Assignment::Nothing;
     }
+    if !names.may_end(view.slice(0, at)) {
+        return Assignment::Nothing;
+    }
     let Some(name) = name_before(view, at) else { return Assignment::Nothing };
     let Some(class) = class_of(view, names, name) else { return Assignment::Nothing };
     let mut after = at + 1;

@@ -6,20 +6,38 @@
 /// Fewest characters that are looked into; fewer hold no secret with a shape.
 pub(super) const BLOB_BYTES_MIN: usize = 16;
 
+/// Stands for what is no digit.
+const NONE: u8 = 0xff;
+
+/// The value of each digit, of both alphabets.
+static VALUES: [u8; 256] = {
+    let mut values = [NONE; 256];
+    let mut value = 0u8;
+    while value < 26 {
+        values[(b'A' + value) as usize] = value;
+        values[(b'a' + value) as usize] = value + 26;
+        value += 1;
+    }
+    value = 0;
+    while value < 10 {
+        values[(b'0' + value) as usize] = value + 52;
+        value += 1;
+    }
+    values[b'+' as usize] = 62;
+    values[b'-' as usize] = 62;
+    values[b'/' as usize] = 63;
+    values[b'_' as usize] = 63;
+    values
+};
+
 /// Whether `byte` is a digit of base64 or base64url.
 pub(super) fn is_digit(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+    VALUES[byte as usize] != NONE
 }
 
 fn digit(byte: u8) -> Option<u32> {
-    Some(u32::from(match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' | b'-' => 62,
-        b'/' | b'_' => 63,
-        _ => return None,
-    }))
+    let value = VALUES[byte as usize];
+    (value != NONE).then_some(u32::from(value))
 }
 
 /// What `text` encodes, up to the first character that is no digit; a half group gives its whole bytes.
@@ -44,7 +62,17 @@ pub(super) fn decode(text: &[u8]) -> Vec<u8> {
 /// The first twelve bytes are judged before the rest is decoded, so that paths and ids cost next to nothing.
 pub(super) fn decode_text(text: &[u8]) -> Option<Vec<u8>> {
     let is_text_byte = |&byte: &u8| byte >= b' ' && byte != 0x7f || matches!(byte, b'\t' | b'\n' | b'\r');
-    let start = decode(text.get(..16)?);
+    // Checked group by group: most texts end at the first.
+    let mut start = [0; 12];
+    for (group, bytes) in text.get(..16)?.chunks_exact(4).zip(start.chunks_exact_mut(3)) {
+        let bits = group.iter().try_fold(0, |bits, &byte| Some((bits << 6) | digit(byte)?))?;
+        for (byte, shift) in bytes.iter_mut().zip([16, 8, 0]) {
+            *byte = (bits >> shift) as u8;
+        }
+        if !bytes.iter().all(is_text_byte) {
+            return None;
+        }
+    }
     if !start.iter().all(is_text_byte) || std::str::from_utf8(&start).is_err_and(|error| error.error_len().is_some()) {
         return None;
     }

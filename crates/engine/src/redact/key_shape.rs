@@ -61,7 +61,7 @@ const DECISION_BYTES_MAX: usize = 128;
 type Shape = (&'static str, Alphabet, Rest);
 
 /// Shapes by the first letter of the prefix.
-fn shapes(first: u8) -> &'static [Shape] {
+const fn shapes(first: u8) -> &'static [Shape] {
     match first {
         b'A' => &[
             ("AKIA", Upper, Exact(16)),
@@ -141,15 +141,35 @@ fn shapes(first: u8) -> &'static [Shape] {
     }
 }
 
+/// Hosts of webhooks, whose paths are secret.
+const SLACK: &str = "hooks.slack.com/";
+const DISCORD: &str = "discord.com/api/";
+const DISCORD_APP: &str = "discordapp.com/api/";
+
+/// What everything that [`at`] finds and that begins with `first` begins with; for the table of the scan.
+pub(super) const fn may_begin(first: u8, second: u8) -> bool {
+    let mut rest = shapes(first);
+    while let Some(((prefix, _, _), others)) = rest.split_first() {
+        if begins(prefix, first, second) {
+            return true;
+        }
+        rest = others;
+    }
+    begins(SLACK, first, second) || begins(DISCORD, first, second) || begins(DISCORD_APP, first, second)
+}
+
+/// Whether `text` begins with these two bytes.
+const fn begins(text: &str, first: u8, second: u8) -> bool {
+    matches!(text.as_bytes(), [one, two, ..] if *one == first && *two == second)
+}
+
 /// The key that begins at `start`, where a word begins.
 pub(super) fn at(view: &View<'_>, start: usize) -> Option<Found> {
     let first = view.at(start);
     let key = shapes(first).iter().find_map(|shape| of_shape(view, start, *shape));
     key.or_else(|| match first {
-        b'h' => webhook(view, start, b"hooks.slack.com/", 3),
-        b'd' => {
-            webhook(view, start, b"discord.com/api/", 1).or_else(|| webhook(view, start, b"discordapp.com/api/", 1))
-        }
+        b'h' => webhook(view, start, SLACK, 3),
+        b'd' => webhook(view, start, DISCORD, 1).or_else(|| webhook(view, start, DISCORD_APP, 1)),
         _ => None,
     })
 }
@@ -186,8 +206,8 @@ pub(super) fn looks_random(text: &[u8]) -> bool {
 }
 
 /// The secret part of a webhook's address: what follows `prefix`, from its path segment `from` on if it is numeric.
-fn webhook(view: &View<'_>, start: usize, prefix: &[u8], segments: usize) -> Option<Found> {
-    if !view.is_at(start, prefix) {
+fn webhook(view: &View<'_>, start: usize, prefix: &str, segments: usize) -> Option<Found> {
+    if !view.is_at(start, prefix.as_bytes()) {
         return None;
     }
     let path = start + prefix.len();
@@ -210,4 +230,11 @@ pub(super) fn at_colon(view: &View<'_>, colon: usize) -> Option<Found> {
         view.slice(colon.saturating_sub(11), colon).iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let end = view.run_end(colon + 1, |byte| Url.holds(byte));
     ((8..=10).contains(&digits) && end > colon + 35).then_some(Found { start: colon - digits, end, kind: ApiKey })
+}
+
+/// Everything that a key or a webhook may begin with, for tests.
+#[cfg(test)]
+pub(super) fn prefixes() -> impl Iterator<Item = &'static str> {
+    let keys = (0..=u8::MAX).flat_map(|first| shapes(first).iter().map(|(prefix, _, _)| *prefix));
+    keys.chain([SLACK, DISCORD, DISCORD_APP, "hooks.slack.com/services/", "discord.com/api/webhooks/"])
 }

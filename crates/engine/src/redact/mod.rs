@@ -152,7 +152,14 @@ impl Redactor {
     }
 
     fn search(&self, is_template: bool) -> Search<'_> {
-        Search { names: &self.names, email: self.email, ip: self.ip, is_template }
+        Search {
+            names: &self.names,
+            email: self.email,
+            ip: self.ip,
+            is_template,
+            #[cfg(test)]
+            asks_everywhere: self.names.asks_everywhere,
+        }
     }
 }
 
@@ -201,5 +208,7 @@ fn marker_around(text: &[u8], index: usize) -> Option<(usize, usize)> {
     })
 }
 
+#[cfg(test)]
+mod differential;
 #[cfg(test)]
 mod tests;

@@ -174,10 +174,11 @@ const HARMLESS_BEFORE_TOKEN: &[&str] = &[
 ];
 
 /// A set of the last two bytes of some names: almost every name of a log is told from all of them by one look.
+#[derive(Clone, Debug)]
 struct LastTwo([u64; 16]);
 
 impl LastTwo {
-    /// Bit of a pair; different pairs may share one.
+    /// Bit of a pair, whatever the case of its letters; different pairs may share one.
     const fn bit(last_but_one: u8, last: u8) -> (usize, u64) {
         let place = (last_but_one as usize & 31) << 5 | (last as usize & 31);
         (place >> 6, 1 << (place & 63))
@@ -195,32 +196,41 @@ impl LastTwo {
     }
 
     /// Whether a name that is in the set may end like this.
-    fn may_hold(&self, name: &[u8]) -> bool {
-        match name {
-            [.., last_but_one, last] => {
-                let (word, bit) = Self::bit(*last_but_one, *last);
-                self.0.get(word).is_some_and(|slot| slot & bit != 0)
-            }
+    const fn may_hold_pair(&self, last_but_one: u8, last: u8) -> bool {
+        let (word, bit) = Self::bit(last_but_one, last);
+        match self.0.split_at_checked(word) {
+            Some((_, [slot, ..])) => *slot & bit != 0,
             _ => false,
         }
+    }
+
+    /// Whether a name that is in the set may end like this.
+    fn may_hold(&self, name: &[u8]) -> bool {
+        matches!(name, [.., last_but_one, last] if self.may_hold_pair(*last_but_one, *last))
     }
 }
 
 /// The ends of [`ENDINGS`].
-static ENDS: LastTwo = {
-    let mut set = LastTwo([0; 16]);
+static ENDS: LastTwo = ends_of_endings(LastTwo([0; 16]));
+
+/// The ends of [`LOOKED_THROUGH`].
+static ENDS_LOOKED_THROUGH: LastTwo = ends_of_looked_through(LastTwo([0; 16]));
+
+/// The ends of both.
+const ENDS_OF_ALL: LastTwo = ends_of_looked_through(ends_of_endings(LastTwo([0; 16])));
+
+const fn ends_of_endings(mut set: LastTwo) -> LastTwo {
     let mut rest = ENDINGS;
     while let Some(((ending, _, _), others)) = rest.split_first() {
-        assert!(ending.len() >= 2);
+        // Digits at the end of a name are looked through before anything else, so no ending may have one.
+        assert!(matches!(ending.as_bytes(), [.., _, last] if last.is_ascii_alphabetic()));
         set.add(ending.as_bytes());
         rest = others;
     }
     set
-};
+}
 
-/// The ends of [`LOOKED_THROUGH`].
-static ENDS_LOOKED_THROUGH: LastTwo = {
-    let mut set = LastTwo([0; 16]);
+const fn ends_of_looked_through(mut set: LastTwo) -> LastTwo {
     let mut rest = LOOKED_THROUGH;
     while let Some((word, others)) = rest.split_first() {
         assert!(word.len() >= 2);
@@ -228,7 +238,7 @@ static ENDS_LOOKED_THROUGH: LastTwo = {
         rest = others;
     }
     set
-};
+}
 
 /// A name reduced to lower-case letters and digits, and where its words begin. Holds the last `NAME_BYTES_MAX` bytes.
 struct Folded {
@@ -316,11 +326,28 @@ fn begins_word(before: u8, byte: u8, after: u8) -> bool {
         || (before.is_ascii_uppercase() && byte.is_ascii_uppercase() && after.is_ascii_lowercase())
 }
 
+/// Bytes before a separator that are looked at for the last letters of a name. Where there are fewer than two among
+/// them, the name itself is looked at.
+const END_BYTES_MAX: usize = 48;
+
 /// The names whose values are removed: the built-in ones and the operator's own.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Names {
     /// Folded spellings of the operator's own names; sorted, without the empty one.
     extra: Vec<Vec<u8>>,
+    /// The ends of all names, and of all words that are looked through.
+    ends: LastTwo,
+    /// Some name of the operator's own cannot be told by its end: it has one letter, or ends with a digit.
+    has_odd_ends: bool,
+    /// Look at every name, as the reference that the tests compare with.
+    #[cfg(test)]
+    pub(super) asks_everywhere: bool,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::new(&[])
+    }
 }
 
 impl Names {
@@ -331,11 +358,41 @@ impl Names {
         folded.retain(|name| !name.is_empty());
         folded.sort();
         folded.dedup();
-        Self { extra: folded }
+        let mut ends = ENDS_OF_ALL;
+        folded.iter().for_each(|name| ends.add(name));
+        let has_odd_ends = folded.iter().any(|name| name.len() < 2 || name.last().is_some_and(u8::is_ascii_digit));
+        Self {
+            extra: folded,
+            ends,
+            has_odd_ends,
+            #[cfg(test)]
+            asks_everywhere: false,
+        }
+    }
+
+    /// Whether a name whose last letter is the last letter of `text` may say anything about its value: a look at its
+    /// last two letters, digits behind them aside, which is enough for almost all names. What precedes the name in
+    /// `text` may be looked at, too; it only ever makes the answer yes.
+    pub(super) fn may_end(&self, text: &[u8]) -> bool {
+        #[cfg(test)]
+        if self.asks_everywhere {
+            return true;
+        }
+        if self.has_odd_ends {
+            return true;
+        }
+        let mut letters = text.iter().rev().take(END_BYTES_MAX).copied().filter(|&byte| is_letter(byte));
+        match letters.by_ref().find(|byte| !byte.is_ascii_digit()) {
+            Some(last) => letters.next().is_none_or(|before| self.ends.may_hold_pair(before, last)),
+            None => text.len() > END_BYTES_MAX,
+        }
     }
 
     /// What `name` says about its value, if it says anything.
     pub(super) fn class(&self, name: &[u8]) -> Option<NameClass> {
+        if !self.may_end(name) {
+            return None;
+        }
         let mut folded = Folded::new(name);
         // Two words may follow the noun: `password_hash_2`.
         for _ in 0..3 {
@@ -372,6 +429,17 @@ fn is_harmless_token(folded: &Folded) -> bool {
     let before = folded.len.saturating_sub("token".len());
     let qualifiers = Folded { bytes: folded.bytes, len: before, starts: folded.starts };
     folded.is_start(before) && HARMLESS_BEFORE_TOKEN.iter().any(|word| qualifiers.ends_with(word.as_bytes(), Word))
+}
+
+/// Names as somebody would write them, from all tables, for tests.
+#[cfg(test)]
+pub(super) fn spellings() -> impl Iterator<Item = String> {
+    let words = ENDINGS.iter().map(|(ending, _, _)| *ending).chain(LOOKED_THROUGH.iter().copied());
+    words.chain(HARMLESS_BEFORE_TOKEN.iter().copied()).flat_map(|word| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        [word.to_owned(), first.into_iter().chain(letters).collect()]
+    })
 }
 
 #[cfg(test)]

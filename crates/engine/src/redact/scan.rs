@@ -1,8 +1,9 @@
 //! One pass over a reading of a text, which finds every secret in it.
 //!
-//! Most bytes of most logs cannot begin a secret. A table says of each byte whether it is part of a word, whether a
-//! word that begins with it may be a secret, and whether it is a sign beside which secrets stand (`=`, `:`, `@` ...);
-//! the loop asks the detectors there and nowhere else.
+//! Most bytes of most logs cannot begin a secret. One table says of each byte whether it is part of a word and whether
+//! it is a sign beside which secrets stand (`=`, `:`, `@` ...); another says of the first two bytes of a word whether
+//! one that begins like this may be a secret. The loop asks the detectors there and nowhere else. The tables are built
+//! from what the detectors look for, and a test holds the loop to one that asks everywhere.
 //!
 //! Work is linear: a detector looks back a bounded way or over bytes that no other look back crosses, and a look ahead
 //! of any length either finds something, and the loop goes on behind it, or says how far it has read.
@@ -15,20 +16,17 @@ use crate::record::RedactionKind;
 
 /// Part of a word: a letter or digit.
 const WORD: u8 = 1;
-/// A word that begins with this byte may be a secret.
-const FIRST: u8 = 2;
 /// A sign beside which secrets stand.
-const SIGN: u8 = 4;
+const SIGN: u8 = 2;
 
 /// What each byte may mean.
-const CLASSES: [u8; 256] = {
+static CLASSES: [u8; 256] = {
     let mut classes = [0u8; 256];
     let mut byte = 0usize;
     while byte < 256 {
         let letter = byte as u8;
         if letter.is_ascii_alphanumeric() {
-            // Any word may be base64, so that all words are looked at once; the others' beginnings are dispatched there.
-            classes[byte] = WORD | FIRST;
+            classes[byte] = WORD;
         }
         if matches!(letter, b'=' | b':' | b'@' | b'-' | b'>' | b'\\' | b'%' | b'&') {
             classes[byte] = SIGN;
@@ -37,6 +35,51 @@ const CLASSES: [u8; 256] = {
     }
     classes
 };
+
+/// The second bytes that a word which may be a secret can have, by its first byte: bit `second & 31`, so that letters
+/// stand for both cases.
+static SECONDS: [u32; 256] = {
+    let mut seconds = [0u32; 256];
+    let mut first = 0usize;
+    while first < 256 {
+        seconds[first] = match first as u8 {
+            // Cards: what follows is looked at further on.
+            b'2'..=b'6' => u32::MAX,
+            // `bearer`, `basic`, `BEGIN`; `digest`; `eyJ`; `curl`.
+            b'B' | b'b' => second(b'e') | second(b'a'),
+            b'D' => second(b'i'),
+            b'e' => second(b'y'),
+            letter => {
+                let mut seconds = if letter == b'c' {
+                    second(b'u')
+                } else if letter == b'd' {
+                    second(b'i')
+                } else {
+                    0
+                };
+                let mut next = 0u8;
+                while next < 128 {
+                    if key_shape::may_begin(letter, next) {
+                        seconds |= second(next);
+                    }
+                    next += 1;
+                }
+                seconds
+            }
+        };
+        first += 1;
+    }
+    seconds
+};
+
+const fn second(byte: u8) -> u32 {
+    1 << (byte & 31)
+}
+
+/// Whether a word that begins with these two bytes may be a secret by its beginning.
+fn may_begin(first: u8, next: u8) -> bool {
+    SECONDS[first as usize] & second(next) != 0
+}
 
 /// What to look for.
 #[derive(Clone, Copy)]
@@ -49,6 +92,9 @@ pub(super) struct Search<'a> {
     pub(super) ip: bool,
     /// The text is a template: `{name}` is no value.
     pub(super) is_template: bool,
+    /// Ask every detector at every word, as the reference that the tests compare with.
+    #[cfg(test)]
+    pub(super) asks_everywhere: bool,
 }
 
 impl Search<'_> {
@@ -65,6 +111,13 @@ impl Search<'_> {
             let from = found.len();
             let mut scan =
                 Scan { view: &view, search: *self, with_blobs, found: &mut found, has_escapes: false, steps: 0 };
+            #[cfg(test)]
+            if self.asks_everywhere {
+                scan.run_asking_everywhere();
+            } else {
+                scan.run();
+            }
+            #[cfg(not(test))]
             scan.run();
             let has_escapes = scan.has_escapes;
             steps += scan.steps + view.steps.get();
@@ -77,6 +130,9 @@ impl Search<'_> {
                 Some(next) => view = next,
                 None => break,
             }
+        }
+        if found.is_empty() {
+            return (found, steps);
         }
         let mut found = merged(found);
         for item in &mut found {
@@ -130,6 +186,8 @@ struct Scan<'v, 's> {
 #[derive(Default)]
 struct ReadTo {
     blob: usize,
+    /// A byte that is no digit of base64 stands just before here: a blob begins here at the earliest.
+    blob_break: usize,
     scheme: usize,
     connection: usize,
     /// Where the last `curl` stands.
@@ -141,26 +199,46 @@ const PROGRAM_BYTES_MAX: usize = 512;
 
 impl Scan<'_, '_> {
     fn run(&mut self) {
-        let bytes = self.view.bytes();
+        let view = self.view;
+        let bytes = view.bytes();
         let mut read = ReadTo::default();
         let mut index = 0;
-        let mut in_word = false;
+        // Here either no word begins at `index`, or the whole of it lies ahead.
         while let Some(&byte) = bytes.get(index) {
             let class = CLASSES[byte as usize];
-            if class & WORD != 0 {
-                if !in_word {
-                    in_word = true;
-                    if let Some(end) = self.at_word(index, byte, &mut read) {
-                        index = end.max(index + 1);
-                        in_word = false;
-                        continue;
-                    }
+            let next = match class {
+                WORD => {
+                    let asks = may_begin(byte, view.at(index + 1)) || index >= read.blob_break;
+                    let found = if asks { self.at_word(index, byte, &mut read) } else { None };
+                    found.unwrap_or_else(|| index + word_len(bytes.get(index..).unwrap_or_default()))
                 }
-                index += 1;
-                continue;
-            }
-            in_word = false;
-            let next = if class & SIGN != 0 { self.at_sign(index, byte, &mut read) } else { None };
+                SIGN => self.at_sign(index, byte, &mut read).unwrap_or(index),
+                _ => index,
+            };
+            index = next.max(index + 1);
+        }
+        if self.search.ip {
+            address::ips(self.view, self.found);
+        }
+        self.view.spend(bytes.len());
+    }
+
+    /// The same, byte by byte and without the tables: slow and plainly right.
+    #[cfg(test)]
+    fn run_asking_everywhere(&mut self) {
+        let bytes = self.view.bytes();
+        let mut index = 0;
+        let mut in_word = false;
+        let mut read = ReadTo::default();
+        while let Some(&byte) = bytes.get(index) {
+            read.blob_break = 0;
+            let is_word = byte.is_ascii_alphanumeric();
+            let next = match is_word {
+                true if in_word => None,
+                true => self.at_word(index, byte, &mut read),
+                false => self.at_sign(index, byte, &mut read),
+            };
+            in_word = is_word && next.is_none();
             index = next.unwrap_or(index + 1).max(index + 1);
         }
         if self.search.ip {
@@ -208,12 +286,17 @@ impl Scan<'_, '_> {
     /// Notes the base64 that hides a secret in the run which begins at `index`; says where to go on if there was any.
     fn blobs(&mut self, index: usize, read: &mut ReadTo) -> Option<usize> {
         let view = self.view;
+        if !self.with_blobs || index < read.blob || index < read.blob_break {
+            return None;
+        }
         let first = view.slice(index, index + base64::BLOB_BYTES_MIN);
-        let is_blob = self.with_blobs
-            && index >= read.blob
-            && first.len() == base64::BLOB_BYTES_MIN
-            && first.iter().rev().all(|&byte| base64::is_digit(byte));
-        if !is_blob {
+        if first.len() < base64::BLOB_BYTES_MIN {
+            read.blob_break = view.len();
+            return None;
+        }
+        if let Some(offset) = first.iter().rposition(|&byte| !base64::is_digit(byte)) {
+            // No blob begins before the break: it would have to go through it.
+            read.blob_break = index + offset + 1;
             return None;
         }
         let end = view.run_end(index, base64::is_digit);
@@ -313,6 +396,11 @@ impl Scan<'_, '_> {
             Assignment::Nothing => None,
         }
     }
+}
+
+/// The length of the word that `bytes` begins with.
+fn word_len(bytes: &[u8]) -> usize {
+    bytes.iter().position(|&byte| CLASSES[byte as usize] != WORD).unwrap_or(bytes.len())
 }
 
 fn is_digit_or_gap(byte: u8) -> bool {

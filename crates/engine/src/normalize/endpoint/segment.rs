@@ -1,45 +1,61 @@
 //! One segment of a path: a name, a version, a parameter, a file, or something that varies.
 
 use super::opaque::{date_size, is_email, is_integer, is_opaque_word, is_short_hash, is_token, is_uuid};
+use std::borrow::Cow;
 
 /// A longer segment is a text of somebody's, not a name of a route.
 const NAME_BYTES_MAX: usize = 96;
 /// Digits from which a number inside a segment (`order-12345`) varies; `iso-8859` and `covid-19` are names.
 const DIGITS_INSIDE_MIN: usize = 5;
 
+/// Bytes of a UUID: the only thing that varies and may have neither a digit nor a sign other than a dash.
+const UUID_BYTES: usize = 36;
+
 /// The template of a segment; `before` is the segment before it as it was sent. Empty if nothing is left of it.
-pub(super) fn template_segment(raw: &str, before: &str) -> String {
-    let segment = with_parameters(raw);
+pub(super) fn template_segment<'a>(raw: &'a str, before: &str) -> Cow<'a, str> {
+    if is_plain_name(raw) {
+        return Cow::Borrowed(raw);
+    }
+    if raw.contains(['{', '}']) {
+        return Cow::Owned(template_without_braces(&with_parameters(raw), before).into_owned());
+    }
+    template_without_braces(raw, before)
+}
+
+/// Whether a segment is a name by its letters alone, as most are.
+fn is_plain_name(segment: &str) -> bool {
+    segment.len() < UUID_BYTES && segment.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'))
+}
+
+/// The same, of a segment without braces but those of [`with_parameters`].
+fn template_without_braces<'a>(segment: &'a str, before: &str) -> Cow<'a, str> {
     // `;jsessionid=...` is no part of a name, and a question mark that turned out not to be inside a parameter was
     // a query's after all.
     let segment = segment.split([';', '?', '#']).next().unwrap_or_default();
     if let Some(name) = parameter(segment) {
-        return format!("{{{name}}}");
+        return Cow::Owned(format!("{{{name}}}"));
     }
     if segment.len() > NAME_BYTES_MAX {
-        return "{id}".to_owned();
+        return Cow::Borrowed("{id}");
     }
-    if segment.contains('{') {
-        return segment.to_owned();
-    }
-    if is_version(segment, before) {
-        return segment.to_owned();
+    if segment.contains('{') || is_version(segment, before) {
+        return Cow::Borrowed(segment);
     }
     if let Some(kind) = kind(segment) {
-        return kind.to_owned();
+        return Cow::Borrowed(kind);
     }
     // `123:cancel`: a verb behind what it acts on.
     if let Some((thing, verb)) = segment.split_once(':')
         && !thing.is_empty()
     {
-        return format!("{}:{}", kind(thing).unwrap_or(thing), words(verb, "{id}", false));
+        return Cow::Owned(format!("{}:{}", kind(thing).unwrap_or(thing), words(verb, "{id}", false)));
     }
     match segment.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() && is_extension(extension) => {
             let stem = kind(stem).map_or_else(|| words(stem, "{hash}", true), str::to_owned);
-            format!("{stem}.{extension}")
+            Cow::Owned(format!("{stem}.{extension}"))
         }
-        _ => words(segment, "{id}", false),
+        _ => Cow::Owned(words(segment, "{id}", false)),
     }
 }
 
