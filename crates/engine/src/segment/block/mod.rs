@@ -379,6 +379,21 @@ impl<'a> Block<'a> {
         Ok(None)
     }
 
+    /// The position of the newest record that its caller named `id`; only the column of ids is inflated.
+    ///
+    /// # Errors
+    /// If that is damaged.
+    pub fn position_of_id(&self, id: &str) -> Result<Option<u32>, BlockError> {
+        let Some(section) = self.section(columns::ID) else { return Ok(None) };
+        let mut budget = Budget::new(limits::BLOCK_MEMORY_MAX);
+        let budget = &mut budget;
+        let (_, pattern_of) = columns::read_patterns(self.needed(columns::PATTERNS)?, self.count(), budget)?;
+        let all: Vec<u32> = (0..self.summary.records).collect();
+        let ids = columns::read_column(columns::ID, Some(section), &pattern_of, &all, budget)?;
+        let found = ids.iter().rposition(|known| known.as_deref() == Some(id));
+        Ok(found.and_then(|position| u32::try_from(position).ok()))
+    }
+
     /// The distinct patterns of the records, as their rows named them.
     ///
     /// # Errors
