@@ -33,6 +33,8 @@ const WALK_ROWS: i64 = 128;
 const WALK_BYTES: u64 = 4 * 1024 * 1024;
 /// Heads that are in memory at once while a caller's id is looked for.
 const HEADS_ROWS: i64 = 256;
+/// How many hidden rows outweigh one that is not and has to be written anew when their table is dropped.
+const HIDDEN_FOR_ONE: u64 = 64;
 /// Bytes that no build takes for segments: the body of the row that stands for a block that cannot be read.
 const UNREADABLE: &[u8] = &[0xff];
 
@@ -396,21 +398,31 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether the room of hidden rows can be given back.
+    /// Whether the room of hidden rows should be given back: the older part holds hardly anything else, or there is none
+    /// and the newer one begins with some. Sequences have no gaps to speak of, so three of them tell.
     pub fn has_hidden_part(&self) -> Result<bool, Fault> {
-        let doing = "look for hidden rows";
-        let query = "SELECT (SELECT max(seq) FROM journal_old), (SELECT min(seq) FROM journal)";
-        let found = self.sql.all(doing, query, vec![], |columns| (columns.optional_int(), columns.optional_int()))?;
-        let is_hidden = |seq: i64| u64::try_from(seq).is_ok_and(|seq| seq <= self.packed.get());
+        let query = "SELECT (SELECT min(seq) FROM journal_old), (SELECT max(seq) FROM journal_old), \
+                     (SELECT min(seq) FROM journal)";
+        let found = self.sql.all("look for hidden rows", query, vec![], |columns| {
+            [columns.optional_int(), columns.optional_int(), columns.optional_int()]
+                .map(|seq| seq.and_then(|seq| u64::try_from(seq).ok()))
+        })?;
+        let packed = self.packed.get();
         Ok(match found.into_iter().next().unwrap_or_default() {
-            (Some(newest_old), _) => is_hidden(newest_old),
-            (None, oldest) => oldest.is_some_and(is_hidden),
+            [Some(first), Some(last), _] => {
+                let hidden = (packed + 1).saturating_sub(first);
+                hidden > 0 && last.saturating_sub(packed).saturating_mul(HIDDEN_FOR_ONE) <= hidden
+            }
+            [_, _, newer] => newer.is_some_and(|first| first <= packed),
         })
     }
 
-    /// Drops the older part, whose rows are all hidden; the newer one takes its place. One transaction, please.
+    /// Drops the older part with its hidden rows, the few others carried over; the newer part takes its place. One
+    /// transaction, please.
     pub fn turn_over(&self) -> Result<(), Fault> {
         let doing = "turn the journal over";
+        let carry = format!("INSERT INTO journal SELECT * FROM journal_old WHERE seq > {}", self.packed.get());
+        self.sql.run(doing, &carry, vec![])?;
         self.sql.run(doing, "DROP TABLE journal_old", vec![])?;
         self.sql.run(doing, "ALTER TABLE journal RENAME TO journal_old", vec![])?;
         self.sql.run(doing, TABLE, vec![])

@@ -579,6 +579,7 @@ impl StreamMachine {
 
     /// New settings, after a change of configuration.
     pub fn set_settings(&mut self, settings: StreamSettings) {
+        self.window_changed(self.settings.key_window, settings.key_window);
         self.settings = settings;
     }
 

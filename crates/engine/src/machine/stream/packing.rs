@@ -176,12 +176,18 @@ impl StreamMachine {
         self.pack_at = Some(now.plus(LOOK_AGAIN));
     }
 
-    /// The row that says when to look again.
+    /// The key window was changed: what waits for its end waits for another one.
+    pub(super) fn window_changed(&mut self, before: Millis, after: Millis) {
+        self.pack_at = self.pack_at.map(|at| at.minus(before).plus(after));
+        self.pack_at_written = self.pack_at_written.map(|at| at.map(|at| at.minus(before).plus(after)));
+    }
+
+    /// The row that says when to look again: without the key window, which may be another one when it is read.
     pub(super) fn write_packing(&mut self) -> Vec<u8> {
         self.pack_at_written = Some(self.pack_at);
         let mut out = Writer::new();
         out.u8(1);
-        out.int(self.pack_at.map_or(i64::MIN, |at| at.0));
+        out.int(self.pack_at.map_or(i64::MIN, |at| at.minus(self.settings.key_window).0));
         out.into_bytes()
     }
 
@@ -193,6 +199,7 @@ impl StreamMachine {
     /// Takes up what [`StreamMachine::write_packing`] wrote. Without it, or if it cannot be read, a look at once finds out.
     pub(super) fn read_packing(&mut self, row: Option<&[u8]>) {
         let told = row.and_then(|row| read(row).ok());
+        let told = told.map(|at| at.map(|at| at.plus(self.settings.key_window)));
         self.pack_at_written = told;
         self.pack_at = told.unwrap_or((self.folded > 0).then_some(Timestamp(0)));
     }
