@@ -78,8 +78,8 @@ pub struct Expiry {
 }
 
 impl Expiry {
-    fn takes(&self, row: &Row) -> bool {
-        row.seq <= self.seq_max && row.time_max < self.from && row.at < self.received_before
+    fn takes(&self, seq: u64, time_max: Timestamp, at: Timestamp) -> bool {
+        seq <= self.seq_max && time_max < self.from && at < self.received_before
     }
 
     fn values(&self) -> Vec<Value> {
@@ -468,12 +468,21 @@ impl Journal {
         Ok(removed)
     }
 
-    /// Makes blocks anew of which only some rows may leave, at most `room` of them; returns how many rows left.
-    pub fn trim(&self, expiry: &Expiry, room: usize) -> Result<u64, Fault> {
-        let mut removed = 0;
-        for head in self.cut_across(expiry)?.into_iter().take(room) {
+    /// Makes blocks anew of which only some rows may leave, at most `room` of them from sequence `after` on; where to go on,
+    /// if that was not the end.
+    pub fn trim(&self, expiry: &Expiry, after: u64, room: usize) -> Result<Option<u64>, Fault> {
+        let mut made = 0;
+        for head in self.cut_across(expiry, after)? {
+            if made >= room {
+                return Ok(Some(head.seq_first.saturating_sub(1)));
+            }
+            if self.leaving(&head, expiry)?.0 == 0 {
+                continue;
+            }
+            made += 1;
             let rows = self.rows_of(&head)?;
-            let kept: Vec<Row> = rows.iter().filter(|row| !expiry.takes(row)).cloned().collect();
+            let kept: Vec<Row> =
+                rows.iter().filter(|row| !expiry.takes(row.seq, row.time_max, row.at)).cloned().collect();
             let packed = match compaction::pack(&kept) {
                 Ok(packed) if packed.seqs.len() == kept.len() => packed,
                 // It leaves as a whole, later.
@@ -484,24 +493,24 @@ impl Journal {
                              body = ? WHERE seq_first = ?";
             self.sql.run("make a block anew", statement, values)?;
             self.opened.replace(None);
-            removed += rows.len().saturating_sub(kept.len()) as u64;
         }
-        Ok(removed)
+        Ok(None)
     }
 
-    /// The blocks of which some rows may leave and others not.
-    fn cut_across(&self, expiry: &Expiry) -> Result<Vec<Head>, Fault> {
-        let which = "count > 0 AND seq_first <= ? AND time_min < ? AND NOT (seq_last <= ? AND time_max < ? AND at_max < ?) \
-                     ORDER BY seq_first";
-        let first = [uint(expiry.seq_max), time(expiry.from)];
-        let heads = self.heads_of(which, first.into_iter().chain(expiry.values()).collect())?;
-        let mut cut = Vec::new();
-        for head in heads {
-            if self.rows_of(&head)?.iter().any(|row| expiry.takes(row)) {
-                cut.push(head);
-            }
-        }
-        Ok(cut)
+    /// The blocks of which some rows may leave and others not, by what stands beside them.
+    fn cut_across(&self, expiry: &Expiry, after: u64) -> Result<Vec<Head>, Fault> {
+        let which = "count > 0 AND seq_first > ? AND seq_first <= ? AND time_min < ? \
+                     AND NOT (seq_last <= ? AND time_max < ? AND at_max < ?) ORDER BY seq_first";
+        let first = [uint(after), uint(expiry.seq_max), time(expiry.from)];
+        self.heads_of(which, first.into_iter().chain(expiry.values()).collect())
+    }
+
+    /// Rows and records of a block that may leave; none of one that cannot be read.
+    fn leaving(&self, head: &Head, expiry: &Expiry) -> Result<(u64, u64), Fault> {
+        let Some(body) = self.block(head.seq_first)? else { return Ok((0, 0)) };
+        let spans = Block::open(&body).and_then(|block| block.spans()).unwrap_or_default();
+        let leaving = spans.into_iter().filter(|(row, _, latest)| expiry.takes(row.seq, *latest, row.at));
+        Ok(leaving.fold((0, 0), |(rows, records), (row, ..)| (rows + 1, records + u64::from(row.count))))
     }
 
     /// Rows and accepted records that may leave, whatever the room.
@@ -517,10 +526,9 @@ impl Journal {
         let query = "SELECT total(rows), total(count) FROM block WHERE seq_last <= ? AND time_max < ? AND at_max < ?";
         let whole = self.sql.all(doing, query, expiry.values(), read)?.into_iter().next().unwrap_or_default();
         (rows, records) = (rows + whole.0, records + whole.1);
-        for head in self.cut_across(expiry)? {
-            for row in self.rows_of(&head)?.iter().filter(|row| expiry.takes(row)) {
-                (rows, records) = (rows + 1, records + u64::from(row.count));
-            }
+        for head in self.cut_across(expiry, 0)? {
+            let leaving = self.leaving(&head, expiry)?;
+            (rows, records) = (rows + leaving.0, records + leaving.1);
         }
         Ok((rows, records))
     }

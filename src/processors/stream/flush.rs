@@ -136,13 +136,17 @@ impl Inner {
         let (rows, records) = expiring()?;
         let mut left = rows;
         if !call.is_dry_run {
+            let mut trimmed_to = Some(0);
             for _ in 0..CLEANUP_ROUNDS {
                 self.retain(before, now()).await?;
-                self.with_live(|live| {
-                    let (received_before, seq_max) = live.machine.removable(now(), now());
-                    live.rows.journal().trim(&Expiry { from: before, received_before, seq_max }, TRIM_BLOCKS)
-                })?;
-                left = expiring()?.0;
+                if let Some(after) = trimmed_to {
+                    trimmed_to = self.with_live(|live| {
+                        let (received_before, seq_max) = live.machine.removable(now(), now());
+                        let expiry = Expiry { from: before, received_before, seq_max };
+                        live.rows.journal().trim(&expiry, after, TRIM_BLOCKS)
+                    })?;
+                }
+                left = if trimmed_to.is_some() { left } else { expiring()?.0 };
                 if left == 0 {
                     break;
                 }

@@ -352,6 +352,24 @@ impl<'a> Block<'a> {
         if left == 0 { Ok(rows) } else { Err(ReadError::Unknown("rows of a block")) }
     }
 
+    /// The rows, each with its smallest and largest event time (its receive time if it has no record), in order. Only
+    /// clear columns are inflated.
+    ///
+    /// # Errors
+    /// If one of them is damaged.
+    pub fn spans(&self) -> Result<Vec<(BlockRow, Timestamp, Timestamp)>, BlockError> {
+        let mut budget = Budget::new(limits::BLOCK_MEMORY_MAX);
+        let rows = self.read_rows(&mut budget)?;
+        let times = columns::read_times(self.needed(columns::TIMES)?, self.count(), &mut budget)?;
+        let mut left = times.as_slice();
+        let span = |row: BlockRow| {
+            let (own, behind) = left.split_at_checked(row.count as usize).unwrap_or((left, &[]));
+            left = behind;
+            (row, own.iter().min().copied().unwrap_or(row.at), own.iter().max().copied().unwrap_or(row.at))
+        };
+        Ok(rows.into_iter().map(span).collect())
+    }
+
     /// The note of each row, in order.
     ///
     /// # Errors
