@@ -101,8 +101,13 @@ fn identity() -> Identity {
 }
 
 fn settings() -> StreamSettings {
-    let blocks =
-        BlockPolicy { records_min: 100, patience: Millis::from_hours(24), late_records_min: 20, late_rows_min: 4 };
+    let blocks = BlockPolicy {
+        records_min: 100,
+        delay: Millis::from_mins(30),
+        patience: Millis::from_hours(24),
+        late_records_min: 20,
+        late_rows_min: 4,
+    };
     StreamSettings { key_window: Millis::from_hours(1), blocks, ..StreamSettings::default() }
 }
 
@@ -174,6 +179,23 @@ fn enough_rows_become_blocks_when_no_retry_asks_for_them_any_more_and_then_nobod
     assert_eq!((blocks, object.shelf.rows.len()), (1, 0), "a day later what there is becomes one");
     assert!(alarms <= 2, "{alarms} alarms");
     assert_eq!(object.run_until(29 * DAY), (0, 0), "an idle object sleeps until something expires");
+}
+
+#[test]
+fn several_blocks_are_made_in_one_alarm_rather_than_each_in_its_own() {
+    let mut object = Object::new(settings());
+    // A block's worth every ten minutes, for ten hours.
+    for number in 0..60 {
+        object.append(100, number * 10 * 60_000);
+    }
+    let (mut alarms, mut blocks) = (0, 0);
+    for minute in 0..12 * 60 {
+        let made = object.wake(minute * 60_000);
+        blocks += made;
+        alarms += usize::from(made > 0);
+    }
+    assert_eq!((blocks, object.shelf.rows.len()), (60, 0));
+    assert!(alarms <= 20, "{alarms} alarms");
 }
 
 #[test]

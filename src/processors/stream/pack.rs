@@ -7,10 +7,9 @@ use super::{Inner, now};
 use crate::monitoring::report;
 use crate::storage::fault::Fault;
 use crate::storage::sql;
+use sapwood_engine::limits;
 use sapwood_engine::machine::stream::{Event, StreamStore};
 
-/// Blocks made in one alarm. Each takes the object some 60 ms; more alarms would be more requests on the bill.
-const BLOCKS_MAX: usize = 4;
 /// Parts of the journal: after so many turns nothing of it is hidden any more.
 const PARTS: usize = 2;
 
@@ -18,7 +17,7 @@ impl Inner {
     pub(super) async fn pack(&self) -> Result<(), Fault> {
         // If there was no end of it, soon again.
         let mut due = Some(now());
-        for _ in 0..BLOCKS_MAX {
+        for _ in 0..limits::BLOCKS_TOGETHER {
             let mut live = self.take_live(None)?;
             let next = live.machine.next_block(&live.rows, now())?;
             let Some(packing) = next.packing else {

@@ -8,6 +8,7 @@ use super::stream::Task;
 use super::world::{Parcel, World};
 use sapwood_engine::counter::HOUR;
 use sapwood_engine::level::LevelClass;
+use sapwood_engine::limits;
 use sapwood_engine::machine::row::Row;
 use sapwood_engine::machine::stream::{Effects, Event as Input, LoadSpan, StreamSettings, StreamStore};
 use sapwood_engine::time::{Millis, Timestamp};
@@ -17,8 +18,6 @@ use std::rc::Rc;
 /// Rows removed in one transition, and flushes of one alarm.
 const RETAIN_ROWS: usize = 500;
 const ROUNDS_MAX: u32 = 20;
-/// Blocks made in one alarm.
-const BLOCKS_MAX: u32 = 4;
 /// Records of one request to the data service.
 const BATCH: usize = 16;
 /// What goes to D1.
@@ -111,7 +110,7 @@ impl World {
         let now = self.stream_now(stream);
         let mutant = self.mutant;
         let mut due = Some(now);
-        for _ in 0..BLOCKS_MAX {
+        for _ in 0..limits::BLOCKS_TOGETHER {
             if self.random.permille(self.plan.fails_write) {
                 self.streams[stream].disk.fails_in = Some(self.random.below(2) as u32);
             }

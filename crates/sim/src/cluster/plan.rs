@@ -74,6 +74,7 @@ impl Plan {
             retry: RetryPolicy { base: Millis::from_secs(1), cap: Millis::from_mins(5) },
             blocks: BlockPolicy {
                 records_min: random.between(4, 40),
+                delay: Millis::from_mins(2),
                 patience: Millis::from_mins(30),
                 late_records_min: 4,
                 late_rows_min: 2,

@@ -29,7 +29,9 @@ const LOOK_AGAIN: Millis = Millis::from_mins(10);
 pub struct BlockPolicy {
     /// Records for which a block is made at once.
     pub records_min: u64,
-    /// How long fewer wait for more.
+    /// How long one block waits for others, so that an alarm makes several.
+    pub delay: Millis,
+    /// How long fewer records wait for more.
     pub patience: Millis,
     /// Records, and rows, for which a block is worth its row after that.
     pub late_records_min: u64,
@@ -41,6 +43,7 @@ impl Default for BlockPolicy {
     fn default() -> Self {
         Self {
             records_min: limits::BLOCK_RECORDS_MIN as u64,
+            delay: Millis::from_hours(1),
             patience: Millis::from_hours(24),
             late_records_min: 256,
             late_rows_min: 8,
@@ -152,18 +155,29 @@ impl StreamMachine {
         }
         // Not yet: when there will be enough of what is there already, or when it will have waited for long enough.
         let is_held_back = loose.get(ready).is_some_and(|row| row.at < received_before);
-        let mut worth_it = late.filter(|_| chosen.is_worth_it(policy));
+        let mut due = late.filter(|_| chosen.is_worth_it(policy));
+        let (mut is_enough, mut blocks) = (false, 0);
         for row in loose.iter().skip(ready) {
-            chosen.take(row);
             let free_at = row.at.plus(window).plus(Millis(1));
-            if chosen.is_enough(policy) {
-                return Ok(Next { packing: None, due: Some(again(free_at, is_held_back, now)) });
+            if due.is_some_and(|due| due <= free_at) {
+                break;
             }
-            if worth_it.is_none() && chosen.is_worth_it(policy) {
-                worth_it = late.map(|late| late.max(free_at));
+            chosen.take(row);
+            if chosen.is_enough(policy) {
+                blocks += 1;
+                chosen = Chosen::default();
+                if !std::mem::replace(&mut is_enough, true) {
+                    let together = free_at.plus(policy.delay);
+                    due = Some(due.map_or(together, |due| due.min(together)));
+                }
+                if blocks == limits::BLOCKS_TOGETHER {
+                    due = Some(free_at);
+                }
+            } else if due.is_none() && !is_enough && chosen.is_worth_it(policy) {
+                due = late.map(|late| late.max(free_at));
             }
         }
-        Ok(Next { packing: None, due: worth_it.map(|at| again(at, is_held_back, now)) })
+        Ok(Next { packing: None, due: due.map(|at| again(at, is_held_back, now)) })
     }
 
     /// Blocks were made as far as there was anything to make them of.
