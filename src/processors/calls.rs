@@ -562,6 +562,15 @@ pub struct StatusAnswer {
     pub folded_seq: u64,
     /// Bytes of the object's database.
     pub database_bytes: u64,
+    /// Blocks, records in them, and their bytes.
+    #[serde(default)]
+    pub blocks: u64,
+    /// See `blocks`.
+    #[serde(default)]
+    pub block_records: u64,
+    /// See `blocks`.
+    #[serde(default)]
+    pub block_bytes: u64,
     /// Rows written since this instance started, as SQLite counts them.
     pub rows_written: u64,
     /// Calls to append since this instance started.

@@ -4,7 +4,7 @@ use sapwood_engine::config::{Config, StorageMode};
 use sapwood_engine::machine::domain::DomainSettings;
 use sapwood_engine::machine::outbox::RetryPolicy;
 use sapwood_engine::machine::sink::SinkPolicy;
-use sapwood_engine::machine::stream::StreamSettings;
+use sapwood_engine::machine::stream::{BlockPolicy, StreamSettings};
 use sapwood_engine::time::Millis;
 use sapwood_engine::triage::AlertPolicy;
 use std::rc::Rc;
@@ -51,6 +51,7 @@ pub fn stream(config: &Config) -> StreamSettings {
             breaker_open: config.breaker_open(),
         },
         retry: RetryPolicy { base: Millis::from_secs(1), cap: Millis::from_mins(5) },
+        blocks: BlockPolicy::default(),
     }
 }
 

@@ -13,6 +13,7 @@
 mod append;
 mod baseline;
 mod flush;
+mod pack;
 mod read;
 mod replay;
 mod tail;
@@ -321,6 +322,10 @@ impl Inner {
     async fn wake(self: Rc<Self>) -> std::result::Result<(), Fault> {
         let awake = Awake::begin(&self.is_awake);
         let effects = self.transition(Event::Wake, now())?;
+        if effects.checkpoint {
+            // Everything is folded now, and nobody else had a turn.
+            self.turn_journal_over();
+        }
         Rc::clone(&self).perform_outside(effects).await?;
         drop(awake);
         self.arm_after_alarm()

@@ -3,5 +3,6 @@
 pub mod d1;
 pub mod domain_rows;
 pub mod fault;
+pub mod journal;
 pub mod sql;
 pub mod stream_rows;

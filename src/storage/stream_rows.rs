@@ -1,34 +1,45 @@
-//! Rows of a stream object: the journal, the checkpoint, the outbox. Written and read whole; what they mean is the
-//! engine's business.
+//! Rows of a stream object: the checkpoint, the outbox, and the journal (`journal.rs`). Written and read whole; what they
+//! mean is the engine's business.
 
 use super::fault::Fault;
+use super::journal::Journal;
 use super::sql::{Columns, Sql, int, text, time, uint};
 use sapwood_engine::counter::{Facets, HOUR, Rollup};
 use sapwood_engine::machine::outbox::Due;
-use sapwood_engine::machine::row::{Row, RowKind};
-use sapwood_engine::machine::stream::{Checkpoint, Identity, Outline, Stored, StreamStore};
+use sapwood_engine::machine::row::Row;
+use sapwood_engine::machine::stream::{Checkpoint, Identity, LooseRow, Outline, Packing, Stored, StreamStore};
 use sapwood_engine::machine::window::Page;
 use sapwood_engine::pattern::Pattern;
-use sapwood_engine::query::RowSummary;
 use sapwood_engine::time::Timestamp;
 use sapwood_engine::triage::Alert;
+use std::rc::Rc;
 use worker::SqlStorageValue as Value;
 
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/stream/0001_init.sql"), include_str!("../../migrations/stream/0002_facets.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/stream/0001_init.sql"),
+    include_str!("../../migrations/stream/0002_facets.sql"),
+    include_str!("../../migrations/stream/0003_blocks.sql"),
+];
 const PAGE_KEYS: i64 = 0;
 const PAGE_IDS: i64 = 1;
 
 /// Rows of one stream object.
 pub struct StreamRows {
-    sql: Sql,
+    sql: Rc<Sql>,
+    journal: Journal,
 }
 
 impl StreamRows {
     /// The rows in `sql`, with the schema brought up to date.
     pub fn open(sql: Sql) -> Result<Self, Fault> {
         sql.migrate(MIGRATIONS)?;
-        Ok(Self { sql })
+        let sql = Rc::new(sql);
+        Ok(Self { journal: Journal::open(Rc::clone(&sql))?, sql })
+    }
+
+    /// The journal and its blocks.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// SQLite beneath, for its figures.
@@ -50,57 +61,6 @@ impl StreamRows {
     pub fn set_identity(&self, identity: &Identity) -> Result<(), Fault> {
         let name = format!("{}|{}|{}", identity.domain, identity.component, identity.shard);
         self.sql.set_meta("identity", name.into_bytes())
-    }
-
-    /// Appends a row to the journal.
-    pub fn append(&self, row: &Row) -> Result<(), Fault> {
-        let values = vec![
-            uint(row.seq),
-            time(row.at),
-            int(row.kind.code().into()),
-            time(row.time_min),
-            time(row.time_max),
-            int(row.count.into()),
-            int(row.levels.into()),
-            Value::Blob(row.heads.clone()),
-            Value::Blob(row.body.clone()),
-        ];
-        self.sql.run("append to the journal", "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-    }
-
-    /// One whole row.
-    pub fn row(&self, seq: u64) -> Result<Option<Row>, Fault> {
-        let query = "SELECT seq, at, kind, time_min, time_max, count, levels, heads, body FROM journal WHERE seq = ?";
-        let mut found = None;
-        self.sql.each("read a row", query, vec![uint(seq)], |columns| {
-            found = read_row(columns);
-            false
-        })?;
-        Ok(found)
-    }
-
-    /// Summaries of the rows that hold accepted records in a span of event time, newest row first.
-    pub fn summaries(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> Result<Vec<RowSummary>, Fault> {
-        let query = "SELECT seq, at, time_min, time_max, count, levels FROM journal \
-                     WHERE kind = 0 AND count > 0 AND time_max >= ? AND time_min < ? ORDER BY seq DESC";
-        let values = vec![time(from.unwrap_or(Timestamp::MIN)), time(to.unwrap_or(Timestamp::MAX))];
-        self.sql.all("read summaries", query, values, |columns| RowSummary {
-            seq: columns.uint(),
-            at: Timestamp(columns.int()),
-            time_min: Timestamp(columns.int()),
-            time_max: Timestamp(columns.int()),
-            count: columns.int() as u32,
-            levels: columns.int() as u8,
-        })
-    }
-
-    /// Heads of the rows with accepted records, newest first, until `visit` has enough.
-    pub fn heads(&self, mut visit: impl FnMut(u64, Vec<u8>) -> bool) -> Result<(), Fault> {
-        let query = "SELECT seq, heads FROM journal WHERE kind = 0 AND count > 0 ORDER BY seq DESC";
-        self.sql.each("read heads", query, vec![], |mut columns| {
-            let seq = columns.uint();
-            visit(seq, columns.blob())
-        })
     }
 
     /// Writes a checkpoint.
@@ -134,6 +94,9 @@ impl StreamRows {
         }
         self.write_pages(PAGE_KEYS, checkpoint.key_pages, checkpoint.key_pages_gone)?;
         self.write_pages(PAGE_IDS, checkpoint.id_pages, checkpoint.id_pages_gone)?;
+        if let Some(packing) = checkpoint.packing {
+            self.sql.set_meta("packing", packing)?;
+        }
         self.sql.set_meta("detection", checkpoint.detection)?;
         self.sql.set_meta("state", checkpoint.state)?;
         self.sql.set_meta_number("folded", checkpoint.folded)
@@ -204,6 +167,7 @@ impl StreamRows {
             outbox,
             d1: self.sql.meta("sink_d1")?,
             data_service: self.sql.meta("sink_data_service")?,
+            packing: self.sql.meta("packing")?,
         };
         Ok((stored, damaged))
     }
@@ -236,45 +200,11 @@ impl StreamRows {
         Ok(self.sql.all("read the outbox", query, vec![text(id)], Columns::text)?.into_iter().next())
     }
 
-    /// Removes rows that are older than `from` by event time and by receive time and whose sequence is at most
-    /// `seq_max`, at most `room` of them; returns how many.
-    pub fn retain(&self, from: Timestamp, received_before: Timestamp, seq_max: u64, room: u32) -> Result<u64, Fault> {
-        let query = "SELECT seq FROM journal WHERE seq <= ? AND time_max < ? AND at < ? ORDER BY seq LIMIT ?";
-        let values = vec![uint(seq_max), time(from), time(received_before), int(room.into())];
-        let seqs = self.sql.all("find expired rows", query, values, Columns::uint)?;
-        for &seq in &seqs {
-            self.sql.run("delete expired rows", "DELETE FROM journal WHERE seq = ?", vec![uint(seq)])?;
-        }
-        Ok(seqs.len() as u64)
-    }
-
-    /// Rows and accepted records that [`StreamRows::retain`] would remove, whatever the room.
-    pub fn expiring(&self, from: Timestamp, received_before: Timestamp, seq_max: u64) -> Result<(u64, u64), Fault> {
-        let query = "SELECT count(*), total(count) FROM journal WHERE seq <= ? AND time_max < ? AND at < ?";
-        let values = vec![uint(seq_max), time(from), time(received_before)];
-        let found = self.sql.all("count expired rows", query, values, |columns| (columns.uint(), columns.uint()))?;
-        Ok(found.into_iter().next().unwrap_or_default())
-    }
-
     /// Removes the counts of hours that ended before `from`.
     pub fn retain_hours(&self, from: Timestamp) -> Result<(), Fault> {
         let values = vec![time(from.minus(HOUR))];
         self.sql.run("delete expired counts", "DELETE FROM rollup WHERE hour <= ?", values.clone())?;
         self.sql.run("delete expired facets", "DELETE FROM facets WHERE hour <= ?", values)
-    }
-
-    /// The event time or, if later, the receive time of the row that expires first.
-    pub fn oldest(&self) -> Result<Option<Timestamp>, Fault> {
-        let query = "SELECT min(max(time_max, at)) FROM journal";
-        let rows = self.sql.all("read the oldest row", query, vec![], Columns::optional_int)?;
-        Ok(rows.into_iter().flatten().next().map(Timestamp))
-    }
-
-    /// The first row that was received at an instant or later.
-    pub fn first_received(&self, at: Timestamp) -> Result<Option<u64>, Fault> {
-        let query = "SELECT min(seq) FROM journal WHERE at >= ?";
-        let found = self.sql.all("find the first row of a span", query, vec![time(at)], Columns::optional_int)?;
-        Ok(found.into_iter().flatten().next().and_then(|seq| u64::try_from(seq).ok()))
     }
 
     /// Hours for which counts are stored.
@@ -287,7 +217,7 @@ impl StreamStore for StreamRows {
     type Error = Fault;
 
     fn append(&mut self, row: &Row) -> Result<(), Fault> {
-        Self::append(self, row)
+        self.journal.append(row)
     }
     fn add_alert(&mut self, alert: &Alert, due: Due, identity: &Identity) -> Result<(), Fault> {
         let view = sapwood_wire::convert_alert::alert_view(alert, identity);
@@ -304,6 +234,12 @@ impl StreamStore for StreamRows {
     fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), Fault> {
         Self::checkpoint(self, checkpoint)
     }
+    fn set_packing(&mut self, row: Vec<u8>) -> Result<(), Fault> {
+        self.sql.set_meta("packing", row)
+    }
+    fn store_block(&mut self, packing: &Packing) -> Result<(), Fault> {
+        self.journal.store_block(packing)
+    }
     fn stored(&self) -> Result<(Stored, u64), Fault> {
         Self::stored(self)
     }
@@ -311,34 +247,15 @@ impl StreamStore for StreamRows {
         self.rollups(Timestamp::MIN, Timestamp::MAX)
     }
     fn rows_after(&self, after: u64, visit: &mut dyn FnMut(Row) -> bool) -> Result<(), Fault> {
-        let query = "SELECT seq, at, kind, time_min, time_max, count, levels, heads, body FROM journal \
-                     WHERE seq > ? ORDER BY seq";
-        self.sql.each("read the journal", query, vec![uint(after)], |columns| read_row(columns).is_none_or(&mut *visit))
+        self.journal.rows_after(after, visit)
     }
     fn row(&self, seq: u64) -> Result<Option<Row>, Fault> {
-        Self::row(self, seq)
+        self.journal.row(seq)
     }
     fn outlines(&self, after: u64, to: u64, room: u32) -> Result<Vec<Outline>, Fault> {
-        let query = "SELECT seq, kind, count, levels FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?";
-        self.sql.all("read outlines", query, vec![uint(after), uint(to), int(room.into())], |columns| Outline {
-            seq: columns.uint(),
-            kind: RowKind::from_code(columns.int() as u8),
-            count: columns.int() as u32,
-            levels: columns.int() as u8,
-        })
+        self.journal.outlines(after, to, room)
     }
-}
-
-fn read_row(mut columns: Columns) -> Option<Row> {
-    Some(Row {
-        seq: columns.uint(),
-        at: Timestamp(columns.int()),
-        kind: RowKind::from_code(columns.int() as u8)?,
-        time_min: Timestamp(columns.int()),
-        time_max: Timestamp(columns.int()),
-        count: columns.int() as u32,
-        levels: columns.int() as u8,
-        heads: columns.blob(),
-        body: columns.blob(),
-    })
+    fn loose(&self, room: u32) -> Result<Vec<LooseRow>, Fault> {
+        self.journal.loose(room)
+    }
 }

@@ -96,3 +96,28 @@ test("a component that gets a record now and then wakes for its flushes and for 
   t.diagnostic(`${sent} records, ${seen} alarms, at most ${flushes} flushes`);
   assert.ok(seen >= 1 && seen <= flushes + 2, `${seen} alarms for ${flushes} flushes`);
 });
+
+test("100,000 records in batches of 100: at most 1,100 rows and 1,020 requests to the object, checkpoints, alarms and blocks included", async (t) => {
+  const packing = await startWorker({ vars: { FLUSH_INTERVAL: "5s", IDEMPOTENCY_WINDOW: "1s", ALERTS_ENABLED: "false" } });
+  const packingKey = await packing.key(["ingest", "read"]);
+  const read = async () => {
+    const metric = await metrics(packing, packingKey);
+    const of = (name) => metric(`sapwood_object_${name}`, { component: "bulk" });
+    return {
+      blocks: of("blocks"), records: of("block_records"), bytes: of("block_bytes"), database: of("database_bytes"),
+      rows: of("rows_written_total"), requests: of("append_calls_total") + of("alarms_total"),
+    };
+  };
+  for (let number = 0; number < 1_000; number += 1) {
+    const reply = await packing.request("POST", "/api/logs", { key: packingKey, json: batch(number, ["bulk"]), headers: { "Idempotency-Key": randomUUID() } });
+    assert.equal(reply.json?.accepted, 100, reply.text);
+  }
+  // All but what waits for three more blocks' worth.
+  const cost = await until("the records are in blocks", async () => {
+    const now = await read();
+    return now.blocks >= 21 && now;
+  }, { within: 60_000, every: 250 });
+  t.diagnostic(JSON.stringify(cost));
+  assert.ok(cost.rows <= 1_100, `${cost.rows} rows`);
+  assert.ok(cost.requests <= 1_020, `${cost.requests} requests`);
+});

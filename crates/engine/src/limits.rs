@@ -49,6 +49,9 @@ const _: () = assert!(SEGMENT_RECORDS_MAX <= ROW_RECORDS_MAX, "a segment fits a 
 /// Records from which on rows are worth a block: what is alike then lies together by the thousand, and the records that
 /// are in memory while it is made and proved (1.3 KB each, twice) stay near 10 MB.
 pub const BLOCK_RECORDS_MIN: usize = 4_096;
+/// Blocks made in one alarm, each in a turn of its own of some 60 ms; and blocks that are worth an alarm of their own. An
+/// alarm is a request on the bill: a million records are 245 blocks and 62 alarms.
+pub const BLOCKS_TOGETHER: usize = 4;
 /// Records of a block at most; a record's number among those of its shape takes 16 bits.
 pub const BLOCK_RECORDS_MAX: usize = 32_768;
 /// Bytes that reading a block may reserve in one call, whatever its bytes say. All records of the largest block take

@@ -239,7 +239,18 @@ proptest! {
         prop_assert_eq!(block.notes().unwrap(), rows.iter().map(note).collect::<Vec<_>>());
         for (position, stored) in expected.iter().enumerate() {
             prop_assert_eq!(block.position_of(stored.seq, stored.index).unwrap(), Some(position as u32));
+            if let Some(id) = &stored.record.id {
+                let newest = expected.iter().rposition(|it| it.record.id.as_ref() == Some(id)).map(|it| it as u32);
+                prop_assert_eq!(block.position_of_id(id).unwrap(), newest);
+            }
         }
+        prop_assert_eq!(block.position_of_id("nobody's").unwrap(), None);
+        let spans: Vec<_> = block.spans().unwrap().into_iter().map(|(row, from, to)| (row.seq, from, to)).collect();
+        let naive = rows.iter().map(|(seq, at, records)| {
+            let times = || records.iter().map(|(record, _)| record.timestamp);
+            (*seq, times().min().unwrap_or(*at), times().max().unwrap_or(*at))
+        });
+        prop_assert_eq!(spans, naive.collect::<Vec<_>>());
     }
 
     #[test]
@@ -280,6 +291,8 @@ proptest! {
             let _records = block.records(&all(&block));
             let _one = block.records(&[0]);
             let _notes = block.notes();
+            let _spans = block.spans();
+            let _named = block.position_of_id("order 1");
             let texts = vec!["order".to_owned()];
             let _selected = block.select(&Filter { texts, user_id: Some("u".into()), ..Filter::default() }, &resolve);
         }

@@ -122,6 +122,7 @@ impl Object {
             outbox: disk.outbox.into_iter().collect(),
             d1: disk.d1,
             data_service: disk.data_service,
+            packing: None,
         }
     }
 

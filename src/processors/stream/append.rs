@@ -187,7 +187,7 @@ impl Inner {
         Ok(match reply {
             AppendReply::Stored(receipt) => AppendAnswer::Stored(receipt),
             AppendReply::Replayed { seq, hash } => {
-                let row = self.with_live(|live| live.rows.row(seq))?;
+                let row = self.with_live(|live| live.rows.journal().row(seq))?;
                 let heads = row.and_then(|row| Heads::decode(&row.heads).ok());
                 match heads.as_ref().and_then(|heads| heads.receipt_of(hash)) {
                     Some(receipt) => AppendAnswer::Replayed(receipt.clone()),

@@ -9,6 +9,7 @@ use crate::processors::calls::{CleanupAnswer, CleanupCall};
 use crate::processors::outgoing;
 use crate::storage::d1::{self, Flush, IncidentRow, Origin, PatternRow, RecordRow, RollupRow};
 use crate::storage::fault::Fault;
+use crate::storage::journal::Expiry;
 use sapwood_engine::config::Config;
 use sapwood_engine::machine::stream::{Effects, Event, LoadSpan, Outgoing};
 use sapwood_engine::time::{Millis, Timestamp};
@@ -19,6 +20,8 @@ use worker::Method;
 
 /// Rows removed in one transition.
 const RETAIN_ROWS: u32 = 500;
+/// Blocks of which a part leaves and that are made anew in one slice of a clean-up.
+const TRIM_BLOCKS: usize = 2;
 /// Slices of one clean-up; a caller is told to come again for the rest.
 const CLEANUP_ROUNDS: usize = 40;
 /// Flushes of one alarm; what is left waits for the next.
@@ -43,6 +46,9 @@ impl Inner {
         }
         if effects.flush_data_service {
             self.flush_data_service().await?;
+        }
+        if effects.pack {
+            self.pack().await?;
         }
         if effects.checkpoint {
             self.publish().await;
@@ -103,14 +109,16 @@ impl Inner {
             let retention = machine.settings().retention;
             let patience = now().minus(retention).minus(retention);
             let (received_before, seq_max) = machine.removable(received_before, now());
-            let removed = live.rows.retain(from, received_before, seq_max, RETAIN_ROWS)?;
-            let forced = live.rows.retain(patience, patience, machine.folded_seq(), RETAIN_ROWS)?;
+            let journal = live.rows.journal();
+            let removed = journal.retain(&Expiry { from, received_before, seq_max }, RETAIN_ROWS)?;
+            let late = Expiry { from: patience, received_before: patience, seq_max: machine.folded_seq() };
+            let forced = journal.retain(&late, RETAIN_ROWS)?;
             if forced > 0 {
                 crate::monitoring::report("RowsExpiredUndelivered", &[("count", &forced)]);
             }
             live.rows.retain_hours(from)?;
             crate::monitoring::report("RowsExpired", &[("count", &(removed + forced))]);
-            live.rows.oldest()
+            live.rows.journal().oldest()
         })?;
         self.transition(Event::Retained(oldest), now())?;
         Ok(())
@@ -122,15 +130,23 @@ impl Inner {
         let expiring = || {
             self.with_live(|live| {
                 let (received_before, seq_max) = live.machine.removable(now(), now());
-                live.rows.expiring(before, received_before, seq_max)
+                live.rows.journal().expiring(&Expiry { from: before, received_before, seq_max })
             })
         };
         let (rows, records) = expiring()?;
         let mut left = rows;
         if !call.is_dry_run {
+            let mut trimmed_to = Some(0);
             for _ in 0..CLEANUP_ROUNDS {
                 self.retain(before, now()).await?;
-                left = expiring()?.0;
+                if let Some(after) = trimmed_to {
+                    trimmed_to = self.with_live(|live| {
+                        let (received_before, seq_max) = live.machine.removable(now(), now());
+                        let expiry = Expiry { from: before, received_before, seq_max };
+                        live.rows.journal().trim(&expiry, after, TRIM_BLOCKS)
+                    })?;
+                }
+                left = if trimmed_to.is_some() { left } else { expiring()?.0 };
                 if left == 0 {
                     break;
                 }

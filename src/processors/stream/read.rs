@@ -8,6 +8,7 @@ use crate::processors::calls::{
     RecordCall, ReplayCall, SearchAnswer, SearchCall, SinkView, StatusAnswer, VariablesCall, VariablesView,
 };
 use crate::storage::fault::Fault;
+use crate::storage::journal::{BlockFigures, Place};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sapwood_engine::counter::{Facets, HOUR, MINUTE, Rollup, SeriesKey, SeriesKind};
@@ -16,9 +17,10 @@ use sapwood_engine::machine::row::{self, Heads};
 use sapwood_engine::machine::sink::{Sink, SinkHealth};
 use sapwood_engine::machine::stream::StreamMachine;
 use sapwood_engine::pattern::{Exemplar, Miner, Pattern, PatternId};
-use sapwood_engine::query::{Hit, Order, Page, Position, RowSummary};
+use sapwood_engine::query::{Filter, Hit, Order, Page, Position, RowSummary};
 use sapwood_engine::record::Record;
 use sapwood_engine::record_id::RecordId;
+use sapwood_engine::segment::block::Block;
 use sapwood_engine::time::Timestamp;
 use sapwood_wire::record_view::{PatternRef, RecordView};
 use serde::de::DeserializeOwned;
@@ -47,7 +49,7 @@ impl Inner {
                 commits: self.intake.commits.get(),
                 alarms: self.alarms.get(),
                 damaged_rows: self.damaged_rows.get(),
-                ..live.status(now())
+                ..live.status(now())?
             }),
             _ => Err(Fault::new("route", "no such call")),
         });
@@ -73,25 +75,26 @@ impl Live {
         let identity = self.machine.identity();
         let after = query.cursor.as_ref().map(|cursor| cursor.position_for(&identity.component));
         let mut page = Page::new(filter.clone(), order, after, query.limit as usize);
-        let mut summaries = self.rows.summaries(filter.from, filter.to)?;
+        let mut places = self.rows.journal().places(filter.from, filter.to)?;
         if order == Order::Ascending {
-            summaries.reverse();
+            places.reverse();
         }
         let (mut scanned, mut is_exact) = (0u64, true);
         let mut damaged_here = 0u64;
-        for summary in summaries {
-            if !page.wants(&summary) {
+        for place in places {
+            let (Place::Row(summary) | Place::Block(summary)) = &place;
+            if !page.wants(summary) {
                 continue;
             }
-            scanned += u64::from(summary.count);
+            let is_read = match &place {
+                Place::Row(summary) => self.offer_row(&mut page, summary, &mut scanned)?,
+                Place::Block(summary) => self.offer_block(&mut page, &filter, summary, &mut scanned)?,
+            };
             if scanned > SCANNED_RECORDS_MAX {
                 is_exact = false;
                 break;
             }
-            match self.open_row(&summary)? {
-                Some((records, heads)) => offer_row(&mut page, &summary, records, &heads),
-                None => damaged_here += 1,
-            }
+            damaged_here += u64::from(!is_read);
             page.trim();
         }
         damaged.set(damaged_here);
@@ -100,9 +103,60 @@ impl Live {
         Ok(SearchAnswer { hits, total, is_exact: is_exact && damaged_here == 0, damaged_rows: damaged_here })
     }
 
+    /// Offers the records of a row; whether it could be read.
+    fn offer_row(&self, page: &mut Page, summary: &RowSummary, scanned: &mut u64) -> Result<bool, Fault> {
+        *scanned += u64::from(summary.count);
+        if *scanned > SCANNED_RECORDS_MAX {
+            return Ok(true);
+        }
+        let Some((records, heads)) = self.open_row(summary)? else { return Ok(false) };
+        for (index, record) in records.into_iter().enumerate() {
+            let position = Position { timestamp: record.timestamp, seq: summary.seq, index: index as u16 };
+            page.offer(record, position, summary.at, heads.pattern_at(index));
+        }
+        Ok(true)
+    }
+
+    /// Offers what a block holds of what is asked for; whether it could be read. What its columns rule out is not inflated
+    /// and counts for nothing, what they do not counts as looked at.
+    fn offer_block(
+        &self,
+        page: &mut Page,
+        filter: &Filter,
+        summary: &RowSummary,
+        scanned: &mut u64,
+    ) -> Result<bool, Fault> {
+        let Some(body) = self.rows.journal().block(summary.seq)? else { return Ok(true) };
+        let selected = Block::open(&body).and_then(|block| {
+            // The filter names patterns as they were stored.
+            if !block.may_match(filter, &|pattern| pattern)? {
+                return Ok(Vec::new());
+            }
+            *scanned += u64::from(summary.count);
+            if *scanned > SCANNED_RECORDS_MAX {
+                return Ok(Vec::new());
+            }
+            block.records(&block.select(filter, &|pattern| pattern)?)
+        });
+        match selected {
+            Ok(selected) => {
+                for stored in selected {
+                    let position =
+                        Position { timestamp: stored.record.timestamp, seq: stored.seq, index: stored.index };
+                    page.offer(stored.record, position, stored.at, stored.pattern);
+                }
+                Ok(true)
+            }
+            Err(error) => {
+                crate::monitoring::report("BlockUnreadable", &[("seq", &summary.seq), ("error", &error)]);
+                Ok(false)
+            }
+        }
+    }
+
     /// The records of a row; `None` if it is damaged or has gone meanwhile.
     fn open_row(&self, summary: &RowSummary) -> Result<Option<(Vec<Record>, Heads)>, Fault> {
-        let Some(row) = self.rows.row(summary.seq)? else { return Ok(None) };
+        let Some(row) = self.rows.journal().row(summary.seq)? else { return Ok(None) };
         match (row::records(&row.body), Heads::decode(&row.heads)) {
             (Ok(records), Ok(heads)) => Ok(Some((records, heads))),
             (Err(error), _) | (_, Err(error)) => {
@@ -152,7 +206,9 @@ impl Live {
     fn record(&self, call: &RecordCall) -> Result<Option<Box<RawValue>>, Fault> {
         match call {
             RecordCall::Ours { seq, index, received_at } => {
-                let Some(row) = self.rows.row(*seq)?.filter(|row| row.at.0 == *received_at) else { return Ok(None) };
+                let Some(row) = self.rows.journal().row(*seq)?.filter(|row| row.at.0 == *received_at) else {
+                    return Ok(None);
+                };
                 let Some((records, heads)) = self.open_row(&RowSummary::from(&row))? else { return Ok(None) };
                 let found = records.get(usize::from(*index));
                 found
@@ -167,20 +223,42 @@ impl Live {
     fn foreign_record(&self, id: &str) -> Result<Option<Box<RawValue>>, Fault> {
         let hash = xxh3_64(id.as_bytes());
         let mut found = None;
-        self.rows.heads(|seq, heads| {
+        self.rows.journal().heads(|seq, heads| {
             let place = Heads::decode(&heads).ok().and_then(|heads| {
                 heads.foreign_ids.iter().rev().find(|(_, known)| *known == hash).map(|(index, _)| *index)
             });
             found = place.map(|index| (seq, index));
             found.is_none()
         })?;
-        let Some((seq, index)) = found else { return Ok(None) };
-        let Some(row) = self.rows.row(seq)? else { return Ok(None) };
+        let Some((seq, index)) = found else { return self.foreign_record_in_blocks(id) };
+        let Some(row) = self.rows.journal().row(seq)? else { return Ok(None) };
         let Some((records, heads)) = self.open_row(&RowSummary::from(&row))? else { return Ok(None) };
         match records.get(usize::from(index)).filter(|record| record.id.as_deref() == Some(id)) {
             None => Ok(None),
             Some(record) => self.show(record, seq, index, row.at, heads.pattern_at(usize::from(index))).map(Some),
         }
+    }
+
+    /// Looks for the caller's id in the blocks, newest first; only their columns of ids are inflated.
+    fn foreign_record_in_blocks(&self, id: &str) -> Result<Option<Box<RawValue>>, Fault> {
+        for seq_first in self.rows.journal().blocks()? {
+            let Some(body) = self.rows.journal().block(seq_first)? else { continue };
+            let found = Block::open(&body).and_then(|block| match block.position_of_id(id)? {
+                Some(position) => block.records(&[position]),
+                None => Ok(Vec::new()),
+            });
+            match found {
+                Ok(found) => {
+                    if let Some(it) = found.into_iter().next() {
+                        return self.show(&it.record, it.seq, it.index, it.at, it.pattern).map(Some);
+                    }
+                }
+                Err(error) => {
+                    crate::monitoring::report("BlockUnreadable", &[("seq", &seq_first), ("error", &error)]);
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn counts(&self, call: &CountsCall) -> Result<CountsAnswer, Fault> {
@@ -261,15 +339,16 @@ impl Live {
         views
     }
 
-    fn status(&self, now: Timestamp) -> StatusAnswer {
+    fn status(&self, now: Timestamp) -> Result<StatusAnswer, Fault> {
         let machine = &self.machine;
+        let BlockFigures { blocks, records, bytes } = self.rows.journal().figures()?;
         let outcomes = machine.outcomes();
         let by_level = machine.counters().by_level();
         let levels = LevelClass::ALL.into_iter().zip(by_level).filter(|(_, count)| *count > 0);
         let last_seen = machine.miner().patterns().map(|pattern| pattern.last_seen.0).max();
         let (keys, ids, _) = machine.pressure();
         let settings = machine.settings();
-        StatusAnswer {
+        Ok(StatusAnswer {
             component: machine.identity().component.clone(),
             shard: machine.identity().shard,
             accepted: outcomes.accepted,
@@ -284,12 +363,15 @@ impl Live {
             last_seq: machine.last_seq(),
             folded_seq: machine.folded_seq(),
             database_bytes: self.rows.sql().database_bytes(),
+            blocks,
+            block_records: records,
+            block_bytes: bytes,
             rows_written: self.rows.sql().rows_written(),
             keys_crowded_out: keys + ids,
             d1: self.sink_view(machine.d1(), settings.has_d1, now),
             data_service: self.sink_view(machine.data_service(), settings.has_data_service, now),
             ..StatusAnswer::default()
-        }
+        })
     }
 
     fn sink_view(&self, sink: &Sink, is_on: bool, now: Timestamp) -> SinkView {
@@ -307,13 +389,6 @@ impl Live {
             undeliverable: sink.undeliverable,
             last_error: sink.last_error.clone(),
         }
-    }
-}
-
-fn offer_row(page: &mut Page, summary: &RowSummary, records: Vec<Record>, heads: &Heads) {
-    for (index, record) in records.into_iter().enumerate() {
-        let position = Position { timestamp: record.timestamp, seq: summary.seq, index: index as u16 };
-        page.offer(record, position, summary.at, heads.pattern_at(index));
     }
 }
 

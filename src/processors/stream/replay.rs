@@ -9,7 +9,7 @@ use crate::processors::calls::{ReplayAnswer, ReplayCall};
 use crate::processors::settings;
 use crate::storage::fault::Fault;
 use sapwood_engine::machine::row::Row;
-use sapwood_engine::machine::stream::{StreamMachine, StreamStore};
+use sapwood_engine::machine::stream::StreamMachine;
 use sapwood_engine::time::Timestamp;
 
 /// Records that one replay folds, twice. At some 20 us each this is a second of the object's time.
@@ -22,8 +22,9 @@ impl Live {
         let mut machines = [fresh(self.machine.settings().clone()), fresh(settings::stream(&asked))];
         let mut answer = ReplayAnswer { is_complete: true, ..ReplayAnswer::default() };
         let (mut last, mut unreadable) = (Timestamp(0), 0);
-        let after = self.rows.first_received(Timestamp(call.from_ms))?.map_or(u64::MAX, |seq| seq.saturating_sub(1));
-        self.rows.rows_after(after, &mut |row: Row| {
+        let after =
+            self.rows.journal().first_received(Timestamp(call.from_ms))?.map_or(u64::MAX, |seq| seq.saturating_sub(1));
+        self.rows.journal().rows_after(after, &mut |row: Row| {
             if row.at.0 >= call.to_ms {
                 return false;
             }

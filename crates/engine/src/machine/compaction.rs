@@ -17,7 +17,6 @@ use crate::record::Record;
 use crate::segment;
 use crate::segment::block::{self, Block, BlockError, SourceRow, Stored, Unfit};
 use crate::time::Timestamp;
-use std::fmt;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Rows packed into a block, with what a store needs to know to find them.
@@ -37,27 +36,9 @@ pub struct PackedRows {
     pub levels: u8,
     /// The block.
     pub body: Vec<u8>,
+    /// Rows between them that cannot be read, or are none of accepted records, and why; they are not in the block.
+    pub unreadable: Vec<(u64, ReadError)>,
 }
-
-/// Why rows were not packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CompactionError {
-    /// This row cannot be read, or is none of accepted records; those around it can be packed without it.
-    Row(u64, ReadError),
-    /// The rows make no block.
-    Unfit(Unfit),
-}
-
-impl fmt::Display for CompactionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Row(seq, error) => write!(f, "row {seq}: {error}"),
-            Self::Unfit(unfit) => write!(f, "the rows make no block: {unfit:?}"),
-        }
-    }
-}
-
-impl std::error::Error for CompactionError {}
 
 /// A row, opened.
 struct Opened {
@@ -66,15 +47,22 @@ struct Opened {
     note: Vec<u8>,
 }
 
-/// Packs as many of `rows`, from the first, as fit one block; they are in the order of the journal.
+/// Packs as many of `rows`, from the first, as fit one block; they are in the order of the journal. Those that cannot be
+/// read are told and left out.
 ///
 /// # Errors
-/// If a row cannot be read, or not even the first fits.
-pub fn pack(rows: &[Row]) -> Result<PackedRows, CompactionError> {
-    let opened = rows.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-    let sources: Vec<SourceRow<'_>> = rows
+/// If not even the first fits.
+pub fn pack(rows: &[Row]) -> Result<PackedRows, Unfit> {
+    let mut unreadable = Vec::new();
+    let mut readable = Vec::new();
+    for row in rows {
+        match open(row) {
+            Ok(opened) => readable.push((row, opened)),
+            Err(error) => unreadable.push((row.seq, error)),
+        }
+    }
+    let sources: Vec<SourceRow<'_>> = readable
         .iter()
-        .zip(&opened)
         .map(|(row, opened)| SourceRow {
             seq: row.seq,
             at: row.at,
@@ -87,10 +75,13 @@ pub fn pack(rows: &[Row]) -> Result<PackedRows, CompactionError> {
     let body = loop {
         match block::encode(sources.get(..taken).unwrap_or_default()) {
             Err(Unfit::TooMany | Unfit::TooLarge) if taken > 1 => taken /= 2,
-            outcome => break outcome.map_err(CompactionError::Unfit)?,
+            outcome => break outcome?,
         }
     };
-    let taken = rows.get(..taken).unwrap_or_default();
+    let is_whole = taken == readable.len();
+    let taken: Vec<&Row> = readable.iter().take(taken).map(|(row, _)| *row).collect();
+    let seq_last = taken.last().map_or(0, |row| row.seq);
+    unreadable.retain(|(seq, _)| is_whole || *seq <= seq_last);
     Ok(PackedRows {
         seqs: taken.iter().map(|row| row.seq).collect(),
         received_max: taken.iter().map(|row| row.at).max().unwrap_or_default(),
@@ -99,16 +90,16 @@ pub fn pack(rows: &[Row]) -> Result<PackedRows, CompactionError> {
         count: taken.iter().map(|row| row.count).sum(),
         levels: taken.iter().fold(0, |levels, row| levels | row.levels),
         body,
+        unreadable,
     })
 }
 
-fn open(row: &Row) -> Result<Opened, CompactionError> {
-    let refuse = |error| CompactionError::Row(row.seq, error);
+fn open(row: &Row) -> Result<Opened, ReadError> {
     if row.kind != RowKind::Segments {
-        return Err(refuse(ReadError::Unknown("kind of a row to pack")));
+        return Err(ReadError::Unknown("kind of a row to pack"));
     }
-    let records = row::records(&row.body).map_err(refuse)?;
-    let heads = Heads::decode(&row.heads).map_err(refuse)?;
+    let records = row::records(&row.body)?;
+    let heads = Heads::decode(&row.heads)?;
     let patterns = (0..records.len()).map(|index| heads.pattern_at(index)).collect();
     // What became of the calls; the rest of the heads follows from the records.
     let mut batches = heads.batches;
@@ -249,21 +240,17 @@ mod tests {
 
     #[test]
     fn a_row_that_cannot_be_read_is_named_and_the_others_go_without_it() {
-        let mut rows = vec![row(1, 0..5), row(2, 5..9), row(4, 9..12)];
+        let mut rows = vec![row(1, 0..5), row(2, 5..9), row(3, 0..2), row(4, 9..12)];
         rows[1].body[9] ^= 1;
-        assert!(matches!(pack(&rows), Err(CompactionError::Row(2, _))));
-        rows.remove(1);
-        assert_eq!(pack(&rows).map(|packed| packed.seqs), Ok(vec![1, 4]));
-        rows[0].kind = RowKind::Counted;
-        let error = pack(&rows).unwrap_err();
-        assert_eq!(error.to_string(), "row 1: unknown or damaged kind of a row to pack");
+        rows[2].kind = RowKind::Counted;
+        let packed = pack(&rows).unwrap();
+        assert_eq!((packed.seqs, packed.count), (vec![1, 4], 8));
+        assert!(matches!(packed.unreadable[..], [(2, _), (3, ReadError::Unknown("kind of a row to pack"))]));
     }
 
     #[test]
     fn rows_without_records_make_no_block() {
-        let error = pack(&[row(1, 0..0)]).unwrap_err();
-        assert_eq!(error, CompactionError::Unfit(Unfit::Empty));
-        assert_eq!(error.to_string(), "the rows make no block: Empty");
+        assert_eq!(pack(&[row(1, 0..0)]), Err(Unfit::Empty));
     }
 
     #[test]

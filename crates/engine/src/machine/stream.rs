@@ -10,6 +10,7 @@
 mod append;
 mod detection;
 mod outgoing;
+mod packing;
 mod state;
 mod store;
 
@@ -17,6 +18,7 @@ pub use append::{AppendReply, Batch, TailItem};
 use detection::Detection;
 pub use detection::{Decision, Verdict};
 pub use outgoing::{D1Span, LoadSpan, Outgoing};
+pub use packing::{BlockPolicy, LooseRow, Next, Packing};
 pub use state::{Checkpoint, Stored, decode_domain_view, decode_told, encode_domain_view, encode_told};
 pub use store::{Outline, Restored, StreamStore};
 
@@ -74,6 +76,8 @@ pub struct StreamSettings {
     pub sinks: SinkPolicy,
     /// Retries of alerts on their way to the domain object.
     pub retry: RetryPolicy,
+    /// When rows are worth a block.
+    pub blocks: BlockPolicy,
 }
 
 impl Default for StreamSettings {
@@ -87,6 +91,7 @@ impl Default for StreamSettings {
             has_data_service: false,
             sinks: SinkPolicy::default(),
             retry: RetryPolicy { base: Millis::from_secs(1), cap: Millis::from_mins(5) },
+            blocks: BlockPolicy::default(),
         }
     }
 }
@@ -183,6 +188,8 @@ pub enum Event {
     DataNoBatch(Timestamp),
     /// Old rows were removed; the age of the oldest that is left.
     Retained(Option<Timestamp>),
+    /// Blocks were made as far as there was anything to make them of; when to look again, if ever.
+    Packed(Option<Timestamp>),
 }
 
 /// Output of the machine, performed in the order of the fields.
@@ -210,6 +217,10 @@ pub struct Effects {
     pub deliver: Vec<String>,
     /// Remove rows older than this.
     pub retain_from: Option<Timestamp>,
+    /// Whether to make blocks: [`StreamMachine::next_block`].
+    pub pack: bool,
+    /// Whether the row that says when to do so again has to be written.
+    pub packing_changed: bool,
 }
 
 /// One component's machine.
@@ -245,6 +256,9 @@ pub struct StreamMachine {
     d1_generation: u32,
     flush_at: Option<Timestamp>,
     retain_at: Option<Timestamp>,
+    /// When to look for rows that make a block, and what the row about it says.
+    pack_at: Option<Timestamp>,
+    pack_at_written: Option<Option<Timestamp>>,
 }
 
 impl StreamMachine {
@@ -278,6 +292,8 @@ impl StreamMachine {
             d1_generation: 0,
             flush_at: None,
             retain_at: None,
+            pack_at: None,
+            pack_at_written: None,
         }
     }
 
@@ -351,6 +367,10 @@ impl StreamMachine {
                 self.retain_at =
                     oldest.map(|oldest| oldest.plus(self.settings.retention).max(now.plus(Millis::from_mins(1))));
                 effects.checkpoint = true;
+            }
+            Event::Packed(due) => {
+                self.packed(due);
+                effects.packing_changed = self.pack_at_written != Some(self.pack_at);
             }
         }
         effects
@@ -428,6 +448,7 @@ impl StreamMachine {
     fn set_dirty(&mut self, now: Timestamp) {
         self.flush_at.get_or_insert(now.plus(self.settings.flush_interval));
         self.retain_at.get_or_insert(now.plus(self.settings.retention));
+        self.pack_at.get_or_insert(now.plus(self.settings.key_window));
     }
 
     fn wake(&mut self, now: Timestamp, effects: &mut Effects) {
@@ -453,6 +474,10 @@ impl StreamMachine {
         effects.deliver = self.outbox.due(now, 16);
         if self.retain_at.is_some_and(|at| at <= now) {
             effects.retain_from = Some(now.minus(self.settings.retention));
+        }
+        if self.pack_at.is_some_and(|at| at <= now) {
+            self.begin_packing(now);
+            effects.pack = true;
         }
     }
 
@@ -483,6 +508,7 @@ impl StreamMachine {
             sink(&self.d1, self.settings.has_d1 && self.is_d1_behind()),
             sink(&self.data_service, self.settings.has_data_service && self.data_service.cursor < self.last),
             self.retain_at,
+            self.pack_at,
         ]
         .into_iter()
         .flatten()
@@ -553,6 +579,7 @@ impl StreamMachine {
 
     /// New settings, after a change of configuration.
     pub fn set_settings(&mut self, settings: StreamSettings) {
+        self.window_changed(self.settings.key_window, settings.key_window);
         self.settings = settings;
     }
 

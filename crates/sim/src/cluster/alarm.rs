@@ -1,15 +1,17 @@
 //! What a stream's alarm does outside, step by step: hand alerts over, remove what has expired, write to D1, send to the
 //! data service. Between two steps anything may happen.
 
-use super::disk::StreamWrite;
+use super::disk::{StreamWrite, unpacked};
 use super::message::{Answer, Call, Flush, Place};
 use super::mutant::Mutant;
 use super::stream::Task;
 use super::world::{Parcel, World};
 use sapwood_engine::counter::HOUR;
 use sapwood_engine::level::LevelClass;
-use sapwood_engine::machine::stream::{Effects, Event as Input, LoadSpan};
-use sapwood_engine::time::Timestamp;
+use sapwood_engine::limits;
+use sapwood_engine::machine::row::Row;
+use sapwood_engine::machine::stream::{Effects, Event as Input, LoadSpan, StreamSettings, StreamStore};
+use sapwood_engine::time::{Millis, Timestamp};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -55,6 +57,7 @@ pub struct AlarmRun {
     retain_from: Option<Timestamp>,
     flushes_d1: bool,
     flushes_service: bool,
+    packs: bool,
     rounds: u32,
     waits: Waits,
 }
@@ -68,6 +71,7 @@ impl AlarmRun {
             retain_from: effects.retain_from,
             flushes_d1: effects.flush_d1,
             flushes_service: effects.flush_data_service,
+            packs: effects.pack,
             rounds: 0,
             waits: Waits::Nothing,
         }
@@ -95,7 +99,60 @@ impl World {
         if run.flushes_service && run.rounds < ROUNDS_MAX {
             return self.load_service(stream, run);
         }
+        if std::mem::take(&mut run.packs) && self.mutant != Some(Mutant::CompactionNeverRuns) && !self.pack(stream) {
+            return;
+        }
         self.alarm_done(stream, run.due);
+    }
+
+    /// Makes blocks, each in a turn of its own. Whether the object lives on.
+    fn pack(&mut self, stream: usize) -> bool {
+        let now = self.stream_now(stream);
+        let mutant = self.mutant;
+        let mut due = Some(now);
+        for _ in 0..limits::BLOCKS_TOGETHER {
+            if self.random.permille(self.plan.fails_write) {
+                self.streams[stream].disk.fails_in = Some(self.random.below(2) as u32);
+            }
+            let packed = self.with_stream(stream, |machine, store| {
+                let mut asked = machine.clone();
+                if mutant == Some(Mutant::CompactionBeforeFold) {
+                    let settings = StreamSettings {
+                        has_d1: false,
+                        has_data_service: false,
+                        key_window: Millis(0),
+                        ..machine.settings().clone()
+                    };
+                    asked.set_settings(settings);
+                    asked.checkpoint();
+                }
+                let next = asked.next_block(store, now)?;
+                if let Some(packing) = &next.packing {
+                    store.store_block(packing)?;
+                }
+                Ok(next)
+            });
+            self.end_turn(stream);
+            let Ok(next) = packed else { return true };
+            let Some(packing) = next.packing else {
+                due = next.due;
+                break;
+            };
+            self.tell(|| {
+                let (first, last, aside) = (packing.seq_first, packing.seq_last, packing.aside.len());
+                format!("stream {stream} packs rows {first} to {last}, {aside} aside, unfit: {:?}", packing.unfit)
+            });
+            // Rare enough that chance alone would hardly ever strike between two commits.
+            if self.random.permille(self.plan.crashes * 4) {
+                self.crash_stream(stream);
+                return false;
+            }
+            if !self.streams[stream].later.is_empty() {
+                self.write_later(stream);
+            }
+        }
+        self.note(stream, Input::Packed(due));
+        true
     }
 
     fn alarm_calls(&mut self, stream: usize, run: AlarmRun, to: Place, call: Call) {
@@ -127,20 +184,26 @@ impl World {
         if self.mutant == Some(Mutant::RetentionBeforeFold) {
             (received_before, seq_max) = (now, u64::MAX);
         }
-        let expired = object.disk.current.journal.values().filter(|row| {
+        let rows = &object.disk.current;
+        let is_expired = |row: &Row| {
             row.seq <= seq_max && row.time_max < from.max(received_before.min(from)) && row.at < received_before
-        });
+        };
+        let expired = rows.aside.values().chain(rows.journal.values()).filter(|row| is_expired(row));
         let seqs: Vec<u64> = expired.take(RETAIN_ROWS).map(|row| row.seq).collect();
+        // A block leaves as a whole, when all its rows may.
+        let expired = rows.blocks.iter().filter(|(_, (_, body))| unpacked(body).iter().all(is_expired));
+        let blocks: Vec<u64> = expired.map(|(first, _)| *first).collect();
         object.disk.fails_in = None;
         let hours = from.minus(HOUR);
         let written = object
             .disk
             .write(StreamWrite::Remove(seqs))
+            .and_then(|()| blocks.iter().try_for_each(|first| object.disk.write(StreamWrite::RemoveBlock(*first))))
             .and_then(|()| object.disk.write(StreamWrite::RemoveHours(hours)));
         if written.is_err() {
             return;
         }
-        let oldest = object.disk.current.journal.values().map(|row| row.time_max.max(row.at)).min();
+        let oldest = object.disk.current.rows().values().map(|row| row.time_max.max(row.at)).min();
         self.note(stream, Input::Retained(oldest));
     }
 

@@ -11,7 +11,7 @@ use sapwood_engine::limits;
 use sapwood_engine::machine::row::{Heads, Receipt, Row, RowKind, records};
 use sapwood_engine::machine::stream::{Identity, Outcomes, StreamMachine, StreamSettings};
 use sapwood_engine::record::Record;
-use sapwood_engine::time::Timestamp;
+use sapwood_engine::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
@@ -155,7 +155,7 @@ impl World {
     /// What was acknowledged can be found: its object is in the directory.
     fn check_directory(&self, wrong: &mut Vec<String>) {
         for object in &self.streams {
-            let has_records = object.disk.durable.journal.values().any(|row| row.kind != RowKind::Event);
+            let has_records = object.disk.durable.rows().values().any(|row| row.kind != RowKind::Event);
             let key = (object.identity.component.clone(), 0);
             if has_records && !self.domain.disk.durable.components.contains_key(&key) {
                 wrong.push(format!("stream {} has records and its domain does not know it", object.number));
@@ -171,7 +171,7 @@ impl World {
         for object in &self.streams {
             let Some(machine) = &object.live else { continue };
             let stream = object.number;
-            let journal = &object.disk.durable.journal;
+            let journal = object.disk.durable.rows();
             for it in stored.iter().filter(|it| it.stream == stream && it.record.level.class() >= D1_LEVEL) {
                 let Some(id) = &it.record.id else { continue };
                 if journal.contains_key(&it.seq) && !self.peers.d1.records.contains(&(stream, id.clone())) {
@@ -227,7 +227,7 @@ impl World {
         let (Some(limit), 0) = (self.domain.quota, self.plan.switches_version) else { return };
         let mut per_day: BTreeMap<i64, u64> = BTreeMap::new();
         for object in &self.streams {
-            for row in all_rows(object).filter(|row| row.kind == RowKind::Segments) {
+            for row in all_rows(object).into_iter().filter(|row| row.kind == RowKind::Segments) {
                 *per_day.entry(row.at.0.div_euclid(86_400_000)).or_insert(0) += u64::from(row.count);
             }
         }
@@ -256,6 +256,13 @@ impl World {
                         machine.last_seq()
                     ));
                 }
+            }
+            let rows = &object.disk.durable.journal;
+            let old = |row: &&Row| row.at.plus(settings.key_window).plus(Millis::from_mins(30)).0 < self.now;
+            let loose: u32 =
+                rows.values().filter(old).filter(|row| row.kind == RowKind::Segments).map(|row| row.count).sum();
+            if u64::from(loose) >= settings.blocks.records_min {
+                wrong.push(format!("stream {number}: {loose} old records wait for their block for ever"));
             }
             if machine.folded_seq() < machine.last_seq() {
                 wrong.push(format!("stream {number}: rows are not folded"));
@@ -320,9 +327,12 @@ fn check_sent(sent: &Sent, held: &[u32], is_revoked: bool) -> Vec<String> {
     wrong
 }
 
-fn all_rows(object: &StreamObject) -> impl Iterator<Item = &Row> {
+/// Every row that was ever durable, in order; of one that is in two places both.
+fn all_rows(object: &StreamObject) -> Vec<Row> {
     let rows = &object.disk.durable;
-    rows.removed.values().chain(rows.journal.values())
+    let mut all: Vec<Row> = rows.removed.values().cloned().chain(rows.rows().into_values()).collect();
+    all.sort_by_key(|row| row.seq);
+    all
 }
 
 /// One object against a naive recount of its rows and against a machine that folds all of them from the beginning.
@@ -432,7 +442,7 @@ fn check_refold(object: &StreamObject, live: &StreamMachine) -> Option<String> {
     let settings: StreamSettings = live.settings().clone();
     let identity: Identity = object.identity.clone();
     let mut machine = StreamMachine::new(identity, settings);
-    for row in all_rows(object) {
+    for row in &all_rows(object) {
         if machine.replay(row).is_err() {
             return Some(format!("row {} cannot be folded", row.seq));
         }

@@ -4,9 +4,10 @@
 //! them and nothing in between. A statement may fail in the middle of a turn.
 
 use sapwood_engine::counter::{Facets, Rollup};
+use sapwood_engine::machine::compaction;
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::Row;
-use sapwood_engine::machine::stream::{Checkpoint, Identity, Outline, Stored, StreamStore};
+use sapwood_engine::machine::stream::{Checkpoint, Identity, LooseRow, Outline, Packing, Stored, StreamStore};
 use sapwood_engine::machine::window::Page;
 use sapwood_engine::pattern::{Pattern, PatternId};
 use sapwood_engine::time::Timestamp;
@@ -148,6 +149,10 @@ pub struct Told {
 pub struct StreamRows {
     /// The journal.
     pub journal: BTreeMap<u64, Row>,
+    /// Bodies of the blocks, by the first sequence of their span, with the last.
+    pub blocks: BTreeMap<u64, (u64, Vec<u8>)>,
+    /// Rows of a block's span that stay as they are.
+    pub aside: BTreeMap<u64, Row>,
     /// Rows that retention removed; only the checkers read them.
     pub removed: BTreeMap<u64, Row>,
     folded: u64,
@@ -166,6 +171,7 @@ pub struct StreamRows {
     pub outbox: BTreeMap<String, (Due, Told)>,
     d1: Option<Vec<u8>>,
     data_service: Option<Vec<u8>>,
+    packing: Option<Vec<u8>>,
     /// The D1 that was last written to.
     pub d1_epoch: Option<u64>,
     /// When the platform wakes the object.
@@ -199,7 +205,36 @@ pub enum StreamWrite {
     Epoch(u64),
     Alarm(Option<i64>),
     Remove(Vec<u64>),
+    RemoveBlock(u64),
     RemoveHours(Timestamp),
+    Packing(Vec<u8>),
+    /// The rows of the span leave the journal; those named stay aside.
+    LeaveJournal(std::ops::RangeInclusive<u64>, Vec<u64>),
+    Block(u64, u64, Vec<u8>),
+}
+
+impl StreamRows {
+    /// Every row that is there, in order, whether in the journal, aside or in a block.
+    pub fn rows(&self) -> BTreeMap<u64, Row> {
+        let packed = self.blocks.values().flat_map(|(_, body)| unpacked(body)).map(|row| (row.seq, row));
+        let mut rows: BTreeMap<u64, Row> = packed.collect();
+        rows.extend(self.aside.iter().chain(&self.journal).map(|(seq, row)| (*seq, row.clone())));
+        rows
+    }
+
+    /// One row.
+    pub fn row(&self, seq: u64) -> Option<Row> {
+        if let Some(row) = self.journal.get(&seq).or_else(|| self.aside.get(&seq)) {
+            return Some(row.clone());
+        }
+        let (_, (last, body)) = self.blocks.range(..=seq).next_back()?;
+        (seq <= *last).then(|| unpacked(body)).into_iter().flatten().find(|row| row.seq == seq)
+    }
+}
+
+/// The rows of a block. No block of this disk is damaged; one that is loses its rows, which the checkers see.
+pub(super) fn unpacked(body: &[u8]) -> Vec<Row> {
+    if body.is_empty() { Vec::new() } else { compaction::unpack(body).unwrap_or_default() }
 }
 
 impl Rows for StreamRows {
@@ -249,8 +284,25 @@ impl Rows for StreamRows {
             StreamWrite::Alarm(at) => self.alarm = at,
             StreamWrite::Remove(seqs) => {
                 for seq in seqs {
-                    self.removed.extend(self.journal.remove(&seq).map(|row| (seq, row)));
+                    let row = self.journal.remove(&seq).or_else(|| self.aside.remove(&seq));
+                    self.removed.extend(row.map(|row| (seq, row)));
                 }
+            }
+            StreamWrite::RemoveBlock(first) => {
+                let rows = self.blocks.remove(&first).map(|(_, body)| unpacked(&body));
+                self.removed.extend(rows.into_iter().flatten().map(|row| (row.seq, row)));
+            }
+            StreamWrite::Packing(row) => self.packing = Some(row),
+            StreamWrite::LeaveJournal(span, aside) => {
+                let seqs: Vec<u64> = self.journal.range(span).map(|(seq, _)| *seq).collect();
+                for row in seqs.into_iter().filter_map(|seq| self.journal.remove(&seq)) {
+                    if aside.contains(&row.seq) {
+                        self.aside.insert(row.seq, row);
+                    }
+                }
+            }
+            StreamWrite::Block(first, last, body) => {
+                self.blocks.insert(first, (last, body));
             }
             StreamWrite::RemoveHours(from) => self.hours.retain(|hour, _| *hour > from),
         }
@@ -336,6 +388,23 @@ impl StreamStore for StreamDisk<'_> {
         writes.into_iter().try_for_each(|write| self.disk.write(write))
     }
 
+    fn set_packing(&mut self, row: Vec<u8>) -> Result<(), WriteFailed> {
+        self.disk.write(StreamWrite::Packing(row))
+    }
+
+    fn store_block(&mut self, packing: &Packing) -> Result<(), WriteFailed> {
+        let Packing { seq_first, seq_last, block, aside, .. } = packing;
+        let aside = if self.is(Mutant::CompactionDropsTheRest) { Vec::new() } else { aside.clone() };
+        let body = block.as_ref().map(|block| block.body.clone()).unwrap_or_default();
+        let block = StreamWrite::Block(*seq_first, *seq_last, body);
+        self.disk.write(StreamWrite::LeaveJournal(*seq_first..=*seq_last, aside))?;
+        if self.is(Mutant::CompactionNotAtomic) {
+            self.later.push(block);
+            return Ok(());
+        }
+        self.disk.write(block)
+    }
+
     fn stored(&self) -> Result<(Stored, u64), WriteFailed> {
         let rows = &self.disk.current;
         let mut damaged = 0;
@@ -359,6 +428,7 @@ impl StreamStore for StreamDisk<'_> {
             outbox: rows.outbox.iter().map(|(id, (due, _))| (id.clone(), *due)).collect(),
             d1: rows.d1.clone(),
             data_service: rows.data_service.clone(),
+            packing: rows.packing.clone(),
         };
         Ok((stored, damaged))
     }
@@ -368,8 +438,8 @@ impl StreamStore for StreamDisk<'_> {
     }
 
     fn rows_after(&self, after: u64, visit: &mut dyn FnMut(Row) -> bool) -> Result<(), WriteFailed> {
-        for (_, row) in self.disk.current.journal.range(after + 1..) {
-            if !visit(row.clone()) {
+        for row in self.disk.current.rows().into_values().filter(|row| row.seq > after) {
+            if !visit(row) {
                 break;
             }
         }
@@ -377,18 +447,29 @@ impl StreamStore for StreamDisk<'_> {
     }
 
     fn row(&self, seq: u64) -> Result<Option<Row>, WriteFailed> {
-        Ok(self.disk.current.journal.get(&seq).cloned())
+        Ok(self.disk.current.row(seq))
     }
 
     fn outlines(&self, after: u64, to: u64, room: u32) -> Result<Vec<Outline>, WriteFailed> {
-        let rows = self.disk.current.journal.range(after + 1..=to.max(after + 1));
-        let outlines = rows.filter(|(seq, _)| **seq <= to).take(room as usize).map(|(_, row)| Outline {
+        let rows = self.disk.current.rows().into_values();
+        let outlines = rows.filter(|row| row.seq > after && row.seq <= to).take(room as usize).map(|row| Outline {
             seq: row.seq,
             kind: Some(row.kind),
             count: row.count,
             levels: row.levels,
         });
         Ok(outlines.collect())
+    }
+
+    fn loose(&self, room: u32) -> Result<Vec<LooseRow>, WriteFailed> {
+        let loose = self.disk.current.journal.values().take(room as usize).map(|row| LooseRow {
+            seq: row.seq,
+            at: row.at,
+            kind: Some(row.kind),
+            count: row.count,
+            bytes: row.body.len() as u64,
+        });
+        Ok(loose.collect())
     }
 }
 

@@ -57,11 +57,19 @@ pub enum Mutant {
     DeliveryWithoutAlarm,
     /// The new database is remembered before the old one's loss is noted (found by this simulator).
     EpochBeforeLoss,
+    /// Rows leave in one commit, and the block that holds them comes in the next.
+    CompactionNotAtomic,
+    /// Blocks are made of rows that are not folded, not delivered, and still asked for by retries.
+    CompactionBeforeFold,
+    /// What lies between the rows of a block and cannot be packed is not set aside.
+    CompactionDropsTheRest,
+    /// Nobody makes blocks.
+    CompactionNeverRuns,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::AnswerBeforeCommit,
         Self::KeyTableForgotten,
         Self::IdTableForgotten,
@@ -89,6 +97,10 @@ impl Mutant {
         Self::AlarmAtRunningInstant,
         Self::DeliveryWithoutAlarm,
         Self::EpochBeforeLoss,
+        Self::CompactionNotAtomic,
+        Self::CompactionBeforeFold,
+        Self::CompactionDropsTheRest,
+        Self::CompactionNeverRuns,
     ];
 
     /// Its name on the command line: `answer-before-commit`.

@@ -4,7 +4,7 @@ use super::message::Place;
 use crate::random::Random;
 use sapwood_engine::machine::outbox::RetryPolicy;
 use sapwood_engine::machine::sink::SinkPolicy;
-use sapwood_engine::machine::stream::StreamSettings;
+use sapwood_engine::machine::stream::{BlockPolicy, StreamSettings};
 use sapwood_engine::time::Millis;
 use sapwood_engine::triage::AlertPolicy;
 use std::ops::Range;
@@ -62,15 +62,23 @@ impl Plan {
     pub fn of(random: &mut Random) -> Self {
         let rate = |random: &mut Random, most: u64| if random.permille(400) { 0 } else { random.below(most) };
         let is_short = random.permille(250);
+        let packs = random.permille(400);
         let settings = StreamSettings {
             alerts: AlertPolicy { cooldown: Millis::from_mins(3), ..AlertPolicy::default() },
             flush_interval: Millis(random.between(2_000, 60_000) as i64),
             retention: if is_short { Millis::from_mins(20) } else { Millis::from_hours(24 * 30) },
-            key_window: if is_short { Millis::from_mins(15) } else { Millis::from_hours(24) },
+            key_window: if is_short || packs { Millis::from_mins(15) } else { Millis::from_hours(24) },
             has_d1: random.permille(800),
             has_data_service: random.permille(800),
             sinks: SinkPolicy::default(),
             retry: RetryPolicy { base: Millis::from_secs(1), cap: Millis::from_mins(5) },
+            blocks: BlockPolicy {
+                records_min: random.between(4, 40),
+                delay: Millis::from_mins(2),
+                patience: Millis::from_mins(30),
+                late_records_min: 4,
+                late_rows_min: 2,
+            },
         };
         Self {
             streams: random.between(1, 3) as usize,

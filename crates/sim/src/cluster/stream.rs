@@ -71,7 +71,7 @@ pub struct StreamObject {
     /// While an alarm is worked off: when it was set for, if this life of the object set it.
     running_for: Option<Option<i64>>,
     gate: VecDeque<(u64, Parcel)>,
-    later: Vec<StreamWrite>,
+    pub(super) later: Vec<StreamWrite>,
     /// Whether its state row was ever rebuilt: what only that row holds started anew then.
     pub was_rebuilt: bool,
 }
@@ -228,12 +228,12 @@ impl World {
 
     // --- transitions ------------------------------------------------------------------------------
 
-    fn stream_now(&self, stream: usize) -> Timestamp {
+    pub(super) fn stream_now(&self, stream: usize) -> Timestamp {
         Timestamp(self.now + self.streams[stream].skew)
     }
 
     /// Runs `work` on the machine; if it fails, the machine is forgotten and what was written is undone.
-    fn with_stream<T>(
+    pub(super) fn with_stream<T>(
         &mut self,
         stream: usize,
         work: impl FnOnce(&mut StreamMachine, &mut StreamDisk<'_>) -> Result<T, WriteFailed>,
@@ -322,7 +322,7 @@ impl World {
     }
 
     /// What a broken build writes too late.
-    fn write_later(&mut self, stream: usize) {
+    pub(super) fn write_later(&mut self, stream: usize) {
         let object = &mut self.streams[stream];
         for write in std::mem::take(&mut object.later) {
             if object.disk.write(write).is_err() {
@@ -466,7 +466,7 @@ impl World {
         match reply {
             AppendReply::Stored(receipt) => AppendAnswer::Stored(receipt),
             AppendReply::Replayed { seq, hash } => {
-                let row = self.streams[stream].disk.current.journal.get(&seq);
+                let row = self.streams[stream].disk.current.row(seq);
                 let heads = row.and_then(|row| Heads::decode(&row.heads).ok());
                 let receipt = heads.as_ref().and_then(|heads| heads.receipt_of(hash)).cloned();
                 match receipt {

@@ -49,6 +49,8 @@ pub struct Checkpoint {
     pub hours: BTreeMap<Timestamp, Rollup>,
     /// Facets to merge into the rows of these hours.
     pub facets: BTreeMap<Timestamp, Facets>,
+    /// When to make blocks, if that changed.
+    pub packing: Option<Vec<u8>>,
     /// Pages of batch keys.
     pub key_pages: Vec<Page>,
     /// Pages of batch keys that left.
@@ -84,6 +86,8 @@ pub struct Stored {
     pub d1: Option<Vec<u8>>,
     /// Row of the data service's sink.
     pub data_service: Option<Vec<u8>>,
+    /// When to make blocks.
+    pub packing: Option<Vec<u8>>,
 }
 
 impl StreamMachine {
@@ -148,6 +152,7 @@ impl StreamMachine {
         let sink = |row: &Option<Vec<u8>>| row.as_deref().and_then(|row| Sink::decode(row).ok()).unwrap_or_default();
         machine.d1 = sink(&stored.d1);
         machine.data_service = sink(&stored.data_service);
+        machine.read_packing(stored.packing.as_deref());
         machine
     }
 
@@ -173,6 +178,7 @@ impl StreamMachine {
             taught: self.miner.take_taught(),
             hours,
             facets,
+            packing: self.take_packing(),
             key_pages,
             key_pages_gone,
             id_pages,

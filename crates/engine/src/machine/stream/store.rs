@@ -3,6 +3,7 @@
 //! The shell keeps rows in SQLite, the simulator in memory with a disk that crashes; both go through here, so what the
 //! simulator breaks is what is shipped.
 
+use super::packing::{LooseRow, Packing};
 use super::{Checkpoint, Effects, Identity, Stored, StreamMachine, StreamSettings};
 use crate::bytes::ReadError;
 use crate::counter::Rollup;
@@ -54,6 +55,16 @@ pub trait StreamStore {
     /// # Errors
     /// See [`StreamStore::append`].
     fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), Self::Error>;
+    /// Writes when to make blocks.
+    ///
+    /// # Errors
+    /// See [`StreamStore::append`].
+    fn set_packing(&mut self, row: Vec<u8>) -> Result<(), Self::Error>;
+    /// Stores a block, and sets aside what stays beside it. In the same commit the rows of the span leave the journal.
+    ///
+    /// # Errors
+    /// See [`StreamStore::append`].
+    fn store_block(&mut self, packing: &Packing) -> Result<(), Self::Error>;
 
     /// Everything that restores a machine, and the number of rows that could not be read.
     ///
@@ -65,7 +76,7 @@ pub trait StreamStore {
     /// # Errors
     /// See [`StreamStore::append`].
     fn all_rollups(&self) -> Result<Vec<(Timestamp, Rollup)>, Self::Error>;
-    /// Whole rows with `seq > after`, oldest first, until `visit` says that it has enough.
+    /// Whole rows with `seq > after`, oldest first, those of blocks and those set aside among them, until `visit` says that it has enough.
     ///
     /// # Errors
     /// See [`StreamStore::append`].
@@ -80,6 +91,11 @@ pub trait StreamStore {
     /// # Errors
     /// See [`StreamStore::append`].
     fn outlines(&self, after: u64, to: u64, room: u32) -> Result<Vec<Outline>, Self::Error>;
+    /// The oldest rows that are neither in a block nor set aside, oldest first, at most `room` of them.
+    ///
+    /// # Errors
+    /// See [`StreamStore::append`].
+    fn loose(&self, room: u32) -> Result<Vec<LooseRow>, Self::Error>;
 }
 
 /// A machine that came back, and what was wrong with its rows.
@@ -98,7 +114,8 @@ pub struct Restored {
 impl Effects {
     /// Whether writing them takes more than one statement, so that a store has to see to it that none stays alone.
     pub fn takes_a_transaction(&self) -> bool {
-        self.rows.len() + self.alerts.len() + self.delivered.len() > 1 || self.sinks_changed || self.checkpoint
+        let statements = self.rows.len() + self.alerts.len() + self.delivered.len() + usize::from(self.packing_changed);
+        statements > 1 || self.sinks_changed || self.checkpoint
     }
 
     /// Writes the rows of a transition, in the order that [`Effects`] states; all in one commit of the store.
@@ -120,6 +137,9 @@ impl Effects {
         }
         if self.checkpoint {
             store.checkpoint(machine.checkpoint())?;
+        }
+        if self.packing_changed {
+            store.set_packing(machine.write_packing())?;
         }
         Ok(())
     }

@@ -31,6 +31,7 @@ pub(super) const CATEGORY: u8 = 0x44;
 /// The optional texts, in the order of [`codec::texts`].
 const OPTIONAL: u8 = 0x50;
 const OPTIONAL_COUNT: u8 = 18;
+pub(super) const ID: u8 = OPTIONAL;
 pub(super) const ERROR_CODE: u8 = OPTIONAL + 2;
 pub(super) const ENDPOINT: u8 = OPTIONAL + 3;
 pub(super) const USER: u8 = OPTIONAL + 4;

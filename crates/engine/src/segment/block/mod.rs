@@ -352,6 +352,24 @@ impl<'a> Block<'a> {
         if left == 0 { Ok(rows) } else { Err(ReadError::Unknown("rows of a block")) }
     }
 
+    /// The rows, each with its smallest and largest event time (its receive time if it has no record), in order. Only
+    /// clear columns are inflated.
+    ///
+    /// # Errors
+    /// If one of them is damaged.
+    pub fn spans(&self) -> Result<Vec<(BlockRow, Timestamp, Timestamp)>, BlockError> {
+        let mut budget = Budget::new(limits::BLOCK_MEMORY_MAX);
+        let rows = self.read_rows(&mut budget)?;
+        let times = columns::read_times(self.needed(columns::TIMES)?, self.count(), &mut budget)?;
+        let mut left = times.as_slice();
+        let span = |row: BlockRow| {
+            let (own, behind) = left.split_at_checked(row.count as usize).unwrap_or((left, &[]));
+            left = behind;
+            (row, own.iter().min().copied().unwrap_or(row.at), own.iter().max().copied().unwrap_or(row.at))
+        };
+        Ok(rows.into_iter().map(span).collect())
+    }
+
     /// The note of each row, in order.
     ///
     /// # Errors
@@ -377,6 +395,21 @@ impl<'a> Block<'a> {
             first += row.count;
         }
         Ok(None)
+    }
+
+    /// The position of the newest record that its caller named `id`; only the column of ids is inflated.
+    ///
+    /// # Errors
+    /// If that is damaged.
+    pub fn position_of_id(&self, id: &str) -> Result<Option<u32>, BlockError> {
+        let Some(section) = self.section(columns::ID) else { return Ok(None) };
+        let mut budget = Budget::new(limits::BLOCK_MEMORY_MAX);
+        let budget = &mut budget;
+        let (_, pattern_of) = columns::read_patterns(self.needed(columns::PATTERNS)?, self.count(), budget)?;
+        let all: Vec<u32> = (0..self.summary.records).collect();
+        let ids = columns::read_column(columns::ID, Some(section), &pattern_of, &all, budget)?;
+        let found = ids.iter().rposition(|known| known.as_deref() == Some(id));
+        Ok(found.and_then(|position| u32::try_from(position).ok()))
     }
 
     /// The distinct patterns of the records, as their rows named them.
