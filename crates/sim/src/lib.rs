@@ -3,7 +3,8 @@
 //! In scope: [`workload::Workload`], an endless stream of [`workload::Line`]s of six services, each with a layout of
 //! its own and more than thirty statements of very different frequency, a daily rhythm, warnings, errors and stack
 //! traces; every line knows the statement it came from, so that a miner can be scored on it.
-//! [`scenario`] makes weeks of components with faults of known kind and start, [`scorecard`] measures detectors on them.
+//! [`scenario`] makes weeks of components with faults of known kind and start, [`scorecard`] measures detectors on them,
+//! beside an [`oracle`] that knows all but when.
 //! Out of scope: clocks, sockets, unseeded randomness. Files are written by the small binary only.
 //!
 //! Invariant: the same seed and options give the same bytes on every platform: arithmetic is on integers, in
@@ -12,6 +13,7 @@
 pub mod cluster;
 pub mod fill;
 pub mod layout;
+pub mod oracle;
 pub mod random;
 pub mod scenario;
 pub mod scorecard;

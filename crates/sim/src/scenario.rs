@@ -5,8 +5,9 @@
 //! changes the rates while it lasts. The same seed gives the same records; arithmetic beyond integers is addition,
 //! multiplication and the engine's own exponential, so that this holds on every machine.
 
+use crate::oracle::ln_sum;
 use crate::random::Random;
-use sapwood_engine::baseline::special::exp;
+use sapwood_engine::baseline::special::{exp, ln};
 
 /// Milliseconds of one step of the generator.
 pub const STEP_MS: i64 = 10_000;
@@ -90,6 +91,44 @@ pub struct Happening {
     pub duration_ms: f64,
 }
 
+/// The law that the records of one step follow when nothing is wrong: the truth, which detectors have to guess.
+#[derive(Clone, Copy, Debug)]
+pub struct Law {
+    /// Mean records of the step, faults and clumps aside.
+    pub mean: f64,
+    /// Chance that the step is a clump of twice the rate.
+    pub clumps: f64,
+    /// Share of errors.
+    pub error_share: f64,
+    /// Scale of the durations in milliseconds.
+    pub duration_ms: f64,
+}
+
+impl Law {
+    /// Whether chance brought this record, and not the clock or a fault.
+    pub fn is_random(&self, record: &Happening) -> bool {
+        record.pattern != JOB && record.pattern != NOVEL
+    }
+
+    /// Logarithm of the chance of `count` records at `factor` times the rate, up to what does not depend on the factor.
+    pub fn ln_count(&self, count: f64, factor: f64) -> f64 {
+        let at = |mean: f64| count * ln(mean.max(1e-12)) - mean;
+        let plain = ln(1.0 - self.clumps) + at(self.mean * factor);
+        if self.clumps > 0.0 { ln_sum(plain, ln(self.clumps) + at(2.0 * self.mean * factor)) } else { plain }
+    }
+
+    /// How much likelier (logarithm) a duration is when everything takes twice as long. Durations are the scale times
+    /// 0.3 and an exponential.
+    pub fn ln_twice_as_slow(&self, duration_ms: f64) -> f64 {
+        let times = duration_ms / self.duration_ms;
+        if times < 0.6 { -1e3 } else { times / 2.0 - ln(2.0) }
+    }
+}
+
+/// Pattern of the regular job, and that of the fault [`FaultKind::NewPattern`].
+pub const JOB: u64 = 0;
+const NOVEL: u64 = 1_000_000;
+
 /// A component's nature.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -153,6 +192,16 @@ impl World {
         self.per_minute * day * week
     }
 
+    /// The law of the step that [`World::step`] gives next.
+    pub fn law(&self) -> Law {
+        Law {
+            mean: self.rate(self.at) * STEP_MS as f64 / MINUTE_MS as f64,
+            clumps: self.clumps as f64 / 1_000.0,
+            error_share: self.error_share,
+            duration_ms: self.duration_ms,
+        }
+    }
+
     /// The records of the next step, in order, and the end of it.
     pub fn step(&mut self, out: &mut Vec<Happening>) -> i64 {
         let (from, to) = (self.at, self.at + STEP_MS);
@@ -179,10 +228,10 @@ impl World {
         if !silent && !jobless && to / self.job_period > from / self.job_period {
             let at = from + self.random.below(2_000) as i64;
             let duration_ms = self.duration(slow);
-            out.push(Happening { at, pattern: 0, is_new: self.first(0), is_error: false, duration_ms });
+            out.push(Happening { at, pattern: JOB, is_new: self.first(JOB), is_error: false, duration_ms });
         }
         if novel {
-            out.push(Happening { at: from, pattern: 1_000_000, is_new: true, is_error: false, duration_ms: 1.0 });
+            out.push(Happening { at: from, pattern: NOVEL, is_new: true, is_error: false, duration_ms: 1.0 });
         }
         out.sort_by_key(|happening| happening.at);
         to

@@ -3,41 +3,55 @@
 //! Each seed's world runs quiet for three weeks; then it is run once more for every kind of fault, from the state
 //! reached. A plain z-score and a static threshold see the same minutes.
 
+use crate::oracle::{self, Oracle};
 use crate::scenario::{FAULTS, Fault, FaultKind, Happening, STEP_MS, World};
 use sapwood_engine::detect::{Detectors, Facts, Signal, SignalKind, Subject};
 use sapwood_engine::pattern::PatternId;
 use sapwood_engine::time::Timestamp;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
 
+/// Share of the quiet hours in which the oracle may tell something, for each kind by itself: all that is allowed for
+/// any signal (1 %) over the six kinds it knows.
+const ORACLE_SHARE: f64 = 0.01 / 6.0;
 /// Weeks without a fault, the cold start among them.
 const QUIET_WEEKS: i64 = 3;
 
-/// Findings of one kind of fault.
-#[derive(Clone, Debug, Default)]
-pub struct Line {
-    /// Faults that were made.
-    pub made: u32,
-    /// Milliseconds from the start of each fault found to its signal.
-    pub delays: Vec<i64>,
-    /// Of the worlds with at least ten records a minute when it began: made and found.
-    pub busy: (u32, u32),
+/// Rates that faults are told apart by: records a minute below which a class ends.
+const CLASSES: [(&str, f64); 4] = [("< 3", 3.0), ("3-10", 10.0), ("10-30", 30.0), ("30 up", f64::INFINITY)];
+
+/// One fault and what became of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Trial {
+    /// What was made.
+    pub kind: FaultKind,
+    /// Place among the classes of rates, by the rate when it began.
+    pub class: usize,
+    /// Milliseconds from its start to the first signal that answers it.
+    pub delay: Option<i64>,
+    /// The largest log-likelihood ratio that the oracle saw of it; none where no statistics are needed.
+    pub oracle: Option<f64>,
     /// Found by a z-score above 4, and by a threshold of twice the first day's highest minute.
-    pub plain: (u32, u32),
+    pub plain: (bool, bool),
 }
 
 /// The whole table.
 #[derive(Clone, Debug, Default)]
 pub struct Scorecard {
-    /// One line for each kind.
-    pub kinds: Vec<(FaultKind, Line)>,
+    /// Every fault that was made.
+    pub trials: Vec<Trial>,
     /// Quiet component-hours, those with any signal, those with an alerting one.
     pub quiet: (u64, u64, u64),
+    /// Signals of the quiet hours, all and alerting, by kind.
+    pub false_signals: BTreeMap<SignalKind, (u64, u64)>,
     /// Quiet component-hours in which the z-score, and the threshold, told something.
     pub plain_quiet: (u64, u64),
+    /// For each kind the oracle waits for, its largest ratio in each quiet hour.
+    oracle_hours: [Vec<f64>; oracle::KINDS.len()],
 }
 
 /// The two detectors everybody writes first, on records a minute.
@@ -74,7 +88,16 @@ struct Run {
     world: World,
     detectors: Detectors,
     plain: Plain,
+    oracle: Oracle,
     buffer: Vec<Happening>,
+}
+
+/// What one step brought.
+struct Step {
+    end: i64,
+    signals: Vec<Signal>,
+    plain: (bool, bool),
+    oracle: [f64; oracle::KINDS.len()],
 }
 
 impl Run {
@@ -83,13 +106,14 @@ impl Run {
             world: World::new(seed, None),
             detectors: Detectors::default(),
             plain: Plain::default(),
+            oracle: Oracle::default(),
             buffer: Vec::new(),
         }
     }
 
-    /// One step; signals and what the plain detectors told.
-    fn step(&mut self) -> (i64, Vec<Signal>, (bool, bool)) {
+    fn step(&mut self) -> Step {
         self.buffer.clear();
+        let law = self.world.law();
         let end = self.world.step(&mut self.buffer);
         for happening in &self.buffer {
             self.plain.count += 1;
@@ -103,7 +127,8 @@ impl Run {
         }
         self.detectors.close(Timestamp(end));
         let plain = if end % MINUTE_MS == 0 { self.plain.close() } else { (false, false) };
-        (end, self.detectors.take_signals(), plain)
+        let oracle = self.oracle.step(&law, &self.buffer);
+        Step { end, signals: self.detectors.take_signals(), plain, oracle }
     }
 }
 
@@ -126,12 +151,14 @@ fn answers(fault: FaultKind, signal: &Signal) -> bool {
 impl Scorecard {
     /// Runs these seeds. `explain` also writes each false signal.
     pub fn of(seeds: std::ops::Range<u64>, mut explain: impl FnMut(u64, &Signal)) -> Self {
-        let mut card = Self { kinds: FAULTS.map(|kind| (kind, Line::default())).to_vec(), ..Self::default() };
+        let mut card = Self::default();
         for seed in seeds {
             let mut run = Run::new(seed);
             card.quiet_weeks(&mut run, |signal| explain(seed, signal));
-            for place in 0..FAULTS.len() {
-                card.fault(&run, seed, place);
+            for (place, kind) in FAULTS.into_iter().enumerate() {
+                let from = QUIET_WEEKS * WEEK_MS
+                    + (HOUR_MS + (seed as i64 * 7_919 + place as i64 * 104_729) % (20 * HOUR_MS)) / STEP_MS * STEP_MS;
+                card.trials.push(trial(run.clone(), Fault::new(kind, from)));
             }
         }
         card
@@ -139,12 +166,18 @@ impl Scorecard {
 
     fn quiet_weeks(&mut self, run: &mut Run, mut explain: impl FnMut(&Signal)) {
         let (mut any, mut alerting, mut z, mut threshold) = (false, false, false, false);
+        let mut largest = [f64::NEG_INFINITY; oracle::KINDS.len()];
         loop {
-            let (end, signals, plain) = run.step();
+            let Step { end, signals, plain, oracle } = run.step();
+            for signal in &signals {
+                let count = self.false_signals.entry(signal.kind).or_default();
+                *count = (count.0 + 1, count.1 + u64::from(signal.is_alerting));
+                explain(signal);
+            }
             any |= !signals.is_empty();
             alerting |= signals.iter().any(|signal| signal.is_alerting);
-            signals.iter().for_each(&mut explain);
             (z, threshold) = (z | plain.0, threshold | plain.1);
+            largest.iter_mut().zip(oracle).for_each(|(largest, ratio)| *largest = largest.max(ratio));
             if end % HOUR_MS == 0 {
                 self.quiet.0 += 1;
                 self.quiet.1 += u64::from(any);
@@ -152,6 +185,8 @@ impl Scorecard {
                 self.plain_quiet.0 += u64::from(z);
                 self.plain_quiet.1 += u64::from(threshold);
                 (any, alerting, z, threshold) = (false, false, false, false);
+                self.oracle_hours.iter_mut().zip(largest).for_each(|(hours, largest)| hours.push(largest));
+                largest = [f64::NEG_INFINITY; oracle::KINDS.len()];
             }
             if end >= QUIET_WEEKS * WEEK_MS {
                 return;
@@ -159,54 +194,64 @@ impl Scorecard {
         }
     }
 
-    fn fault(&mut self, run: &Run, seed: u64, place: usize) {
-        let Some((kind, line)) = self.kinds.get_mut(place) else { return };
-        let from = QUIET_WEEKS * WEEK_MS
-            + (HOUR_MS + (seed as i64 * 7_919 + place as i64 * 104_729) % (20 * HOUR_MS)) / STEP_MS * STEP_MS;
-        let fault = Fault::new(*kind, from);
-        let mut run = run.clone();
-        run.world = run.world.with(fault);
-        let is_busy = run.world.rate(from) >= 10.0;
-        line.made += 1;
-        line.busy.0 += u32::from(is_busy);
-        let (mut found, mut plain) = (None, (false, false));
-        loop {
-            let (end, signals, told) = run.step();
-            if end > from {
-                plain = (plain.0 | told.0, plain.1 | told.1);
-                let answer = signals.iter().find(|signal| signal.at.0 >= from && answers(*kind, signal));
-                found = found.or(answer.map(|signal| signal.at.0 - from));
-            }
-            if end >= fault.to + MINUTE_MS || found.is_some() && end > from + MINUTE_MS * 5 {
-                break;
-            }
+    /// For each kind the ratio above which the oracle tells something in this share of the quiet hours.
+    fn oracle_thresholds(&self, share: f64) -> [f64; oracle::KINDS.len()] {
+        let mut hours = self.oracle_hours.clone();
+        let mut thresholds = [f64::INFINITY; oracle::KINDS.len()];
+        for (hours, threshold) in hours.iter_mut().zip(&mut thresholds) {
+            hours.sort_unstable_by(f64::total_cmp);
+            let place = ((1.0 - share) * hours.len() as f64) as usize;
+            *threshold = hours.get(place).copied().unwrap_or(f64::INFINITY).max(0.0);
         }
-        line.busy.1 += u32::from(is_busy && found.is_some());
-        line.delays.extend(found);
-        line.plain = (line.plain.0 + u32::from(plain.0), line.plain.1 + u32::from(plain.1));
+        thresholds
     }
 
     /// The table as people read it.
     pub fn table(&self) -> String {
-        let mut out = String::from("fault         made  found %  of busy %  median s  z-score %  threshold %\n");
-        let percent = |part: u32, whole: u32| 100.0 * f64::from(part) / f64::from(whole.max(1));
-        for (kind, line) in &self.kinds {
-            let mut delays = line.delays.clone();
+        let mut out = String::from("fault         made  found %  possible %  median s  z-score %  threshold %");
+        CLASSES.iter().for_each(|(name, _)| {
+            let _ = write!(out, " {:>12}", format!("{name} /min"));
+        });
+        out.push('\n');
+        let thresholds = self.oracle_thresholds(ORACLE_SHARE);
+        let percent = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
+        for kind in FAULTS {
+            let trials: Vec<_> = self.trials.iter().filter(|trial| trial.kind == kind).collect();
+            let is_possible = |trial: &Trial| {
+                let place = oracle::KINDS.iter().position(|&known| known == kind);
+                let threshold = place.and_then(|place| thresholds.get(place));
+                trial.oracle.zip(threshold).is_none_or(|(ratio, threshold)| ratio > *threshold)
+            };
+            let mut delays: Vec<_> = trials.iter().filter_map(|trial| trial.delay).collect();
             delays.sort_unstable();
             let median = delays
                 .get(delays.len() / 2)
                 .map_or_else(|| "-".into(), |delay| format!("{:.0}", *delay as f64 / 1_000.0));
-            let found = percent(delays.len() as u32, line.made);
-            let busy = percent(line.busy.1, line.busy.0);
-            let _ = writeln!(
+            let share =
+                |is: &dyn Fn(&Trial) -> bool| percent(trials.iter().filter(|trial| is(trial)).count(), trials.len());
+            let _ = write!(
                 out,
-                "{:12} {:5} {found:8.1} {busy:10.1} {median:>9} {:10.1} {:12.1}",
+                "{:12} {:5} {:8.1} {:11.1} {median:>9} {:10.1} {:12.1}",
                 format!("{kind:?}"),
-                line.made,
-                percent(line.plain.0, line.made),
-                percent(line.plain.1, line.made)
+                trials.len(),
+                share(&|trial| trial.delay.is_some()),
+                share(&is_possible),
+                share(&|trial| trial.plain.0),
+                share(&|trial| trial.plain.1),
             );
+            for class in 0..CLASSES.len() {
+                let those: Vec<_> = trials.iter().filter(|trial| trial.class == class).collect();
+                let found = those.iter().filter(|trial| trial.delay.is_some()).count();
+                let possible = those.iter().filter(|trial| is_possible(trial)).count();
+                let _ = write!(out, " {:>12}", format!("{found}/{possible} of {}", those.len()));
+            }
+            out.push('\n');
         }
+        self.write_quiet(&mut out);
+        out
+    }
+
+    fn write_quiet(&self, out: &mut String) {
         let share = |part: u64| 100.0 * part as f64 / self.quiet.0.max(1) as f64;
         let _ = writeln!(
             out,
@@ -217,7 +262,38 @@ impl Scorecard {
             share(self.plain_quiet.0),
             share(self.plain_quiet.1)
         );
-        out
+        out.push_str("false signals (alerting):");
+        for (kind, (all, alerting)) in &self.false_signals {
+            let _ = write!(out, " {} {all} ({alerting})", kind.as_str());
+        }
+        out.push('\n');
+    }
+}
+
+/// Plays a fault to its end.
+fn trial(mut run: Run, fault: Fault) -> Trial {
+    run.world = run.world.with(fault);
+    let rate = run.world.rate(fault.from);
+    let place = oracle::KINDS.iter().position(|&kind| kind == fault.kind);
+    let mut trial = Trial {
+        kind: fault.kind,
+        class: CLASSES.iter().position(|&(_, below)| rate < below).unwrap_or(0),
+        delay: None,
+        oracle: place.map(|_| f64::NEG_INFINITY),
+        plain: (false, false),
+    };
+    loop {
+        let Step { end, signals, plain, oracle } = run.step();
+        if end > fault.from {
+            trial.plain = (trial.plain.0 | plain.0, trial.plain.1 | plain.1);
+            let answer = signals.iter().find(|signal| signal.at.0 >= fault.from && answers(fault.kind, signal));
+            trial.delay = trial.delay.or(answer.map(|signal| signal.at.0 - fault.from));
+            let ratio = place.and_then(|place| oracle.get(place));
+            trial.oracle = trial.oracle.zip(ratio).map(|(largest, ratio)| largest.max(*ratio));
+        }
+        if end >= fault.to + MINUTE_MS {
+            return trial;
+        }
     }
 }
 
@@ -228,11 +304,11 @@ mod tests {
     #[test]
     fn what_needs_no_statistics_is_found_everywhere_and_quiet_weeks_are_quiet() {
         let card = Scorecard::of(0..1, |_, _| ());
-        for (kind, line) in &card.kinds {
-            assert_eq!(line.made, 1);
-            if matches!(kind, FaultKind::NewPattern | FaultKind::MissedJob) {
-                assert_eq!(line.delays.len(), 1, "{}", card.table());
-            }
+        assert_eq!(card.trials.len(), FAULTS.len());
+        for trial in &card.trials {
+            let needs_none = matches!(trial.kind, FaultKind::NewPattern | FaultKind::MissedJob);
+            assert_eq!(trial.oracle.is_none(), needs_none);
+            assert!(trial.delay.is_some() || !needs_none, "{}", card.table());
         }
         assert_eq!(card.quiet.0, 504);
         assert!(card.quiet.1 * 50 <= card.quiet.0, "{}", card.table());
