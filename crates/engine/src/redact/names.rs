@@ -216,9 +216,6 @@ static ENDS: LastTwo = ends_of_endings(LastTwo([0; 16]));
 /// The ends of [`LOOKED_THROUGH`].
 static ENDS_LOOKED_THROUGH: LastTwo = ends_of_looked_through(LastTwo([0; 16]));
 
-/// The ends of both.
-const ENDS_OF_ALL: LastTwo = ends_of_looked_through(ends_of_endings(LastTwo([0; 16])));
-
 const fn ends_of_endings(mut set: LastTwo) -> LastTwo {
     let mut rest = ENDINGS;
     while let Some(((ending, _, _), others)) = rest.split_first() {
@@ -238,6 +235,45 @@ const fn ends_of_looked_through(mut set: LastTwo) -> LastTwo {
         rest = others;
     }
     set
+}
+
+/// The last three letters of everything in [`ENDINGS`] and [`LOOKED_THROUGH`], a bit for each triple: what tells almost
+/// every name apart before it is looked at any closer. Of an ending of two letters, all triples.
+static LAST_THREE: [u64; 512] = {
+    let mut set = [0; 512];
+    let mut rest = ENDINGS;
+    while let Some(((ending, _, _), others)) = rest.split_first() {
+        add_last_three(&mut set, ending.as_bytes());
+        rest = others;
+    }
+    let mut rest = LOOKED_THROUGH;
+    while let Some((word, others)) = rest.split_first() {
+        add_last_three(&mut set, word.as_bytes());
+        rest = others;
+    }
+    set
+};
+
+const fn add_last_three(set: &mut [u64; 512], word: &[u8]) {
+    let (from, last_but_one, last) = match word {
+        [.., from, last_but_one, last] => (Some(*from), *last_but_one, *last),
+        [last_but_one, last] => (None, *last_but_one, *last),
+        _ => panic!("a name has two letters"),
+    };
+    let mut third = 0;
+    while third < 32 {
+        if from.is_none() || matches!(from, Some(from) if from & 31 == third) {
+            let (slot, bit) = place_of_three(third, last_but_one, last);
+            set[slot] |= bit;
+        }
+        third += 1;
+    }
+}
+
+/// Slot and bit of a triple, whatever the case of its letters; different triples may share them.
+const fn place_of_three(third: u8, last_but_one: u8, last: u8) -> (usize, u64) {
+    let place = (third as usize & 31) << 10 | (last_but_one as usize & 31) << 5 | (last as usize & 31);
+    (place >> 6, 1 << (place & 63))
 }
 
 /// A name reduced to lower-case letters and digits, and where its words begin. Holds the last `NAME_BYTES_MAX` bytes.
@@ -313,9 +349,20 @@ impl Folded {
     }
 }
 
-fn is_letter(byte: u8) -> bool {
+const fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte >= 0x80
 }
+
+/// [`is_letter`] of each byte.
+static IS_LETTER: [bool; 256] = {
+    let mut letters = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        letters[byte] = is_letter(byte as u8);
+        byte += 1;
+    }
+    letters
+};
 
 /// Whether `byte` begins a word: after a separator, a change of script, or at a hump of camelCase. Not after a digit:
 /// ids such as `01F406BK50PW6` are full of those.
@@ -326,7 +373,7 @@ fn begins_word(before: u8, byte: u8, after: u8) -> bool {
         || (before.is_ascii_uppercase() && byte.is_ascii_uppercase() && after.is_ascii_lowercase())
 }
 
-/// Bytes before a separator that are looked at for the last letters of a name. Where there are fewer than two among
+/// Bytes before a separator that are looked at for the last letters of a name. Where there are too few letters among
 /// them, the name itself is looked at.
 const END_BYTES_MAX: usize = 48;
 
@@ -335,7 +382,7 @@ const END_BYTES_MAX: usize = 48;
 pub(super) struct Names {
     /// Folded spellings of the operator's own names; sorted, without the empty one.
     extra: Vec<Vec<u8>>,
-    /// The ends of all names, and of all words that are looked through.
+    /// The ends of `extra`.
     ends: LastTwo,
     /// Some name of the operator's own cannot be told by its end: it has one letter, or ends with a digit.
     has_odd_ends: bool,
@@ -358,7 +405,7 @@ impl Names {
         folded.retain(|name| !name.is_empty());
         folded.sort();
         folded.dedup();
-        let mut ends = ENDS_OF_ALL;
+        let mut ends = LastTwo([0; 16]);
         folded.iter().for_each(|name| ends.add(name));
         let has_odd_ends = folded.iter().any(|name| name.len() < 2 || name.last().is_some_and(u8::is_ascii_digit));
         Self {
@@ -371,7 +418,7 @@ impl Names {
     }
 
     /// Whether a name whose last letter is the last letter of `text` may say anything about its value: a look at its
-    /// last two letters, digits behind them aside, which is enough for almost all names. What precedes the name in
+    /// last three letters, digits behind them aside, which is enough for almost all names. What precedes the name in
     /// `text` may be looked at, too; it only ever makes the answer yes.
     pub(super) fn may_end(&self, text: &[u8]) -> bool {
         #[cfg(test)]
@@ -381,11 +428,23 @@ impl Names {
         if self.has_odd_ends {
             return true;
         }
-        let mut letters = text.iter().rev().take(END_BYTES_MAX).copied().filter(|&byte| is_letter(byte));
-        match letters.by_ref().find(|byte| !byte.is_ascii_digit()) {
-            Some(last) => letters.next().is_none_or(|before| self.ends.may_hold_pair(before, last)),
-            None => text.len() > END_BYTES_MAX,
+        // The letters found so far, the last one lowest.
+        let (mut letters, mut count) = (0u32, 0);
+        for &byte in text.iter().rev().take(END_BYTES_MAX) {
+            if !IS_LETTER[byte as usize] || (count == 0 && byte.is_ascii_digit()) {
+                continue;
+            }
+            letters |= u32::from(byte) << (8 * count);
+            count += 1;
+            if count == 3 {
+                break;
+            }
         }
+        let [last, last_but_one, third, _] = letters.to_le_bytes();
+        let (slot, bit) = place_of_three(third, last_but_one, last);
+        let may_be_known = LAST_THREE.get(slot).is_some_and(|slot| slot & bit != 0);
+        let may_be_extra = !self.extra.is_empty() && self.ends.may_hold_pair(last_but_one, last);
+        may_be_known || may_be_extra || (count < 3 && text.len() > END_BYTES_MAX)
     }
 
     /// What `name` says about its value, if it says anything.
