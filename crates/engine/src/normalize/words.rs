@@ -50,18 +50,25 @@ impl Word {
     /// The word that the first `length` bytes of `text` are: the same as [`Self::of`] of these, eight bytes at a time.
     fn beginning(text: &[u8], length: usize) -> Self {
         let kept = length.min(15);
-        let sixteen = match text.first_chunk::<16>() {
-            Some(sixteen) => u128::from_le_bytes(*sixteen),
+        let [low, high] = match text.first_chunk::<16>() {
+            Some(sixteen) => {
+                let sixteen = u128::from_le_bytes(*sixteen);
+                [sixteen as u64, (sixteen >> 64) as u64]
+            }
             // The last words of a text.
             None => {
-                let bytes = text.iter().take(kept).enumerate();
-                bytes.fold(0, |sum, (at, byte)| sum | u128::from(*byte) << (8 * at))
+                let mut halves = [0; 2];
+                for (at, byte) in text.iter().take(kept).enumerate() {
+                    if let Some(half) = halves.get_mut(at / 8) {
+                        *half |= u64::from(*byte) << (8 * (at % 8));
+                    }
+                }
+                halves
             }
         };
-        let (low, high) = (sixteen as u64, (sixteen >> 64) as u64);
-        let low = lower_case(low & first_bytes(kept.min(8)));
-        let high = lower_case(high & first_bytes(kept.saturating_sub(8)));
-        Self(u128::from(low) | u128::from(high) << 64 | (length.min(255) as u128) << 120)
+        let low = lower_case(low & first_bytes(kept));
+        let high = if kept > 8 { lower_case(high & first_bytes(kept - 8)) } else { 0 };
+        Self(u128::from(low) | u128::from(high | (length.min(255) as u64) << 56) << 64)
     }
 
     /// The word as a number, for tables.
@@ -375,13 +382,15 @@ impl<'a> Run<'a> {
     /// The run that `text` begins with; it may be empty.
     fn at(text: &'a [u8]) -> Self {
         let (mut length, mut classes) = (0, 0);
+        // A capital at the beginning splits nothing.
+        let mut counts = !UPPER;
         for byte in text {
             let class = CLASSES[*byte as usize];
             if class & WORD == 0 {
                 break;
             }
-            // A capital at the beginning splits nothing.
-            classes |= if length == 0 { class & !UPPER } else { class };
+            classes |= class & counts;
+            counts = u8::MAX;
             length += 1;
         }
         Self { text, length, classes }

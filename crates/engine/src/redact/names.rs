@@ -173,6 +173,42 @@ const HARMLESS_BEFORE_TOKEN: &[&str] = &[
     "unexpected",
 ];
 
+/// The places in [`ENDINGS`], those with the same last letter together and otherwise in order: of letter `l`, counted
+/// from `a`, those from `.1[l]` to `.1[l + 1]`.
+static BY_LAST_LETTER: ([u8; ENDINGS.len()], [u8; 27]) = {
+    assert!(ENDINGS.len() <= 256);
+    let mut places = [0; ENDINGS.len()];
+    let mut starts = [0; 27];
+    let mut filled = 0;
+    let mut letter = 0;
+    while letter < 26 {
+        starts[letter] = filled as u8;
+        let mut place = 0;
+        while place < ENDINGS.len() {
+            if let [.., last] = ENDINGS[place].0.as_bytes()
+                && *last == b'a' + letter as u8
+            {
+                places[filled] = place as u8;
+                filled += 1;
+            }
+            place += 1;
+        }
+        letter += 1;
+    }
+    starts[26] = filled as u8;
+    (places, starts)
+};
+
+/// The endings whose last letter is `last`, in lower case, in the order of the table.
+fn endings_with(last: u8) -> impl Iterator<Item = &'static (&'static str, Place, NameClass)> {
+    let (places, starts) = &BY_LAST_LETTER;
+    let letter = usize::from(last.wrapping_sub(b'a'));
+    let bound = |letter: usize| starts.get(letter).map(|start| usize::from(*start));
+    let range = bound(letter).zip(bound(letter.saturating_add(1)));
+    let places = range.and_then(|(from, to)| places.get(from..to)).unwrap_or_default();
+    places.iter().filter_map(|place| ENDINGS.get(usize::from(*place)))
+}
+
 /// A set of the last two bytes of some names: almost every name of a log is told from all of them by one look.
 #[derive(Clone, Debug)]
 struct LastTwo([u64; 16]);
@@ -353,15 +389,27 @@ const fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte >= 0x80
 }
 
-/// [`is_letter`] of each byte.
-static IS_LETTER: [bool; 256] = {
-    let mut letters = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        letters[byte] = is_letter(byte as u8);
-        byte += 1;
+/// A letter or digit of a name.
+const LETTER: u8 = 0;
+/// What may stand in a name in a text, or between it and its separator.
+const JOINT: u8 = 1;
+/// Anything else: no name in a text goes over it.
+const OUTSIDE: u8 = 2;
+
+/// What each byte is to a name.
+static KINDS: [u8; 256] = {
+    let mut kinds = [OUTSIDE; 256];
+    let mut index = 0;
+    while index < 256 {
+        let byte = index as u8;
+        if is_letter(byte) {
+            kinds[index] = LETTER;
+        } else if matches!(byte, b'_' | b'-' | b'.' | b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b']') {
+            kinds[index] = JOINT;
+        }
+        index += 1;
     }
-    letters
+    kinds
 };
 
 /// Whether `byte` begins a word: after a separator, a change of script, or at a hump of camelCase. Not after a digit:
@@ -417,10 +465,19 @@ impl Names {
         }
     }
 
-    /// Whether a name whose last letter is the last letter of `text` may say anything about its value: a look at its
-    /// last three letters, digits behind them aside, which is enough for almost all names. What precedes the name in
-    /// `text` may be looked at, too; it only ever makes the answer yes.
+    /// Whether a name that ends before the separator behind `text`, perhaps in quotes or brackets, may say anything
+    /// about its value.
     pub(super) fn may_end(&self, text: &[u8]) -> bool {
+        let text = text.strip_suffix(b":").unwrap_or(text);
+        let near = text.get(text.len().saturating_sub(END_BYTES_MAX)..).unwrap_or_default();
+        let name = near.iter().rposition(|&byte| KINDS[byte as usize] == OUTSIDE);
+        self.may_be_known(name.map_or(text, |end| near.get(end + 1..).unwrap_or_default()))
+    }
+
+    /// Whether `name` may say anything about its value: a look at its last three letters, digits behind them aside,
+    /// which is enough for almost all names. What precedes the name may be looked at, too; it only ever makes the
+    /// answer yes.
+    fn may_be_known(&self, name: &[u8]) -> bool {
         #[cfg(test)]
         if self.asks_everywhere {
             return true;
@@ -430,8 +487,8 @@ impl Names {
         }
         // The letters found so far, the last one lowest.
         let (mut letters, mut count) = (0u32, 0);
-        for &byte in text.iter().rev().take(END_BYTES_MAX) {
-            if !IS_LETTER[byte as usize] || (count == 0 && byte.is_ascii_digit()) {
+        for &byte in name.iter().rev().take(END_BYTES_MAX) {
+            if KINDS[byte as usize] != LETTER || (count == 0 && byte.is_ascii_digit()) {
                 continue;
             }
             letters |= u32::from(byte) << (8 * count);
@@ -442,14 +499,14 @@ impl Names {
         }
         let [last, last_but_one, third, _] = letters.to_le_bytes();
         let (slot, bit) = place_of_three(third, last_but_one, last);
-        let may_be_known = LAST_THREE.get(slot).is_some_and(|slot| slot & bit != 0);
+        let may_be_ending = LAST_THREE.get(slot).is_some_and(|slot| slot & bit != 0);
         let may_be_extra = !self.extra.is_empty() && self.ends.may_hold_pair(last_but_one, last);
-        may_be_known || may_be_extra || (count < 3 && text.len() > END_BYTES_MAX)
+        may_be_ending || may_be_extra || (count < 3 && name.len() > END_BYTES_MAX)
     }
 
     /// What `name` says about its value, if it says anything.
     pub(super) fn class(&self, name: &[u8]) -> Option<NameClass> {
-        if !self.may_end(name) {
+        if !self.may_be_known(name) {
             return None;
         }
         let mut folded = Folded::new(name);
@@ -473,10 +530,8 @@ impl Names {
             return None;
         }
         let last = folded.as_bytes().last()?;
-        let (ending, _, class) = ENDINGS
-            .iter()
-            .filter(|(ending, _, _)| ending.as_bytes().last() == Some(last))
-            .find(|(ending, place, _)| folded.ends_with(ending.as_bytes(), *place))?;
+        let (ending, _, class) =
+            endings_with(*last).find(|(ending, place, _)| folded.ends_with(ending.as_bytes(), *place))?;
         if *ending == "token" && is_harmless_token(folded) {
             return Some(NameClass::Harmless);
         }
