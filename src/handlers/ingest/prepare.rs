@@ -95,9 +95,13 @@ pub fn prepare(body: &[u8], intake: Intake<'_>) -> Result<Prepared, Problem> {
     let has_ids = intake.wants_ids || total == 1;
     let mut refused = IngestReply::default();
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    let mut address = LastAddress::default();
     for (place, sent) in decoded.records.into_iter().enumerate() {
-        match sent.and_then(|raw| understand(raw, intake)) {
-            Ok((component, record)) => groups.entry(component).or_default().push(place, record),
+        match sent.and_then(|raw| understand(raw, &mut address, intake)) {
+            Ok(record) => match groups.get_mut(&address.component) {
+                Some(group) => group.push(place, record),
+                None => groups.entry(address.component.clone()).or_default().push(place, record),
+            },
             Err(rejection) => refuse(&mut refused, rejection, place, decoded.framing, intake.redactor),
         }
     }
@@ -114,10 +118,27 @@ pub fn prepare(body: &[u8], intake: Intake<'_>) -> Result<Prepared, Problem> {
     Ok(Prepared { parts, refused, total, has_ids, framing: decoded.framing, single })
 }
 
-/// The address and meaning of one record, without its secrets.
-fn understand(raw: RawRecord, intake: Intake<'_>) -> Result<(String, Record), Rejection> {
-    let named = raw.component.as_deref().or(raw.service.as_deref());
-    let component = address::component(intake.key_component, named, intake.redactor);
+/// The address of the record before: nearly always that of the next one, too, which need not be derived again.
+#[derive(Default)]
+struct LastAddress {
+    /// The name that the record gave; none before the first record.
+    named: Option<Option<String>>,
+    component: String,
+}
+
+impl LastAddress {
+    /// Makes `component` the address of a record that gives the name `named`.
+    fn set(&mut self, named: Option<&str>, intake: Intake<'_>) {
+        if self.named.as_ref().is_none_or(|last| last.as_deref() != named) {
+            self.component = address::component(intake.key_component, named, intake.redactor);
+            self.named = Some(named.map(str::to_owned));
+        }
+    }
+}
+
+/// The meaning of one record, without its secrets; its address is left in `address`.
+fn understand(raw: RawRecord, address: &mut LastAddress, intake: Intake<'_>) -> Result<Record, Rejection> {
+    address.set(raw.component.as_deref().or(raw.service.as_deref()), intake);
     let context = NormalizeContext {
         now: intake.now,
         default_environment: intake.default_environment,
@@ -125,7 +146,7 @@ fn understand(raw: RawRecord, intake: Intake<'_>) -> Result<(String, Record), Re
     };
     let mut record = normalize(raw, &context)?;
     intake.redactor.redact(&mut record);
-    Ok((component, record))
+    Ok(record)
 }
 
 /// A refusal repeats what was sent, in its reason and in the names of its fields: redacted like everything else.

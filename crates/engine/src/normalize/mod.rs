@@ -195,11 +195,11 @@ impl Known {
     /// Gives every dimension a value. The confidence is 20 for each of the six that was known, and 10 more beyond
     /// three and beyond five of them, at most 100. An error type is known if it, or the level that decides it, was sent.
     fn settle(self, by: Settling<'_>) -> Dimensions {
-        let component = self.component.as_deref().map(meaning_of).unwrap_or_default();
         let category_known = self.category.is_some();
         let (category, spoken) = match self.category {
             Some(name) => (name, true),
             None => {
+                let component = self.component.as_deref().map(meaning_of).unwrap_or_default();
                 let evidence =
                     category::Evidence { words: by.words, endpoint: by.endpoint, component, level: by.level };
                 let (name, spoken) = category::derive(evidence);

@@ -222,6 +222,15 @@ const fn is_plain(eight: u64) -> bool {
 /// The position of the first byte at or after `from` that may not stay as it is.
 fn odd_at(bytes: &[u8], from: usize, breaks: Breaks) -> Option<usize> {
     let mut at = from;
+    // Most texts are plain throughout: sixteen bytes at a time.
+    let (pairs, _) = bytes.get(from..)?.as_chunks::<16>();
+    for pair in pairs {
+        let pair = u128::from_le_bytes(*pair);
+        if !is_plain(pair as u64) || !is_plain((pair >> 64) as u64) {
+            break;
+        }
+        at += 16;
+    }
     loop {
         let rest = bytes.get(at..)?;
         if let Some(eight) = rest.first_chunk::<8>()

@@ -49,18 +49,26 @@ impl Word {
 
     /// The word that the first `length` bytes of `text` are: the same as [`Self::of`] of these, eight bytes at a time.
     fn beginning(text: &[u8], length: usize) -> Self {
-        let mut bytes = [0; 16];
-        match text.first_chunk::<16>() {
-            Some(sixteen) => bytes = *sixteen,
-            None => bytes.iter_mut().zip(text).for_each(|(byte, from)| *byte = *from),
-        }
-        let [low, high] = [0, 8].map(|from| {
-            let eight = bytes.get(from..).and_then(|rest| rest.first_chunk::<8>()).copied().unwrap_or_default();
-            let kept = length.min(15).saturating_sub(from).min(8);
-            let mask = u64::MAX.checked_shr(64 - 8 * kept as u32).unwrap_or(0);
-            u128::from(lower_case(u64::from_le_bytes(eight) & mask))
-        });
-        Self(low | high << 64 | (length.min(255) as u128) << 120)
+        let kept = length.min(15);
+        let [low, high] = match text.first_chunk::<16>() {
+            Some(sixteen) => {
+                let sixteen = u128::from_le_bytes(*sixteen);
+                [sixteen as u64, (sixteen >> 64) as u64]
+            }
+            // The last words of a text.
+            None => {
+                let mut halves = [0; 2];
+                for (at, byte) in text.iter().take(kept).enumerate() {
+                    if let Some(half) = halves.get_mut(at / 8) {
+                        *half |= u64::from(*byte) << (8 * (at % 8));
+                    }
+                }
+                halves
+            }
+        };
+        let low = lower_case(low & first_bytes(kept));
+        let high = if kept > 8 { lower_case(high & first_bytes(kept - 8)) } else { 0 };
+        Self(u128::from(low) | u128::from(high | (length.min(255) as u64) << 56) << 64)
     }
 
     /// The word as a number, for tables.
@@ -84,6 +92,14 @@ impl Word {
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// A mask of the first `count` of eight bytes.
+const fn first_bytes(count: usize) -> u64 {
+    match count {
+        0..8 => (1 << (8 * count)) - 1,
+        _ => u64::MAX,
+    }
+}
 
 /// Eight bytes with their upper-case ASCII letters in lower case. The sums set a high bit where a byte is at least `A`,
 /// and where it is beyond `Z`; they cannot carry, since the high bits are left out of them.
@@ -261,20 +277,26 @@ struct Scan<'a> {
 impl<'a> Scan<'a> {
     fn next_piece(&mut self) -> Option<Piece<'a>> {
         loop {
+            let byte = *self.bytes.get(self.at)?;
+            let class = CLASSES[byte as usize];
+            if class == 0 {
+                self.at += 1;
+                continue;
+            }
             let rest = self.bytes.get(self.at..)?;
+            if class & WORD != 0 {
+                let run = Run::at(rest).up_to_punctuation();
+                // A separator of several bytes stands here: see `up_to_punctuation`.
+                self.at += if run.length > 0 { run.length } else { separator_len(byte) };
+                if run.length > 0 && !run.is_web_scheme() {
+                    return Some(Piece::Run(run));
+                }
+                continue;
+            }
             match rest {
-                [] => return None,
                 [b':', b'/', b'/', ..] => return Some(self.host(rest)),
                 [b'/', ..] if self.starts_a_path() => self.at += token_len(rest),
                 [b'\\', ..] if self.escaped => self.at += escape_len(rest),
-                [byte, ..] if is_word_byte(*byte) => {
-                    let run = Run::at(rest).up_to_punctuation();
-                    // A separator of several bytes stands here: see `up_to_punctuation`.
-                    self.at += if run.length > 0 { run.length } else { separator_len(*byte) };
-                    if run.length > 0 && !run.is_web_scheme() {
-                        return Some(Piece::Run(run));
-                    }
-                }
                 _ => self.at += 1,
             }
         }
@@ -316,7 +338,7 @@ fn escape_len(bytes: &[u8]) -> usize {
 struct Run<'a> {
     text: &'a [u8],
     length: usize,
-    /// The classes of its bytes.
+    /// The classes of its bytes, as far as they matter: whether the first letter is a capital does not.
     classes: u8,
 }
 
@@ -328,6 +350,8 @@ const DIGIT: u8 = 2;
 const UPPER: u8 = 4;
 /// Not ASCII, and perhaps the first byte of a separator.
 const PUNCTUATION: u8 = 8;
+/// Not a byte of a word, but perhaps the beginning of something that is left out: a path, a URL, an escape.
+const SIGN: u8 = 16;
 
 static CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
@@ -346,6 +370,9 @@ static CLASSES: [u8; 256] = {
         if matches!(byte, 0xc2 | 0xe2) {
             classes[index] |= PUNCTUATION;
         }
+        if matches!(byte, b':' | b'/' | b'\\') {
+            classes[index] = SIGN;
+        }
         index += 1;
     }
     classes
@@ -355,12 +382,15 @@ impl<'a> Run<'a> {
     /// The run that `text` begins with; it may be empty.
     fn at(text: &'a [u8]) -> Self {
         let (mut length, mut classes) = (0, 0);
+        // A capital at the beginning splits nothing.
+        let mut counts = !UPPER;
         for byte in text {
             let class = CLASSES[*byte as usize];
-            if class == 0 {
+            if class & WORD == 0 {
                 break;
             }
-            classes |= class;
+            classes |= class & counts;
+            counts = u8::MAX;
             length += 1;
         }
         Self { text, length, classes }
@@ -397,7 +427,8 @@ impl<'a> Run<'a> {
                 && self.bytes().iter().any(u8::is_ascii_digit));
         let mut start = 0;
         if !is_id && self.classes & UPPER != 0 {
-            for at in (1..self.length).filter(|&at| is_camel_break(self.bytes(), at)) {
+            let capitals = self.bytes().iter().enumerate().skip(1).filter(|(_, byte)| byte.is_ascii_uppercase());
+            for (at, _) in capitals.filter(|&(at, _)| is_camel_break(self.bytes(), at)) {
                 each(Word::beginning(self.text.get(start..).unwrap_or_default(), at - start));
                 start = at;
             }
@@ -414,7 +445,7 @@ const fn separator_len(first: u8) -> usize {
 }
 
 fn is_word_byte(byte: u8) -> bool {
-    CLASSES[byte as usize] != 0
+    CLASSES[byte as usize] & WORD != 0
 }
 
 /// Whether a new word begins at `at`: `fooBar` before `B`, `HTTPServer` before `S`, but `APIs` is one word.
@@ -450,6 +481,20 @@ mod tests {
         check("APIs buildUI e2e 5XX", "apis build ui e2e 5 xx");
         check("naïve 数据库 it’s failed—retrying…done a\u{a0}b", "naïve 数据库 it s failed retrying done a b");
         check("", "");
+    }
+
+    #[test]
+    fn a_word_read_eight_bytes_at_a_time_is_the_word_read_byte_by_byte() {
+        let text = "AZaz09@[`{\u{80}é数据HTTPServer_and-what.Follows it, to the END of a long text";
+        for start in 0..text.len() {
+            for length in 0..(text.len() - start).min(40) {
+                let rest = &text.as_bytes()[start..];
+                assert_eq!(Word::beginning(rest, length), Word::of_bytes(&rest[..length]), "{start} {length}");
+            }
+        }
+        let long = [b'Q'; 300];
+        assert_eq!(Word::beginning(&long, 299), Word::of_bytes(&long[..299]));
+        assert_eq!(Word::beginning(&long, 255), Word::beginning(&long, 256), "the length counts to 255");
     }
 
     #[test]

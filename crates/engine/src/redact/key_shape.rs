@@ -166,7 +166,9 @@ const fn begins(text: &str, first: u8, second: u8) -> bool {
 /// The key that begins at `start`, where a word begins.
 pub(super) fn at(view: &View<'_>, start: usize) -> Option<Found> {
     let first = view.at(start);
-    let key = shapes(first).iter().find_map(|shape| of_shape(view, start, *shape));
+    let second = view.at(start + 1);
+    let may_be = |shape: &&Shape| begins(shape.0, first, second);
+    let key = shapes(first).iter().filter(may_be).find_map(|shape| of_shape(view, start, *shape));
     key.or_else(|| match first {
         b'h' => webhook(view, start, SLACK, 3),
         b'd' => webhook(view, start, DISCORD, 1).or_else(|| webhook(view, start, DISCORD_APP, 1)),

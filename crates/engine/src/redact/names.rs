@@ -173,6 +173,42 @@ const HARMLESS_BEFORE_TOKEN: &[&str] = &[
     "unexpected",
 ];
 
+/// The places in [`ENDINGS`], those with the same last letter together and otherwise in order: of letter `l`, counted
+/// from `a`, those from `.1[l]` to `.1[l + 1]`.
+static BY_LAST_LETTER: ([u8; ENDINGS.len()], [u8; 27]) = {
+    assert!(ENDINGS.len() <= 256);
+    let mut places = [0; ENDINGS.len()];
+    let mut starts = [0; 27];
+    let mut filled = 0;
+    let mut letter = 0;
+    while letter < 26 {
+        starts[letter] = filled as u8;
+        let mut place = 0;
+        while place < ENDINGS.len() {
+            if let [.., last] = ENDINGS[place].0.as_bytes()
+                && *last == b'a' + letter as u8
+            {
+                places[filled] = place as u8;
+                filled += 1;
+            }
+            place += 1;
+        }
+        letter += 1;
+    }
+    starts[26] = filled as u8;
+    (places, starts)
+};
+
+/// The endings whose last letter is `last`, in lower case, in the order of the table.
+fn endings_with(last: u8) -> impl Iterator<Item = &'static (&'static str, Place, NameClass)> {
+    let (places, starts) = &BY_LAST_LETTER;
+    let letter = usize::from(last.wrapping_sub(b'a'));
+    let bound = |letter: usize| starts.get(letter).map(|start| usize::from(*start));
+    let range = bound(letter).zip(bound(letter.saturating_add(1)));
+    let places = range.and_then(|(from, to)| places.get(from..to)).unwrap_or_default();
+    places.iter().filter_map(|place| ENDINGS.get(usize::from(*place)))
+}
+
 /// A set of the last two bytes of some names: almost every name of a log is told from all of them by one look.
 #[derive(Clone, Debug)]
 struct LastTwo([u64; 16]);
@@ -216,9 +252,6 @@ static ENDS: LastTwo = ends_of_endings(LastTwo([0; 16]));
 /// The ends of [`LOOKED_THROUGH`].
 static ENDS_LOOKED_THROUGH: LastTwo = ends_of_looked_through(LastTwo([0; 16]));
 
-/// The ends of both.
-const ENDS_OF_ALL: LastTwo = ends_of_looked_through(ends_of_endings(LastTwo([0; 16])));
-
 const fn ends_of_endings(mut set: LastTwo) -> LastTwo {
     let mut rest = ENDINGS;
     while let Some(((ending, _, _), others)) = rest.split_first() {
@@ -238,6 +271,45 @@ const fn ends_of_looked_through(mut set: LastTwo) -> LastTwo {
         rest = others;
     }
     set
+}
+
+/// The last three letters of everything in [`ENDINGS`] and [`LOOKED_THROUGH`], a bit for each triple: what tells almost
+/// every name apart before it is looked at any closer. Of an ending of two letters, all triples.
+static LAST_THREE: [u64; 512] = {
+    let mut set = [0; 512];
+    let mut rest = ENDINGS;
+    while let Some(((ending, _, _), others)) = rest.split_first() {
+        add_last_three(&mut set, ending.as_bytes());
+        rest = others;
+    }
+    let mut rest = LOOKED_THROUGH;
+    while let Some((word, others)) = rest.split_first() {
+        add_last_three(&mut set, word.as_bytes());
+        rest = others;
+    }
+    set
+};
+
+const fn add_last_three(set: &mut [u64; 512], word: &[u8]) {
+    let (from, last_but_one, last) = match word {
+        [.., from, last_but_one, last] => (Some(*from), *last_but_one, *last),
+        [last_but_one, last] => (None, *last_but_one, *last),
+        _ => panic!("a name has two letters"),
+    };
+    let mut third = 0;
+    while third < 32 {
+        if from.is_none() || matches!(from, Some(from) if from & 31 == third) {
+            let (slot, bit) = place_of_three(third, last_but_one, last);
+            set[slot] |= bit;
+        }
+        third += 1;
+    }
+}
+
+/// Slot and bit of a triple, whatever the case of its letters; different triples may share them.
+const fn place_of_three(third: u8, last_but_one: u8, last: u8) -> (usize, u64) {
+    let place = (third as usize & 31) << 10 | (last_but_one as usize & 31) << 5 | (last as usize & 31);
+    (place >> 6, 1 << (place & 63))
 }
 
 /// A name reduced to lower-case letters and digits, and where its words begin. Holds the last `NAME_BYTES_MAX` bytes.
@@ -313,9 +385,32 @@ impl Folded {
     }
 }
 
-fn is_letter(byte: u8) -> bool {
+const fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte >= 0x80
 }
+
+/// A letter or digit of a name.
+const LETTER: u8 = 0;
+/// What may stand in a name in a text, or between it and its separator.
+const JOINT: u8 = 1;
+/// Anything else: no name in a text goes over it.
+const OUTSIDE: u8 = 2;
+
+/// What each byte is to a name.
+static KINDS: [u8; 256] = {
+    let mut kinds = [OUTSIDE; 256];
+    let mut index = 0;
+    while index < 256 {
+        let byte = index as u8;
+        if is_letter(byte) {
+            kinds[index] = LETTER;
+        } else if matches!(byte, b'_' | b'-' | b'.' | b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b']') {
+            kinds[index] = JOINT;
+        }
+        index += 1;
+    }
+    kinds
+};
 
 /// Whether `byte` begins a word: after a separator, a change of script, or at a hump of camelCase. Not after a digit:
 /// ids such as `01F406BK50PW6` are full of those.
@@ -326,7 +421,7 @@ fn begins_word(before: u8, byte: u8, after: u8) -> bool {
         || (before.is_ascii_uppercase() && byte.is_ascii_uppercase() && after.is_ascii_lowercase())
 }
 
-/// Bytes before a separator that are looked at for the last letters of a name. Where there are fewer than two among
+/// Bytes before a separator that are looked at for the last letters of a name. Where there are too few letters among
 /// them, the name itself is looked at.
 const END_BYTES_MAX: usize = 48;
 
@@ -335,7 +430,7 @@ const END_BYTES_MAX: usize = 48;
 pub(super) struct Names {
     /// Folded spellings of the operator's own names; sorted, without the empty one.
     extra: Vec<Vec<u8>>,
-    /// The ends of all names, and of all words that are looked through.
+    /// The ends of `extra`.
     ends: LastTwo,
     /// Some name of the operator's own cannot be told by its end: it has one letter, or ends with a digit.
     has_odd_ends: bool,
@@ -358,7 +453,7 @@ impl Names {
         folded.retain(|name| !name.is_empty());
         folded.sort();
         folded.dedup();
-        let mut ends = ENDS_OF_ALL;
+        let mut ends = LastTwo([0; 16]);
         folded.iter().for_each(|name| ends.add(name));
         let has_odd_ends = folded.iter().any(|name| name.len() < 2 || name.last().is_some_and(u8::is_ascii_digit));
         Self {
@@ -370,10 +465,19 @@ impl Names {
         }
     }
 
-    /// Whether a name whose last letter is the last letter of `text` may say anything about its value: a look at its
-    /// last two letters, digits behind them aside, which is enough for almost all names. What precedes the name in
-    /// `text` may be looked at, too; it only ever makes the answer yes.
+    /// Whether a name that ends before the separator behind `text`, perhaps in quotes or brackets, may say anything
+    /// about its value.
     pub(super) fn may_end(&self, text: &[u8]) -> bool {
+        let text = text.strip_suffix(b":").unwrap_or(text);
+        let near = text.get(text.len().saturating_sub(END_BYTES_MAX)..).unwrap_or_default();
+        let name = near.iter().rposition(|&byte| KINDS[byte as usize] == OUTSIDE);
+        self.may_be_known(name.map_or(text, |end| near.get(end + 1..).unwrap_or_default()))
+    }
+
+    /// Whether `name` may say anything about its value: a look at its last three letters, digits behind them aside,
+    /// which is enough for almost all names. What precedes the name may be looked at, too; it only ever makes the
+    /// answer yes.
+    fn may_be_known(&self, name: &[u8]) -> bool {
         #[cfg(test)]
         if self.asks_everywhere {
             return true;
@@ -381,16 +485,28 @@ impl Names {
         if self.has_odd_ends {
             return true;
         }
-        let mut letters = text.iter().rev().take(END_BYTES_MAX).copied().filter(|&byte| is_letter(byte));
-        match letters.by_ref().find(|byte| !byte.is_ascii_digit()) {
-            Some(last) => letters.next().is_none_or(|before| self.ends.may_hold_pair(before, last)),
-            None => text.len() > END_BYTES_MAX,
+        // The letters found so far, the last one lowest.
+        let (mut letters, mut count) = (0u32, 0);
+        for &byte in name.iter().rev().take(END_BYTES_MAX) {
+            if KINDS[byte as usize] != LETTER || (count == 0 && byte.is_ascii_digit()) {
+                continue;
+            }
+            letters |= u32::from(byte) << (8 * count);
+            count += 1;
+            if count == 3 {
+                break;
+            }
         }
+        let [last, last_but_one, third, _] = letters.to_le_bytes();
+        let (slot, bit) = place_of_three(third, last_but_one, last);
+        let may_be_ending = LAST_THREE.get(slot).is_some_and(|slot| slot & bit != 0);
+        let may_be_extra = !self.extra.is_empty() && self.ends.may_hold_pair(last_but_one, last);
+        may_be_ending || may_be_extra || (count < 3 && name.len() > END_BYTES_MAX)
     }
 
     /// What `name` says about its value, if it says anything.
     pub(super) fn class(&self, name: &[u8]) -> Option<NameClass> {
-        if !self.may_end(name) {
+        if !self.may_be_known(name) {
             return None;
         }
         let mut folded = Folded::new(name);
@@ -414,10 +530,8 @@ impl Names {
             return None;
         }
         let last = folded.as_bytes().last()?;
-        let (ending, _, class) = ENDINGS
-            .iter()
-            .filter(|(ending, _, _)| ending.as_bytes().last() == Some(last))
-            .find(|(ending, place, _)| folded.ends_with(ending.as_bytes(), *place))?;
+        let (ending, _, class) =
+            endings_with(*last).find(|(ending, place, _)| folded.ends_with(ending.as_bytes(), *place))?;
         if *ending == "token" && is_harmless_token(folded) {
             return Some(NameClass::Harmless);
         }

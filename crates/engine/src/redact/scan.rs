@@ -100,6 +100,13 @@ pub(super) struct Search<'a> {
 impl Search<'_> {
     /// Everything secret in `text`, in order, without overlaps, at offsets of `text`; and the bytes looked at.
     pub(super) fn find(&self, text: &[u8]) -> (Vec<Found>, u64) {
+        #[cfg(test)]
+        if self.asks_everywhere {
+            return self.find_in(text, true);
+        }
+        if is_short_word(text) {
+            return (Vec::new(), text.len() as u64);
+        }
         self.find_in(text, true)
     }
 
@@ -171,6 +178,16 @@ fn merged(mut found: Vec<Found>) -> Vec<Found> {
     merged
 }
 
+/// Bytes of the shortest secret that is one word: a payment card's number has thirteen digits.
+const SECRET_WORD_BYTES_MIN: usize = 13;
+
+/// Whether `text` is one word, too short for a secret: as are most components, environments and categories. Everything
+/// shorter that is removed needs a separator or a blank.
+fn is_short_word(text: &[u8]) -> bool {
+    text.len() < SECRET_WORD_BYTES_MIN
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
 /// One pass.
 struct Scan<'v, 's> {
     view: &'v View<'v>,
@@ -199,23 +216,30 @@ const PROGRAM_BYTES_MAX: usize = 512;
 
 impl Scan<'_, '_> {
     fn run(&mut self) {
-        let view = self.view;
-        let bytes = view.bytes();
+        let bytes = self.view.bytes();
         let mut read = ReadTo::default();
         let mut index = 0;
-        // Here either no word begins at `index`, or the whole of it lies ahead.
-        while let Some(&byte) = bytes.get(index) {
+        // The class of the byte before `index`; none where a word may begin all the same.
+        let mut before = 0;
+        while let Some(skipped) = bytes.get(index..).and_then(|rest| event_at(rest, before)) {
+            index += skipped;
+            let byte = self.view.at(index);
             let class = CLASSES[byte as usize];
-            let next = match class {
-                WORD => {
-                    let asks = may_begin(byte, view.at(index + 1)) || index >= read.blob_break;
-                    let found = if asks { self.at_word(index, byte, &mut read) } else { None };
-                    found.unwrap_or_else(|| index + word_len(bytes.get(index..).unwrap_or_default()))
+            let next = if class == WORD {
+                let next = bytes.get(index + 1).copied().unwrap_or(0);
+                let found = if may_begin(byte, next) { self.beginning(index, byte, &mut read) } else { None };
+                match found {
+                    Some(found) => self.note(Some(found)),
+                    None if index < read.blob_break => None,
+                    None => self.blobs(index, &mut read),
                 }
-                SIGN => self.at_sign(index, byte, &mut read).unwrap_or(index),
-                _ => index,
+            } else {
+                self.at_sign(index, byte, &mut read)
             };
-            index = next.max(index + 1);
+            (before, index) = match next {
+                Some(end) => (0, end.max(index + 1)),
+                None => (class & WORD, index + 1),
+            };
         }
         if self.search.ip {
             address::ips(self.view, self.found);
@@ -235,7 +259,10 @@ impl Scan<'_, '_> {
             let is_word = byte.is_ascii_alphanumeric();
             let next = match is_word {
                 true if in_word => None,
-                true => self.at_word(index, byte, &mut read),
+                true => match self.beginning(index, byte, &mut read) {
+                    Some(found) => self.note(Some(found)),
+                    None => self.blobs(index, &mut read),
+                },
                 false => self.at_sign(index, byte, &mut read),
             };
             in_word = is_word && next.is_none();
@@ -254,10 +281,10 @@ impl Scan<'_, '_> {
         Some(found.end)
     }
 
-    /// Looks at the word that begins at `index`.
-    fn at_word(&mut self, index: usize, byte: u8, read: &mut ReadTo) -> Option<usize> {
+    /// The secret that the word at `index` begins.
+    fn beginning(&self, index: usize, byte: u8, read: &mut ReadTo) -> Option<Found> {
         let view = self.view;
-        let found = match byte {
+        match byte {
             b'0'..=b'9' => {
                 // Cards begin with 2 to 6, and no number of fewer than 13 digits is looked at.
                 let may_be_card = matches!(byte, b'2'..=b'6') && is_digit_or_gap(view.at(index + 12));
@@ -276,10 +303,6 @@ impl Scan<'_, '_> {
             b'd' => credential::at_scheme(view, index).or_else(|| key_shape::at(view, index)),
             b'e' => credential::jwt(view, index),
             _ => key_shape::at(view, index),
-        };
-        match found {
-            Some(found) => self.note(Some(found)),
-            None => self.blobs(index, read),
         }
     }
 
@@ -398,9 +421,18 @@ impl Scan<'_, '_> {
     }
 }
 
-/// The length of the word that `bytes` begins with.
-fn word_len(bytes: &[u8]) -> usize {
-    bytes.iter().position(|&byte| CLASSES[byte as usize] != WORD).unwrap_or(bytes.len())
+/// Where the first word or sign of `rest` begins; inside a word at first if `before`, the class of the byte before, says
+/// so.
+fn event_at(rest: &[u8], before: u8) -> Option<usize> {
+    let mut before = before;
+    for (index, &byte) in rest.iter().enumerate() {
+        let class = CLASSES[byte as usize];
+        if class & !before != 0 {
+            return Some(index);
+        }
+        before = class;
+    }
+    None
 }
 
 fn is_digit_or_gap(byte: u8) -> bool {

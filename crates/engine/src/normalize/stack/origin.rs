@@ -27,21 +27,22 @@ const DEPENDENCY_FOLDERS: [&[&str]; 18] = [
 
 /// Whether a path leads through a folder of dependencies. Both kinds of slash separate.
 pub(super) fn is_dependency(path: &str) -> bool {
-    DEPENDENCY_FOLDERS.iter().any(|folder| passes(path, folder))
-}
-
-/// Whether `folder`'s names follow one another among the path's folders (the last segment is the file itself).
-fn passes(path: &str, folder: &[&str]) -> bool {
-    let mut matched = 0;
-    for segment in path.split(['/', '\\']) {
-        if matched == folder.len() {
+    let mut segments = path.as_bytes().split(|byte| matches!(byte, b'/' | b'\\'));
+    while let Some(segment) = segments.next() {
+        if DEPENDENCY_FOLDERS.iter().any(|folder| is_passed(folder, segment, segments.clone())) {
             return true;
         }
-        let is_next = folder.get(matched).is_some_and(|name| *name == segment);
-        let is_first = folder.first().is_some_and(|name| *name == segment);
-        matched = if is_next { matched + 1 } else { usize::from(is_first) };
     }
     false
+}
+
+/// Whether `folder`'s names are `segment` and those that follow it, with something left behind them: the last segment
+/// of a path is the file itself.
+fn is_passed<'a>(folder: &[&str], segment: &[u8], mut following: impl Iterator<Item = &'a [u8]>) -> bool {
+    let Some((first, others)) = folder.split_first() else { return false };
+    first.as_bytes() == segment
+        && others.iter().all(|name| following.next() == Some(name.as_bytes()))
+        && following.next().is_some()
 }
 
 #[cfg(test)]
