@@ -201,7 +201,7 @@ impl Inner {
 
     /// Breaks in a way that the platform punishes: `now` panics here; `handled` and `written` have the next append panic
     /// between its decisions and its rows, and after its rows; `statement-N` has its statement N (from 0) fail; `sql` steps over a statement that fails half-way;
-    /// `values` says what became of numbers and text that went through SQLite.
+    /// `block` damages a block on disk; `values` says what became of numbers and text that went through SQLite.
     #[cfg(feature = "fault-injection")]
     #[expect(clippy::panic, reason = "this is what the route is for")]
     fn break_at(&self, at: &[u8]) -> std::result::Result<Response, Fault> {
@@ -213,6 +213,10 @@ impl Inner {
                 self.with_live(|live| {
                     live.rows.sql().all("step over a broken row", query, vec![], |columns| columns.text())
                 })?;
+                empty()
+            }
+            "block" => {
+                self.with_live(|live| live.rows.journal().damage_block())?;
                 empty()
             }
             "values" => json(&self.with_live(|live| live.rows.sql().traps())?),

@@ -417,6 +417,15 @@ impl Journal {
         })
     }
 
+    /// Damages the oldest block.
+    #[cfg(feature = "fault-injection")]
+    pub fn damage_block(&self) -> Result<(), Fault> {
+        let statement = "UPDATE block SET body = substr(body, 1, length(body) - 1) \
+                         WHERE seq_first = (SELECT min(seq_first) FROM block WHERE count > 0)";
+        self.opened.replace(None);
+        self.sql.run("fault injected: damage a block", statement, vec![])
+    }
+
     /// Drops the older part with its hidden rows, the few others carried over; the newer part takes its place. One
     /// transaction, please.
     pub fn turn_over(&self) -> Result<(), Fault> {

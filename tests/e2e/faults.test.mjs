@@ -162,3 +162,37 @@ test("the routes that break things need an administrator's key", async () => {
     assert.equal((await service.request("POST", path)).status, 401, path);
   }
 });
+
+test("a damaged block costs its own records, is counted and told, and nothing goes in circles", async () => {
+  const build = `${process.env.SAPWOOD_E2E_BUILD ?? "release"}-fault-injection`;
+  const vars = { FLUSH_INTERVAL: "200ms", ALERTS_ENABLED: "false" };
+  const own = await startWorker({ build, vars });
+  const all = await own.key(["ingest", "read", "admin"]);
+  const post = async (json) => assert.equal((await own.request("POST", "/api/logs", { key: all, json })).status, 202);
+  const figure = async (name) => (await metrics(own, all))(`sapwood_object_${name}`, { component: "packed" });
+  for (let number = 0; number < 84; number += 1) {
+    await post(Array.from({ length: 100 }, (_, of) => ({ ...record("packed", `line ${number} ${of}`), id: `line-${number}-${of}` })));
+  }
+  await own.restart({ vars: { ...vars, IDEMPOTENCY_WINDOW: "1s" } });
+  await post(record("packed", "wakes"));
+  await until("two blocks", async () => (await figure("blocks")) === 2, { within: 30_000 });
+  const struck = await own.request("POST", "/_fault/panic?component=packed&at=block", { key: all });
+  assert.equal(struck.status, 200, struck.text);
+
+  const search = async () => (await own.request("GET", "/api/logs/search?component=packed&q=line&limit=1", { key: all })).json;
+  const found = await search();
+  assert.deepEqual([found.total, found.total_is_exact], [8_400 - 4_100, false]);
+  assert.ok((await figure("damaged_rows_total")) >= 1);
+  const byId = async (id) => (await own.request("GET", `/api/logs/${id}?component=packed`, { key: all })).status;
+  assert.deepEqual([await byId("line-0-0"), await byId("line-83-99")], [404, 200]);
+  const replayed = await own.request("POST", "/api/detectors/replay", { key: all, json: { component: "packed", settings: { CRITICAL_THRESHOLD: 3 } } });
+  assert.deepEqual([replayed.status, replayed.json.unreadable_rows], [200, 1], replayed.text);
+  await own.kill9();
+  await own.restart();
+  assert.deepEqual((await search()).total, found.total, "it starts, and finds the same");
+  const cleaned = await own.request("DELETE", "/api/logs/cleanup?before=1970-01-02T00:00:00Z&component=packed", { key: all });
+  assert.deepEqual([cleaned.status, cleaned.json.complete], [200, true], cleaned.text);
+  await post(record("packed", "line after"));
+  assert.equal((await search()).total, found.total + 1, "intake goes on");
+  assert.ok((await figure("alarms_total")) <= 10, "it does not wake for it again and again");
+});

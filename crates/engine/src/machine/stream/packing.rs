@@ -167,7 +167,7 @@ impl StreamMachine {
                 blocks += 1;
                 chosen = Chosen::default();
                 if !std::mem::replace(&mut is_enough, true) {
-                    let together = free_at.plus(policy.delay);
+                    let together = late.map_or(free_at, |late| late.max(free_at)).min(free_at.plus(policy.delay));
                     due = Some(due.map_or(together, |due| due.min(together)));
                 }
                 if blocks == limits::BLOCKS_TOGETHER {
