@@ -11,6 +11,7 @@ mod components;
 mod demo;
 mod endpoint;
 mod fault;
+mod first_sight;
 mod mine;
 mod parse;
 mod patterns;
@@ -66,6 +67,8 @@ enum Command {
     Mine(mine::Mine),
     /// Pack the lines of a file into blocks, as a component's history is kept, and say what they take.
     Block(block::BlockCommand),
+    /// Play a labelled log with its labels hidden and say what was raised.
+    FirstSight(first_sight::FirstSight),
     /// Say how unusual each value of a measured series is.
     Score(score::Score),
     /// Write the records of a component, or of the domain, into a file.
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Command::Replay(command) => command.run(&mut out),
         Command::Mine(command) => command.run(&mut out),
         Command::Block(command) => command.run(&mut out),
+        Command::FirstSight(command) => command.run(&mut out),
         Command::Score(command) => command.run(&mut out),
         Command::Export(command) => command.run(&mut out),
         Command::Import(command) => command.run(&mut out),

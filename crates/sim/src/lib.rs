@@ -3,7 +3,8 @@
 //! In scope: [`workload::Workload`], an endless stream of [`workload::Line`]s of six services, each with a layout of
 //! its own and more than thirty statements of very different frequency, a daily rhythm, warnings, errors and stack
 //! traces; every line knows the statement it came from, so that a miner can be scored on it.
-//! [`scenario`] makes weeks of components with faults of known kind and start, [`scorecard`] measures detectors on them,
+//! [`scenario`] makes weeks of components with faults of known kind and start, which arrive by way of [`delivery`];
+//! [`scorecard`] measures detectors on them,
 //! beside an [`oracle`] that knows all but when.
 //! Out of scope: clocks, sockets, unseeded randomness. Files are written by the small binary only.
 //!
@@ -11,6 +12,7 @@
 //! [`scenario`] also on floats without a platform's functions.
 
 pub mod cluster;
+pub mod delivery;
 pub mod fill;
 pub mod layout;
 pub mod oracle;

@@ -45,6 +45,9 @@ enum Command {
         /// The first of them: worlds that no constant was chosen on begin at 100.
         #[arg(long, default_value_t = 0)]
         first: u64,
+        /// Leave out deploys and the collector: records arrive as they happen, as the first figures were taken.
+        #[arg(long)]
+        plain: bool,
         /// Also show every signal of the quiet weeks.
         #[arg(long)]
         explain: bool,
@@ -72,7 +75,9 @@ enum Command {
 fn main() -> ExitCode {
     let (seed, lines, out) = match Cli::parse().command {
         Command::Generate { seed, lines, out } => (seed, lines, out),
-        Command::Scenarios { seeds, first, explain } => return scenarios(first..first.saturating_add(seeds), explain),
+        Command::Scenarios { seeds, first, plain, explain } => {
+            return scenarios(first..first.saturating_add(seeds), plain, explain);
+        }
         Command::Cluster { seeds, from, mutants: true, .. } => return mutants(&(from..from.saturating_add(seeds))),
         Command::Cluster { seeds, from, story, mutant, .. } => {
             return cluster(from..from.saturating_add(seeds), story, mutant.as_deref());
@@ -119,9 +124,9 @@ fn mutants(seeds: &Range<u64>) -> ExitCode {
     }
 }
 
-fn scenarios(seeds: Range<u64>, explain: bool) -> ExitCode {
+fn scenarios(seeds: Range<u64>, plain: bool, explain: bool) -> ExitCode {
     let mut stdout = io::stdout().lock();
-    let card = Scorecard::of(seeds, |seed, signal| {
+    let card = Scorecard::of(seeds, plain, |seed, signal| {
         if explain {
             // A reader who has enough stops reading; the table is written all the same.
             let _ = writeln!(stdout, "seed {seed}: {signal:?}");

@@ -1,7 +1,7 @@
 //! Weeks of components that do not exist, with faults of known kind and start: what detectors are measured on.
 //!
-//! A world draws a component (rate, daily and weekly rhythm, burstiness, error share, durations, a regular job) and
-//! gives its records one by one; half of them see a change of daylight saving in the third or fourth week. A fault
+//! A world draws a component (rate, daily and weekly rhythm, burstiness, error share, durations, a regular job, deploys)
+//! and gives its records one by one; half of them see a change of daylight saving in the third or fourth week. A fault
 //! changes the rates while it lasts. The same seed gives the same records; arithmetic beyond integers is addition,
 //! multiplication and the engine's own exponential, so that this holds on every machine.
 
@@ -107,7 +107,7 @@ pub struct Law {
 impl Law {
     /// Whether chance brought this record, and not the clock or a fault.
     pub fn is_random(&self, record: &Happening) -> bool {
-        record.pattern != JOB && record.pattern != NOVEL
+        record.pattern != JOB && record.pattern < STARTUP
     }
 
     /// Logarithm of the chance of `count` records at `factor` times the rate, up to what does not depend on the factor.
@@ -128,6 +128,19 @@ impl Law {
 /// Pattern of the regular job, and that of the fault [`FaultKind::NewPattern`].
 pub const JOB: u64 = 0;
 const NOVEL: u64 = 1_000_000;
+/// Patterns from here on are not drawn by chance: what a start writes, and what a release brought.
+const STARTUP: u64 = 500;
+const RELEASED: u64 = 600;
+
+/// When a component is deployed, and what that does: nothing for a while, then the lines of a start.
+#[derive(Clone, Copy, Debug)]
+struct Deploys {
+    /// Milliseconds between two, and how long nothing is written.
+    every_ms: i64,
+    pause_ms: i64,
+    /// Lines of a start; every third deploy brings a pattern of its own.
+    lines: u64,
+}
 
 /// A component's nature.
 #[derive(Clone, Debug)]
@@ -147,6 +160,7 @@ pub struct World {
     patterns: u64,
     seen: Vec<bool>,
     dst_at: i64,
+    deploys: Option<Deploys>,
     fault: Option<Fault>,
     at: i64,
 }
@@ -169,10 +183,30 @@ impl World {
             patterns,
             seen: vec![false; patterns as usize + 1],
             dst_at: if random.permille(500) { random.between(14, 26) as i64 * DAY_MS } else { i64::MAX },
+            deploys: None,
             random,
             fault,
             at: 0,
         }
+    }
+
+    /// This world with the deploys of its seed: every day or every few days in two of three worlds.
+    pub fn deployed(mut self, seed: u64) -> Self {
+        let mut random = Random::new(seed.wrapping_mul(0xa076_1d64) ^ 0xdeb1_0e5);
+        let days = *random.pick(&[0, 1, 3]);
+        let (hours, pause) = (random.between(1, 10) as i64, random.between(1, 4) as i64);
+        let lines = random.between(5, 15);
+        self.deploys = (days > 0).then_some(Deploys {
+            every_ms: days * DAY_MS + hours * HOUR_MS,
+            pause_ms: pause * STEP_MS,
+            lines,
+        });
+        self
+    }
+
+    /// Whether the component is deployed within this time.
+    pub fn is_deployed(&self, from: i64, to: i64) -> bool {
+        self.deploys.is_some_and(|deploys| to.div_euclid(deploys.every_ms) > from.div_euclid(deploys.every_ms))
     }
 
     /// This world as it stands, with a fault to come.
@@ -217,6 +251,7 @@ impl World {
             rate *= 2.0;
         }
         let count = if silent { 0 } else { self.poisson(rate) };
+        let count = if self.is_starting(from, out) { 0 } else { count };
         let error_share = self.error_share + if failing { 0.05 } else { 0.0 };
         for _ in 0..count {
             let at = from + self.random.below(STEP_MS as u64) as i64;
@@ -235,6 +270,28 @@ impl World {
         }
         out.sort_by_key(|happening| happening.at);
         to
+    }
+
+    /// Whether a deploy keeps the component from its work; writes the lines of the start.
+    fn is_starting(&mut self, from: i64, out: &mut Vec<Happening>) -> bool {
+        let Some(Deploys { every_ms, pause_ms, lines }) = self.deploys else { return false };
+        let (number, into) = (from.div_euclid(every_ms), from.rem_euclid(every_ms));
+        if number == 0 || into >= pause_ms + STEP_MS {
+            return false;
+        }
+        if into < pause_ms {
+            return true;
+        }
+        let mut write = |at, pattern, is_new| {
+            out.push(Happening { at, pattern, is_new, is_error: false, duration_ms: 1.0 });
+        };
+        for line in 0..lines {
+            write(from + line as i64 * 300, STARTUP + line, number == 1);
+        }
+        if number % 3 == 0 {
+            write(from + 6_000, RELEASED + number.unsigned_abs(), true);
+        }
+        false
     }
 
     fn first(&mut self, pattern: u64) -> bool {
@@ -296,6 +353,21 @@ mod tests {
             let seen = records(seed, None, 8_640).len() as f64 - DAY_MS as f64 / world.job_period as f64;
             assert!((seen / due - 1.0).abs() < 0.15, "{seed}: {seen} of {due}");
         }
+    }
+
+    #[test]
+    fn a_deploy_is_a_pause_and_the_lines_of_a_start() {
+        let seed = (0..).find(|&seed| World::new(seed, None).deployed(seed).deploys.is_some()).unwrap_or(0);
+        let mut world = World::new(seed, None).deployed(seed);
+        let deploys = world.deploys.unwrap();
+        let mut records = Vec::new();
+        while world.at < deploys.every_ms + HOUR_MS {
+            world.step(&mut records);
+        }
+        let start: Vec<_> = records.iter().filter(|record| (STARTUP..RELEASED).contains(&record.pattern)).collect();
+        assert_eq!(start.len() as u64, deploys.lines);
+        assert!(start.iter().all(|record| record.at >= deploys.every_ms + deploys.pause_ms && record.is_new));
+        assert!(world.is_deployed(deploys.every_ms - 1, deploys.every_ms) && !world.is_deployed(0, HOUR_MS));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Each seed's world runs quiet for three weeks; then it is run once more for every kind of fault, from the state
 //! reached. A plain z-score and a static threshold see the same minutes.
 
+use crate::delivery::Delivery;
 use crate::oracle::{self, Oracle};
 use crate::scenario::{FAULTS, Fault, FaultKind, Happening, STEP_MS, World};
 use sapwood_engine::detect::{Detectors, Facts, Signal, SignalKind, Subject};
@@ -12,6 +13,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 const MINUTE_MS: i64 = 60_000;
+/// Later than this records raise nothing (the product's default).
+const LATENESS_MS: i64 = 5 * MINUTE_MS;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
 
@@ -33,6 +36,8 @@ pub struct Trial {
     pub class: usize,
     /// Milliseconds from its start to the first signal that answers it.
     pub delay: Option<i64>,
+    /// Whether one of its answers would wake people.
+    pub is_alerting: bool,
     /// The largest log-likelihood ratio that the oracle saw of it; none where no statistics are needed.
     pub oracle: Option<f64>,
     /// Found by a z-score above 4, and by a threshold of twice the first day's highest minute.
@@ -46,6 +51,10 @@ pub struct Scorecard {
     pub trials: Vec<Trial>,
     /// Quiet component-hours, those with any signal, those with an alerting one.
     pub quiet: (u64, u64, u64),
+    /// The same of hours with a deploy, or just after one; and of hours with an outage of the collector.
+    pub deployed: (u64, u64, u64),
+    /// Of hours with an outage of the collector, or just after one.
+    pub out: (u64, u64, u64),
     /// Signals of the quiet hours, all and alerting, by kind.
     pub false_signals: BTreeMap<SignalKind, (u64, u64)>,
     /// Quiet component-hours in which the z-score, and the threshold, told something.
@@ -86,28 +95,43 @@ impl Plain {
 #[derive(Clone)]
 struct Run {
     world: World,
+    delivery: Delivery,
     detectors: Detectors,
     plain: Plain,
     oracle: Oracle,
     buffer: Vec<Happening>,
+    arrived: Vec<(i64, Happening)>,
+    /// How late records come, as the object learns it, and when its alarm last closed what was due.
+    delay: i64,
+    age: i64,
+    newest: i64,
+    looked_at: i64,
 }
 
 /// What one step brought.
 struct Step {
     end: i64,
-    signals: Vec<Signal>,
+    /// Each with the time at which it was told.
+    signals: Vec<(i64, Signal)>,
     plain: (bool, bool),
     oracle: [f64; oracle::KINDS.len()],
 }
 
 impl Run {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, is_plain: bool) -> Self {
+        let world = World::new(seed, None);
         Self {
-            world: World::new(seed, None),
+            world: if is_plain { world } else { world.deployed(seed) },
+            delivery: if is_plain { Delivery::direct() } else { Delivery::new(seed) },
             detectors: Detectors::default(),
             plain: Plain::default(),
             oracle: Oracle::default(),
             buffer: Vec::new(),
+            arrived: Vec::new(),
+            delay: 0,
+            age: 0,
+            newest: 0,
+            looked_at: 0,
         }
     }
 
@@ -115,7 +139,13 @@ impl Run {
         self.buffer.clear();
         let law = self.world.law();
         let end = self.world.step(&mut self.buffer);
-        for happening in &self.buffer {
+        let oracle = self.oracle.step(&law, &self.buffer);
+        self.buffer.iter().for_each(|&happening| self.delivery.hand(happening));
+        self.arrived.clear();
+        self.delivery.arrived(end, &mut self.arrived);
+        let mut signals = Vec::new();
+        for (at, happening) in std::mem::take(&mut self.arrived) {
+            self.learn_delay(at, happening.at);
             self.plain.count += 1;
             self.detectors.observe(&Facts {
                 at: Timestamp(happening.at),
@@ -124,11 +154,32 @@ impl Run {
                 is_error: happening.is_error,
                 duration_ms: Some(happening.duration_ms),
             });
+            signals.extend(self.detectors.take_signals().into_iter().map(|signal| (at, signal)));
         }
-        self.detectors.close(Timestamp(end));
+        self.wake(end);
+        signals.extend(self.detectors.take_signals().into_iter().map(|signal| (end, signal)));
         let plain = if end % MINUTE_MS == 0 { self.plain.close() } else { (false, false) };
-        let oracle = self.oracle.step(&law, &self.buffer);
-        Step { end, signals: self.detectors.take_signals(), plain, oracle }
+        Step { end, signals, plain, oracle }
+    }
+
+    /// As the object does it: the longest delay of late, slowly forgotten, and the age of the newest record.
+    fn learn_delay(&mut self, at: i64, own: i64) {
+        if own > self.newest {
+            (self.newest, self.age) = (own, at - own);
+        }
+        if at - own <= LATENESS_MS {
+            self.delay = (at - own).max(self.delay - self.delay / 32);
+        }
+    }
+
+    /// The object's alarm: what is due, once records had the time to arrive, at most once a minute.
+    fn wake(&mut self, now: i64) {
+        let grace = self.delay.min(LATENESS_MS).max(self.age);
+        let due = self.detectors.next_deadline().map(|at| (at.0 + grace).max(self.looked_at + MINUTE_MS));
+        if due.is_some_and(|due| due <= now) {
+            self.looked_at = now;
+            self.detectors.close(Timestamp(now - grace));
+        }
     }
 }
 
@@ -149,11 +200,11 @@ fn answers(fault: FaultKind, signal: &Signal) -> bool {
 }
 
 impl Scorecard {
-    /// Runs these seeds. `explain` also writes each false signal.
-    pub fn of(seeds: std::ops::Range<u64>, mut explain: impl FnMut(u64, &Signal)) -> Self {
+    /// Runs these seeds; `is_plain` leaves deploys and the collector out. `explain` also writes each false signal.
+    pub fn of(seeds: std::ops::Range<u64>, is_plain: bool, mut explain: impl FnMut(u64, &Signal)) -> Self {
         let mut card = Self::default();
         for seed in seeds {
-            let mut run = Run::new(seed);
+            let mut run = Run::new(seed, is_plain);
             card.quiet_weeks(&mut run, |signal| explain(seed, signal));
             for (place, kind) in FAULTS.into_iter().enumerate() {
                 let from = QUIET_WEEKS * WEEK_MS
@@ -169,16 +220,26 @@ impl Scorecard {
         let mut largest = [f64::NEG_INFINITY; oracle::KINDS.len()];
         loop {
             let Step { end, signals, plain, oracle } = run.step();
-            for signal in &signals {
+            let from = (end - 1).div_euclid(HOUR_MS) * HOUR_MS;
+            // A deploy, an outage and the hour after them are told of apart.
+            let is_out = run.delivery.is_out(from - HOUR_MS, from + HOUR_MS);
+            let is_deployed = run.world.is_deployed(from - HOUR_MS, from + HOUR_MS);
+            let is_quiet = !is_out && !is_deployed;
+            for (_, signal) in signals.iter().filter(|_| is_quiet) {
                 let count = self.false_signals.entry(signal.kind).or_default();
                 *count = (count.0 + 1, count.1 + u64::from(signal.is_alerting));
                 explain(signal);
             }
             any |= !signals.is_empty();
-            alerting |= signals.iter().any(|signal| signal.is_alerting);
+            alerting |= signals.iter().any(|(_, signal)| signal.is_alerting);
             (z, threshold) = (z | plain.0, threshold | plain.1);
             largest.iter_mut().zip(oracle).for_each(|(largest, ratio)| *largest = largest.max(ratio));
-            if end % HOUR_MS == 0 {
+            if end % HOUR_MS == 0 && !is_quiet {
+                let hours = if is_out { &mut self.out } else { &mut self.deployed };
+                *hours = (hours.0 + 1, hours.1 + u64::from(any), hours.2 + u64::from(alerting));
+                (any, alerting, z, threshold) = (false, false, false, false);
+                largest = [f64::NEG_INFINITY; oracle::KINDS.len()];
+            } else if end % HOUR_MS == 0 {
                 self.quiet.0 += 1;
                 self.quiet.1 += u64::from(any);
                 self.quiet.2 += u64::from(alerting);
@@ -208,7 +269,8 @@ impl Scorecard {
 
     /// The table as people read it.
     pub fn table(&self) -> String {
-        let mut out = String::from("fault         made  found %  possible %  median s  z-score %  threshold %");
+        let mut out =
+            String::from("fault         made  found %  alerting %  possible %  median s  z-score %  threshold %");
         CLASSES.iter().for_each(|(name, _)| {
             let _ = write!(out, " {:>12}", format!("{name} /min"));
         });
@@ -231,10 +293,11 @@ impl Scorecard {
                 |is: &dyn Fn(&Trial) -> bool| percent(trials.iter().filter(|trial| is(trial)).count(), trials.len());
             let _ = write!(
                 out,
-                "{:12} {:5} {:8.1} {:11.1} {median:>9} {:10.1} {:12.1}",
+                "{:12} {:5} {:8.1} {:11.1} {:11.1} {median:>9} {:10.1} {:12.1}",
                 format!("{kind:?}"),
                 trials.len(),
                 share(&|trial| trial.delay.is_some()),
+                share(&|trial| trial.is_alerting),
                 share(&is_possible),
                 share(&|trial| trial.plain.0),
                 share(&|trial| trial.plain.1),
@@ -262,6 +325,11 @@ impl Scorecard {
             share(self.plain_quiet.0),
             share(self.plain_quiet.1)
         );
+        for (name, (hours, any, alerting)) in [("deploy", self.deployed), ("collector outage", self.out)] {
+            let share = |part: u64| 100.0 * part as f64 / hours.max(1) as f64;
+            let (any, alerting) = (share(any), share(alerting));
+            let _ = writeln!(out, "hours with a {name} {hours}: with a signal {any:.3} %, alerting {alerting:.3} %");
+        }
         out.push_str("false signals (alerting):");
         for (kind, (all, alerting)) in &self.false_signals {
             let _ = write!(out, " {} {all} ({alerting})", kind.as_str());
@@ -279,15 +347,21 @@ fn trial(mut run: Run, fault: Fault) -> Trial {
         kind: fault.kind,
         class: CLASSES.iter().position(|&(_, below)| rate < below).unwrap_or(0),
         delay: None,
+        is_alerting: false,
         oracle: place.map(|_| f64::NEG_INFINITY),
         plain: (false, false),
     };
+    // Clocks are behind by up to 20 s, and what was told before the fault is no answer.
+    let is_after = |told: i64, signal: &Signal| told >= fault.from && signal.at.0 >= fault.from - 20_000;
     loop {
         let Step { end, signals, plain, oracle } = run.step();
         if end > fault.from {
             trial.plain = (trial.plain.0 | plain.0, trial.plain.1 | plain.1);
-            let answer = signals.iter().find(|signal| signal.at.0 >= fault.from && answers(fault.kind, signal));
-            trial.delay = trial.delay.or(answer.map(|signal| signal.at.0 - fault.from));
+            let answer = signals.iter().find(|(told, signal)| is_after(*told, signal) && answers(fault.kind, signal));
+            trial.delay = trial.delay.or(answer.map(|(told, _)| told - fault.from));
+            trial.is_alerting |= signals
+                .iter()
+                .any(|(told, signal)| is_after(*told, signal) && signal.is_alerting && answers(fault.kind, signal));
             let ratio = place.and_then(|place| oracle.get(place));
             trial.oracle = trial.oracle.zip(ratio).map(|(largest, ratio)| largest.max(*ratio));
         }
@@ -303,14 +377,14 @@ mod tests {
 
     #[test]
     fn what_needs_no_statistics_is_found_everywhere_and_quiet_weeks_are_quiet() {
-        let card = Scorecard::of(0..1, |_, _| ());
+        let card = Scorecard::of(0..1, false, |_, _| ());
         assert_eq!(card.trials.len(), FAULTS.len());
         for trial in &card.trials {
             let needs_none = matches!(trial.kind, FaultKind::NewPattern | FaultKind::MissedJob);
             assert_eq!(trial.oracle.is_none(), needs_none);
             assert!(trial.delay.is_some() || !needs_none, "{}", card.table());
         }
-        assert_eq!(card.quiet.0, 504);
+        assert_eq!(card.quiet.0 + card.deployed.0 + card.out.0, 504);
         assert!(card.quiet.1 * 50 <= card.quiet.0, "{}", card.table());
     }
 }

@@ -7,8 +7,10 @@
 pub mod special;
 pub mod tail;
 
+mod habit;
 mod mean;
 mod season;
 
+pub use habit::Habit;
 pub use mean::Mean;
 pub use season::Season;

@@ -30,6 +30,8 @@ pub struct Season {
     error_flat: Mean,
     error_day: Mean,
     error_week: Mean,
+    /// That of the day in the same hours, which the week has seen before.
+    error_beside: Mean,
     error_shift: [Mean; 3],
     hours: u32,
 }
@@ -43,6 +45,7 @@ impl Default for Season {
             error_flat: Mean::default(),
             error_day: Mean::default(),
             error_week: Mean::default(),
+            error_beside: Mean::default(),
             error_shift: [Mean::default(); 3],
             hours: 0,
         }
@@ -82,7 +85,11 @@ impl Season {
             let shifted = SHIFTS.map(|shift| miss(self.rhythm(), shift).min(4.0));
             self.error_flat.learn(flat.min(4.0), 0.02);
             self.error_day.learn(day, 0.02);
-            self.error_week.learn(week, 0.02);
+            let place = places(mid).1;
+            if self.week.get(place).is_some_and(|slot| slot.count() > 0) {
+                self.error_week.learn(week, 1.0 / WEEK as f64);
+                self.error_beside.learn(day.min(flat.min(4.0)), 1.0 / WEEK as f64);
+            }
             for (error, miss) in self.error_shift.iter_mut().zip(shifted) {
                 error.learn(miss, 0.15);
             }
@@ -103,7 +110,7 @@ impl Season {
 
     fn rhythm(&self) -> Rhythm {
         let (flat, day, week) = (self.error_flat.value(), self.error_day.value(), self.error_week.value());
-        if self.hours >= WEEKLY_HOURS_MIN && week < day.min(flat) * BETTER {
+        if self.hours >= WEEKLY_HOURS_MIN && week < self.error_beside.value() * BETTER {
             Rhythm::Weekly
         } else if self.hours >= DAILY_HOURS_MIN && day < flat * BETTER {
             Rhythm::Daily
@@ -137,9 +144,28 @@ impl Season {
         };
         let mean = self.overall.value();
         match slot {
-            Some(slot) if slot.count() > 0 && mean > 0.0 => (slot.value() / mean).max(0.0),
+            Some(slot) if slot.count() > 0 && mean > 0.0 => (self.calmed(rhythm, at, slot) / mean).max(0.0),
             _ => 1.0,
         }
+    }
+
+    /// An hour's value, drawn to that of its neighbours as far as chance alone explains what it differs from them: an
+    /// hour of few records is known by the hours around it, one that stands out for good keeps its own.
+    fn calmed(&self, rhythm: Rhythm, at: Timestamp, slot: &Mean) -> f64 {
+        let neighbour = |hours: i64| {
+            let (day, week) = places(at.plus(Millis(hours * HOUR.0)));
+            let slot = if matches!(rhythm, Rhythm::Weekly) { self.week.get(week) } else { self.day.get(day) };
+            slot.filter(|slot| slot.count() > 0).map_or(f64::NAN, Mean::value)
+        };
+        let around = (neighbour(-1) + neighbour(1)) / 2.0;
+        let off = around - slot.value();
+        if !off.is_finite() {
+            return slot.value();
+        }
+        let weight: f64 = if matches!(rhythm, Rhythm::Weekly) { 0.35 } else { 0.2 };
+        let noise = (slot.value() + 1.0) * (weight / (2.0 - weight)).max(1.0 / f64::from(slot.count()));
+        // The neighbours are uncertain too: their mean has half the noise of one hour.
+        slot.value() + off * 2.0 / 3.0 * (1.5 * noise / (off * off).max(1e-9)).min(1.0)
     }
 
     /// Between the middles of two hours, so that the full hour is no step.
@@ -156,7 +182,7 @@ impl Season {
     }
 
     fn means(&self) -> impl Iterator<Item = &Mean> {
-        [&self.overall, &self.error_flat, &self.error_day, &self.error_week]
+        [&self.overall, &self.error_flat, &self.error_day, &self.error_week, &self.error_beside]
             .into_iter()
             .chain(&self.error_shift)
             .chain(&self.day)
@@ -165,11 +191,17 @@ impl Season {
 
     pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         let mut season = Self { hours: input.u32()?, ..Self::default() };
-        for mean in [&mut season.overall, &mut season.error_flat, &mut season.error_day, &mut season.error_week]
-            .into_iter()
-            .chain(&mut season.error_shift)
-            .chain(&mut season.day)
-            .chain(&mut season.week)
+        for mean in [
+            &mut season.overall,
+            &mut season.error_flat,
+            &mut season.error_day,
+            &mut season.error_week,
+            &mut season.error_beside,
+        ]
+        .into_iter()
+        .chain(&mut season.error_shift)
+        .chain(&mut season.day)
+        .chain(&mut season.week)
         {
             *mean = Mean::read(input)?;
         }

@@ -8,8 +8,8 @@
 
 use super::history::Band;
 use super::ring::MinuteRing;
-use crate::baseline::Mean;
 use crate::baseline::tail::{count_at_least, count_at_most};
+use crate::baseline::{Habit, Mean};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::time::Millis;
 
@@ -19,10 +19,9 @@ const SLOTS: usize = 6;
 /// Widths that are judged: three in slots, three in minutes.
 const SLOT_WINDOWS: [usize; 3] = [1, 3, 6];
 const MINUTE_WINDOWS: [usize; 3] = [5, 15, 60];
-/// Both directions of every window.
-const TRIALS: f64 = 12.0;
-/// Slots are judged six times as often as minutes, and a clump of ten seconds is in the nature of logs.
-const SLOT_TRIALS: [f64; 3] = [100.0, 3.0, 1.0];
+/// Looks an hour that show something new: what a window's tail is multiplied by, so that a probability is that of an
+/// hour, whatever the window.
+const LOOKS: [f64; 6] = [360.0, 120.0, 60.0, 12.0, 4.0, 1.0];
 /// The least relative variance that a level is believed to have: 5 %, and 6 % for long windows.
 const SPREAD_MIN: [f64; 6] = [0.0025, 0.0025, 0.0025, 0.0025, 0.0036, 0.0036];
 /// What is assumed of a series nobody knows, worth ten minutes of experience.
@@ -30,6 +29,9 @@ const SPREAD_PRIOR: f64 = 0.05;
 /// Minutes of history before short and long windows are judged.
 const SHORT_AFTER: u32 = 10;
 const LONG_AFTER: u32 = 90;
+/// Weight of a slot and of a minute in what is learned of tails: one and three days.
+const HABIT_SLOTS: f64 = 1.0 / 8_640.0;
+const HABIT_MINUTES: f64 = 1.0 / 4_320.0;
 /// Minutes a deviation lasts before it is the new level.
 const SHIFT_MINUTES: u16 = 20;
 
@@ -88,6 +90,15 @@ impl Deviation {
     }
 }
 
+fn looks(place: usize) -> f64 {
+    LOOKS.get(place).copied().unwrap_or(1.0)
+}
+
+/// The less probable of two.
+fn rarer(best: Option<Deviation>, found: Deviation) -> Option<Deviation> {
+    Some(best.filter(|best| best.probability <= found.probability).unwrap_or(found))
+}
+
 /// Counts of one series.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CountWatch {
@@ -97,6 +108,8 @@ pub(crate) struct CountWatch {
     recent_level: Mean,
     settled_level: Mean,
     spread: [Mean; 6],
+    /// Of each window above and below: only the component's own series learns them.
+    habits: Option<Box<[[Habit; 2]; 6]>>,
     /// Minutes the present deviation is open, and those of them that were usual again.
     open: Option<(u16, u16)>,
 }
@@ -111,12 +124,18 @@ impl Default for CountWatch {
             recent_level: Mean::default(),
             settled_level: Mean::default(),
             spread: [prior; 6],
+            habits: None,
             open: None,
         }
     }
 }
 
 impl CountWatch {
+    /// A series that also learns how far its own tails can be believed.
+    pub(crate) fn with_habits() -> Self {
+        Self { habits: Some(Box::default()), ..Self::default() }
+    }
+
     /// Counts a record in the slot being filled.
     pub(crate) fn count(&mut self) {
         if let Some(slot) = self.slots.first_mut() {
@@ -188,20 +207,44 @@ impl CountWatch {
     }
 
     /// Judges the slot that is being filled as it stands: only more than due can be seen before a slot is over.
-    pub(crate) fn judge_slots(&self, factor: f64) -> Option<Deviation> {
+    pub(crate) fn judge_slots(&mut self, factor: f64) -> Option<Deviation> {
         if self.recent_level.count() < SHORT_AFTER || self.open.is_some() {
             return None;
         }
-        let deviations = SLOT_WINDOWS.iter().enumerate().filter_map(|(place, &width)| {
+        let mut best: Option<Deviation> = None;
+        for (place, &width) in SLOT_WINDOWS.iter().enumerate() {
             let seen = self.slots.iter().take(width).map(|&count| u64::from(count)).sum();
             let due =
                 Due { level: self.recent_level, memory: RECENT_MEMORY, minutes: width as f64 / SLOTS as f64 * factor };
-            let mut found =
-                self.deviation(place, Millis(SLOT.0 * width as i64), seen, due).filter(Deviation::is_above)?;
-            found.probability = (found.probability * SLOT_TRIALS.get(place).copied().unwrap_or(1.0)).min(1.0);
-            Some(found)
-        });
-        deviations.min_by(|a, b| a.probability.total_cmp(&b.probability))
+            let found = self.deviation(place, Millis(SLOT.0 * width as i64), seen, due).filter(Deviation::is_above);
+            let found = self.as_habit(place, true, found, HABIT_SLOTS);
+            if let Some(mut found) = found {
+                found.probability *= looks(place);
+                best = rarer(best, found);
+            }
+        }
+        best
+    }
+
+    /// A deviation with the probability that it has for this series, which learns it.
+    fn as_habit(&mut self, place: usize, is_above: bool, found: Option<Deviation>, weight: f64) -> Option<Deviation> {
+        let known = self.habits.as_mut().and_then(|habits| habits.get_mut(place)?.get_mut(usize::from(is_above)));
+        let Some(habit) = known else { return found };
+        let read = found.map(|found| Deviation { probability: habit.read(found.probability), ..found });
+        if self.open.is_none() {
+            habit.learn(found.map_or(1.0, |found| found.probability), weight);
+        }
+        read
+    }
+
+    /// The component moved to a level of so many times the old; its parts go along.
+    pub(crate) fn follow_by(&mut self, times: f64, factor: f64) {
+        for level in [&mut self.recent_level, &mut self.settled_level] {
+            level.restart(level.value() * times, level.count());
+        }
+        self.minutes.fill(self.level(factor));
+        self.open = None;
+        self.begin_minute();
     }
 
     /// Begins a minute of a series that is counted in minutes only.
@@ -227,22 +270,44 @@ impl CountWatch {
         (deviation, shifted)
     }
 
-    fn judge_minutes(&self, factor: f64, hour_factor: f64) -> Option<Deviation> {
-        let deviations = MINUTE_WINDOWS.iter().enumerate().filter_map(|(place, &width)| {
+    fn judge_minutes(&mut self, factor: f64, hour_factor: f64) -> Option<Deviation> {
+        let mut best = None;
+        if let Some(minute) = self.last_minute(factor) {
+            // More than due was learned slot by slot.
+            best = if minute.is_above() {
+                self.habits.as_ref().map_or(Some(minute), |habits| {
+                    let habit = habits.get(2)?.get(1)?;
+                    Some(Deviation { probability: habit.read(minute.probability), ..minute })
+                })
+            } else {
+                self.as_habit(2, false, Some(minute), HABIT_MINUTES)
+            };
+        } else {
+            self.as_habit(2, false, None, HABIT_MINUTES);
+        }
+        best = best.map(|found| Deviation { probability: found.probability * looks(2), ..found });
+        for (place, &width) in MINUTE_WINDOWS.iter().enumerate() {
             let minutes = width as f64 * middle(place, factor, hour_factor);
             let (due, needed) = if place == 0 {
                 (Due { level: self.recent_level, memory: RECENT_MEMORY, minutes }, SHORT_AFTER)
             } else {
                 (Due { level: self.settled_level, memory: SETTLED_MEMORY, minutes }, LONG_AFTER)
             };
-            if self.recent_level.count() < needed {
-                return None;
+            // The component's hours are watched by cells of their own.
+            if self.recent_level.count() < needed || place == 2 && self.habits.is_some() {
+                continue;
             }
             let seen = self.minutes.sum(width);
-            self.deviation(place + 3, Millis::from_mins(width as i64), seen, due)
-        });
-        let minute = self.last_minute(factor);
-        deviations.chain(minute).min_by(|a, b| a.probability.total_cmp(&b.probability))
+            let found = self.deviation(place + 3, Millis::from_mins(width as i64), seen, due);
+            for is_above in [false, true] {
+                let found = found.filter(|found| found.is_above() == is_above);
+                if let Some(mut found) = self.as_habit(place + 3, is_above, found, HABIT_MINUTES) {
+                    found.probability *= looks(place + 3);
+                    best = rarer(best, found);
+                }
+            }
+        }
+        best
     }
 
     fn last_minute(&self, factor: f64) -> Option<Deviation> {
@@ -264,7 +329,7 @@ impl CountWatch {
         }
         let tail =
             if off > 0.0 { count_at_least(seen, expected, spread) } else { count_at_most(seen, expected, spread) };
-        Some(Deviation { window, expected, spread, seen, probability: (tail * TRIALS).min(1.0) })
+        Some(Deviation { window, expected, spread, seen, probability: tail })
     }
 
     fn learn(&mut self, factor: f64, hour_factor: f64) {
@@ -334,15 +399,19 @@ impl CountWatch {
     /// Keeps an open deviation's time; true when it has become the new level.
     fn follow(&mut self, factor: f64) -> bool {
         let Some((minutes, usual)) = self.open else { return false };
-        let is_usual = self.last_minute(factor).is_none();
-        let (minutes, usual) = (minutes.saturating_add(1), if is_usual { usual + 1 } else { 0 });
-        self.open = Some((minutes, usual));
         // A quiet series needs more minutes to show that it is itself again.
         let level = self.level(factor);
         let needed = (30.0 / level.max(0.5)).clamp(5.0, 60.0);
-        if f64::from(usual) >= needed {
+        let is_usual = self.last_minute(factor).is_none();
+        let (minutes, usual) = (minutes.saturating_add(1), if is_usual { usual + 1 } else { 0 });
+        self.open = Some((minutes, usual));
+        if f64::from(usual) >= needed && self.is_usual(usize::from(usual).min(15), self.recent_level, factor) {
             self.minutes.fill(level);
             self.open = None;
+            // What long windows told has been told: they begin with what is usual now.
+            if !self.is_usual(15, self.settled_level, factor) {
+                self.settled_level.restart(self.recent_level.value(), SHORT_AFTER);
+            }
             return false;
         }
         if minutes < SHIFT_MINUTES {
@@ -363,6 +432,12 @@ impl CountWatch {
         (level - was).abs() > 0.2 * was
     }
 
+    /// Whether the last minutes together lie within two deviations of what was due.
+    fn is_usual(&self, minutes: usize, level: Mean, factor: f64) -> bool {
+        let due = Due { level, memory: RECENT_MEMORY, minutes: minutes as f64 * factor };
+        self.deviation(3, Millis::default(), self.minutes.sum(minutes), due).is_none()
+    }
+
     pub(crate) fn write(&self, out: &mut Writer) {
         self.slots.iter().for_each(|&slot| out.uint(u64::from(slot)));
         self.minutes.write(out);
@@ -372,6 +447,8 @@ impl CountWatch {
         let (minutes, usual) = self.open.map_or((0, 0), |(minutes, usual)| (u64::from(minutes) + 1, u64::from(usual)));
         out.uint(minutes);
         out.uint(usual);
+        out.u8(u8::from(self.habits.is_some()));
+        self.habits.iter().flat_map(|habits| habits.iter().flatten()).for_each(|habit| habit.write(out));
     }
 
     pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
@@ -388,6 +465,13 @@ impl CountWatch {
         let short = |value: u64| u16::try_from(value).map_err(|_| ReadError::Overflow);
         let (minutes, usual) = (input.uint()?, short(input.uint()?)?);
         watch.open = if minutes == 0 { None } else { Some((short(minutes - 1)?, usual)) };
+        if input.u8()? != 0 {
+            let mut habits = Box::<[[Habit; 2]; 6]>::default();
+            for habit in habits.iter_mut().flatten() {
+                *habit = Habit::parse(input)?;
+            }
+            watch.habits = Some(habits);
+        }
         Ok(watch)
     }
 }

@@ -11,6 +11,7 @@
 
 use super::count_watch::{CountWatch, Deviation, SLOT, count_reach};
 use super::history::History;
+use super::level_watch::{CELL_MINUTES, LevelWatch};
 use super::ratio_watch::{RatioDeviation, RatioWatch, ratio_reach};
 use super::rhythm::Rhythm;
 use super::ring::MinuteRing;
@@ -26,10 +27,12 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const WATCHED_PATTERNS_MAX: usize = 2_000;
 /// Signals that wait to be taken.
 const SIGNALS_MAX: usize = 1_000;
-/// Expected share of false findings at one moment; 10 s apart this is one in a month for a component.
-const FALSE_SHARE: f64 = 1e-6;
-/// Sure enough to tell somebody.
-const ALERT_BELOW: f64 = 1e-9;
+/// False findings an hour that the component's three series may cost together, and its patterns together. Rhythms that
+/// are not quite what was learned cost more than this (the scenarios count them).
+const FALSE_SHARE: f64 = 5e-4;
+const FALSE_SHARE_PATTERNS: f64 = 1e-5;
+/// Sure enough to tell somebody: the chance in an hour.
+const ALERT_BELOW: f64 = 2e-7;
 /// After a longer pause the slots in between are not closed one by one.
 const SLOTS_CLOSED_MAX: i64 = 400;
 const SLOTS_A_MINUTE: i64 = 6;
@@ -43,7 +46,11 @@ const LATE: Millis = Millis::from_mins(1);
 /// hour and ended was an errand, not a rhythm.
 const ALERT_AFTER_GAPS: u32 = 30;
 const ALERT_AFTER_MINUTES: u32 = 60;
-const VERSION: u8 = 1;
+/// A job that reports later than this is missed.
+const LATENESS_MAX: Millis = Millis::from_mins(5);
+/// What a slot leaves of the lateness: half of it after a day.
+const LATENESS_KEPT: f64 = 0.999_92;
+const VERSION: u8 = 2;
 
 /// What the detectors need to know of a record.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +79,7 @@ pub(super) struct PatternWatch {
 }
 
 /// The detectors of one component.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Detectors {
     /// Index (event time / 10 s) of the slot being filled; none before the first record.
     pub(super) slot: Option<i64>,
@@ -81,6 +88,8 @@ pub struct Detectors {
     /// Slots of the hour being filled that were closed one by one and outside a silence.
     hour_slots: u32,
     pub(super) component: CountWatch,
+    /// Its level over hours.
+    level: LevelWatch,
     pub(super) errors: RatioWatch,
     pub(super) slow: RatioWatch,
     /// The last hours of these three, as they were judged.
@@ -98,13 +107,48 @@ pub struct Detectors {
     novelty: Mean,
     records: u64,
     late: u64,
+    /// How late records come at worst, in milliseconds; forgotten over a day.
+    lateness: f64,
     unwatched: u64,
     signals: Vec<Signal>,
     signals_dropped: u64,
 }
 
+impl Default for Detectors {
+    fn default() -> Self {
+        Self {
+            slot: None,
+            season: Season::default(),
+            hour_records: 0,
+            hour_slots: 0,
+            component: CountWatch::with_habits(),
+            level: LevelWatch::default(),
+            errors: RatioWatch::default(),
+            slow: RatioWatch::default(),
+            totals: History::default(),
+            error_minutes: History::default(),
+            slow_minutes: History::default(),
+            slow_from: 0.0,
+            durations: 0,
+            rhythm: Rhythm::default(),
+            is_silent: false,
+            patterns: BTreeMap::new(),
+            due: BTreeSet::new(),
+            novelty: Mean::default(),
+            records: 0,
+            late: 0,
+            lateness: 0.0,
+            unwatched: 0,
+            signals: Vec::new(),
+            signals_dropped: 0,
+        }
+    }
+}
+
 /// A finding that has not yet passed the common test.
 struct Candidate {
+    /// Found by the windows of hours.
+    is_level: bool,
     subject: Subject,
     probability: f64,
     signal: Signal,
@@ -115,6 +159,10 @@ impl Detectors {
     pub fn observe(&mut self, facts: &Facts) {
         let slot = facts.at.0.div_euclid(SLOT.0);
         let current = *self.slot.get_or_insert(slot);
+        let behind = current.saturating_mul(SLOT.0).saturating_sub(facts.at.0);
+        if behind > 0 && behind <= LATENESS_MAX.0 {
+            self.lateness = self.lateness.max(behind as f64);
+        }
         if slot > current {
             self.advance(slot);
         } else if (current - slot).saturating_mul(SLOT.0) > LATE.0 {
@@ -174,7 +222,7 @@ impl Detectors {
             (SignalKind::NewPattern, _) => false,
             (SignalKind::Silence, _) => self.is_silent,
             (SignalKind::Missed, _) => watch.is_some_and(|watch| watch.is_missed),
-            (_, Subject::Component) => self.component.is_open(),
+            (_, Subject::Component) => self.component.is_open() || self.level.is_open(),
             (_, Subject::Errors) => self.errors.is_open(),
             (_, Subject::Durations) => self.slow.is_open(),
             (_, Subject::Pattern(_)) => watch.is_some_and(|watch| watch.counts.is_open()),
@@ -202,7 +250,7 @@ impl Detectors {
         watch.rhythm.merge(&gone.rhythm);
         watch.seen.add(&gone.seen);
         watch.is_missed &= gone.is_missed;
-        schedule(&mut self.due, into, watch);
+        schedule(&mut self.due, into, watch, Millis(self.lateness as i64));
     }
 
     /// The patterns that moved most, in the direction given, most first: upwards in this minute or the one before (what
@@ -272,7 +320,7 @@ impl Detectors {
         watch.counts.count();
         watch.rhythm.beat(facts.at);
         watch.is_missed = false;
-        schedule(&mut self.due, facts.pattern, watch);
+        schedule(&mut self.due, facts.pattern, watch, Millis(self.lateness as i64));
     }
 
     /// A silence is over: jobs that were due in it start afresh, rather than being missed one by one.
@@ -283,7 +331,7 @@ impl Detectors {
             let Some(watch) = self.patterns.get_mut(&id) else { continue };
             watch.due = None;
             watch.rhythm.resume(at);
-            schedule(&mut self.due, id, watch);
+            schedule(&mut self.due, id, watch, Millis(self.lateness as i64));
         }
     }
 
@@ -315,6 +363,7 @@ impl Detectors {
         self.tell(found);
         self.find_silence(end);
         self.hour_slots += u32::from(!self.is_silent);
+        self.lateness *= LATENESS_KEPT;
         if end.0.rem_euclid(3_600_000) == 0 {
             if self.hour_slots >= 350 {
                 self.season.learn(end.minus(Millis::from_hours(1)), self.hour_records as f64);
@@ -329,15 +378,31 @@ impl Detectors {
         let minute = end.minus(Millis::from_mins(1));
         let band = self.component.band(factor);
         let was_open = self.component.is_open();
+        let (usual, mut followed) = (self.component.level(factor), 1.0);
         let (deviation, shifted) = self.component.close_minute(factor, hour_factor);
         self.totals.push(minute, self.component.counted(), self.component.counted(), band);
         if let Some(deviation) = deviation.filter(|_| !self.is_silent) {
             if shifted {
+                followed = self.component.level(factor) / usual.max(1e-9);
                 let candidate = count_candidate(Subject::Component, deviation, end, SignalKind::LevelShift);
                 push(&mut self.signals, &mut self.signals_dropped, candidate.signal);
             } else if !was_open {
                 // What was open in this minute was told when it opened, even if it has just ended.
                 found.push(count_candidate(Subject::Component, deviation, end, kind_of(&deviation)));
+            }
+        }
+        if followed != 1.0 {
+            self.level.follow_by(followed);
+        }
+        let is_told = was_open || self.component.is_open() || self.is_silent;
+        self.level.minute(self.component.counted(), factor, is_told);
+        if end.0.rem_euclid(CELL_MINUTES * 60_000) == 0 {
+            let was_open = self.level.is_open();
+            let deviation = self.level.close_cell(is_told);
+            if let Some(deviation) = deviation.filter(|_| !was_open && !is_told) {
+                let kind = kind_of(&deviation);
+                let candidate = count_candidate(Subject::Component, deviation, end, kind);
+                found.push(Candidate { is_level: true, ..candidate });
             }
         }
         for (watch, minutes, kind) in [
@@ -351,7 +416,7 @@ impl Detectors {
                 found.push(ratio_candidate(deviation, end, kind));
             }
         }
-        let is_explained = was_open || self.component.is_open();
+        let is_explained = was_open || self.component.is_open() || self.level.is_open();
         for (&id, watch) in &mut self.patterns {
             let was_open = watch.counts.is_open();
             watch.seen.push(watch.counts.counting());
@@ -360,11 +425,15 @@ impl Detectors {
                 continue;
             }
             let (deviation, _) = watch.counts.close_minute(factor, hour_factor);
+            if followed != 1.0 {
+                watch.counts.follow_by(followed, factor);
+                continue;
+            }
             // Patterns are judged by the minute; going by all of them every ten seconds is what this spares.
             watch.counts.begin_minute();
             match deviation.filter(|_| !was_open) {
                 // The component's own deviation is told; this one is part of it, also when that is over.
-                Some(deviation) if is_explained && deviation.probability < FALSE_SHARE => watch.counts.open(),
+                Some(deviation) if is_explained && deviation.probability < FALSE_SHARE_PATTERNS => watch.counts.open(),
                 Some(deviation) if !is_explained => {
                     found.push(count_candidate(Subject::Pattern(id), deviation, end, kind_of(&deviation)));
                 }
@@ -379,20 +448,24 @@ impl Detectors {
             return;
         }
         let (patterns, component) = found.into_iter().partition(|candidate| candidate.subject.pattern().is_some());
-        let mut found = discoveries(component, 3);
-        found.extend(discoveries(patterns, self.patterns.len()));
+        let mut found = discoveries(component, 3, FALSE_SHARE);
+        found.extend(discoveries(patterns, self.patterns.len(), FALSE_SHARE_PATTERNS));
         // The component first: what explains the patterns is told instead of them.
         for candidate in found {
             match candidate.subject {
                 Subject::Errors => self.errors.open(),
                 Subject::Durations => self.slow.open(),
                 Subject::Component if self.component.is_open() => continue,
+                Subject::Component if candidate.is_level => self.level.open(),
+                Subject::Component if self.level.is_open() && candidate.signal.window >= Millis::from_mins(15) => {
+                    continue;
+                }
                 Subject::Component => self.component.open(),
                 Subject::Pattern(id) => {
                     if let Some(watch) = self.patterns.get_mut(&id) {
                         watch.counts.open();
                     }
-                    if self.component.is_open() {
+                    if self.component.is_open() || self.level.is_open() {
                         continue;
                     }
                 }
@@ -408,7 +481,8 @@ impl Detectors {
         }
         // The lowest the season promises for the next hour: a night that begins is no silence.
         let factor = [0, 30, 60].map(|ahead| self.season.factor(last.plus(Millis::from_mins(ahead))));
-        self.rhythm.silent_at(self.component.level(factor.into_iter().fold(f64::INFINITY, f64::min)))
+        let level = self.component.level(factor.into_iter().fold(f64::INFINITY, f64::min));
+        self.rhythm.silent_at(level, Millis(self.lateness as i64))
     }
 
     fn find_silence(&mut self, now: Timestamp) {
@@ -487,10 +561,12 @@ impl Detectors {
         out.uint(self.hour_records);
         out.uint(u64::from(self.hour_slots));
         self.component.write(out);
+        self.level.write(out);
         self.errors.write(out);
         self.slow.write(out);
         [&self.totals, &self.error_minutes, &self.slow_minutes].into_iter().for_each(|minutes| minutes.write(out));
         out.f64(self.slow_from);
+        out.f64(self.lateness);
         out.uint(self.durations);
         self.rhythm.write(out);
         out.u8(u8::from(self.is_silent));
@@ -503,6 +579,8 @@ impl Detectors {
             watch.rhythm.write(out);
             watch.seen.write(out);
             out.u8(u8::from(watch.is_missed));
+            out.u8(u8::from(watch.due.is_some()));
+            out.int(watch.due.map_or(0, |at| at.0));
         }
     }
 
@@ -517,12 +595,14 @@ impl Detectors {
         read.hour_records = input.uint()?;
         read.hour_slots = input.u32()?;
         read.component = CountWatch::read(input)?;
+        read.level = LevelWatch::read(input)?;
         read.errors = RatioWatch::read(input)?;
         read.slow = RatioWatch::read(input)?;
         for minutes in [&mut read.totals, &mut read.error_minutes, &mut read.slow_minutes] {
             *minutes = History::read(input)?;
         }
         read.slow_from = input.f64()?;
+        read.lateness = input.f64()?;
         read.durations = input.uint()?;
         read.rhythm = Rhythm::read(input)?;
         read.is_silent = input.u8()? != 0;
@@ -532,14 +612,16 @@ impl Detectors {
         }
         for _ in 0..input.count()?.min(WATCHED_PATTERNS_MAX) {
             let id = PatternId(input.uint()?);
-            let mut watch = PatternWatch {
+            let watch = PatternWatch {
                 counts: CountWatch::read(input)?,
                 rhythm: Rhythm::read(input)?,
                 seen: MinuteRing::read(input)?,
                 is_missed: input.u8()? != 0,
-                due: None,
+                due: Some((input.u8()? != 0, input.int()?))
+                    .filter(|(is_due, _)| *is_due)
+                    .map(|(_, at)| Timestamp(at).clamped()),
             };
-            schedule(&mut read.due, id, &mut watch);
+            watch.due.map(|at| read.due.insert((at, id)));
             read.patterns.insert(id, watch);
         }
         Ok(read)
@@ -547,8 +629,8 @@ impl Detectors {
 }
 
 /// Puts a pattern in its place among those that are due.
-fn schedule(due: &mut BTreeSet<(Timestamp, PatternId)>, id: PatternId, watch: &mut PatternWatch) {
-    let at = if watch.is_missed { None } else { watch.rhythm.overdue_at() };
+fn schedule(due: &mut BTreeSet<(Timestamp, PatternId)>, id: PatternId, watch: &mut PatternWatch, lateness: Millis) {
+    let at = if watch.is_missed { None } else { watch.rhythm.overdue_at(lateness) };
     if at != watch.due {
         watch.due.map(|was| due.remove(&(was, id)));
         at.map(|at| due.insert((at, id)));
@@ -579,9 +661,9 @@ fn missed(id: PatternId, rhythm: &Rhythm, now: Timestamp) -> Signal {
 
 /// Benjamini-Hochberg: with the largest `k` whose `k`-th smallest probability is at most `k / series` of the share
 /// allowed, the first `k`.
-fn discoveries(mut found: Vec<Candidate>, series: usize) -> Vec<Candidate> {
+fn discoveries(mut found: Vec<Candidate>, series: usize, share: f64) -> Vec<Candidate> {
     found.sort_by(|a, b| a.probability.total_cmp(&b.probability));
-    let allowed = |place: usize| FALSE_SHARE * (place as f64 + 1.0) / (series.max(1) as f64);
+    let allowed = |place: usize| share * (place as f64 + 1.0) / (series.max(1) as f64);
     let last = found.iter().enumerate().rev().find(|(place, candidate)| candidate.probability <= allowed(*place));
     let count = last.map_or(0, |(place, _)| place + 1);
     found.truncate(count);
@@ -622,7 +704,7 @@ fn count_candidate(subject: Subject, deviation: Deviation, at: Timestamp, kind: 
         probability,
         is_alerting: probability < ALERT_BELOW,
     };
-    Candidate { subject, probability, signal }
+    Candidate { is_level: false, subject, probability, signal }
 }
 
 fn ratio_candidate(deviation: RatioDeviation, at: Timestamp, kind: SignalKind) -> Candidate {
@@ -643,5 +725,5 @@ fn ratio_candidate(deviation: RatioDeviation, at: Timestamp, kind: SignalKind) -
         probability,
         is_alerting: probability < ALERT_BELOW,
     };
-    Candidate { subject, probability, signal }
+    Candidate { is_level: false, subject, probability, signal }
 }

@@ -8,6 +8,7 @@ mod count_watch;
 mod detectors;
 mod explain;
 mod history;
+mod level_watch;
 mod ratio_watch;
 mod rhythm;
 mod ring;

@@ -6,13 +6,22 @@
 
 use super::history::Band;
 use super::ring::MinuteRing;
-use crate::baseline::Mean;
 use crate::baseline::tail::ratio_at_least;
+use crate::baseline::{Habit, Mean};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::time::Millis;
 
-const WINDOWS: [usize; 4] = [1, 5, 15, 60];
+const WINDOWS: [usize; 5] = [1, 5, 15, 30, 60];
+/// Looks an hour that show something new, for each window: what a tail is multiplied by, so that a probability is that
+/// of an hour.
+const LOOKS: [f64; 5] = [30.0, 6.0, 2.0, 1.0, 0.5];
+/// Minutes that the usual share rests on: a day.
+const MEMORY: f64 = 1_440.0;
+/// The least correlation of the records of a minute that is believed.
+const CORRELATION_MIN: f64 = 0.0003;
 const AFTER_MINUTES: u32 = 10;
+/// Weight of a minute in what is learned of tails: three days.
+const HABIT_WEIGHT: f64 = 1.0 / 4_320.0;
 const OPEN_MINUTES_MAX: u16 = 60;
 
 /// Expected hits of `total` records, and how far from that they may lie before it is remarkable: three deviations.
@@ -45,6 +54,7 @@ pub(crate) struct RatioWatch {
     usual_total: Mean,
     /// Correlation of the records of one minute: 0 for a plain binomial.
     correlation: Mean,
+    habits: [Habit; WINDOWS.len()],
     minutes: u32,
     open: Option<(u16, u16)>,
 }
@@ -78,13 +88,13 @@ impl RatioWatch {
     /// Usual share, and the trials that it is worth.
     pub(crate) fn usual(&self) -> Option<(f64, f64)> {
         let (usual_hits, usual_total) = (self.usual_hits.value(), self.usual_total.value());
-        let known = usual_total * f64::from(self.usual_total.count().min(180));
+        let known = usual_total * f64::from(self.usual_total.count().min(MEMORY as u32));
         if self.usual_total.count() < AFTER_MINUTES || known < 20.0 {
             return None;
         }
         // Half a hit and the certainty of what is known: a share nobody has seen yet is not impossible.
         let share = (usual_hits * known / usual_total + 0.5) / (known + 1.0);
-        let strength = 1.0 / self.correlation.value().max(0.001).max(1.0 / (known + 1.0));
+        let strength = 1.0 / self.correlation.value().max(CORRELATION_MIN).max(1.0 / (known + 1.0));
         Some((share, strength))
     }
 
@@ -113,17 +123,24 @@ impl RatioWatch {
         deviation
     }
 
-    fn judge(&self) -> Option<RatioDeviation> {
+    fn judge(&mut self) -> Option<RatioDeviation> {
         let (share, strength) = self.usual()?;
-        let deviations = WINDOWS.iter().filter(|&&width| self.minutes as usize >= width).filter_map(|&width| {
+        let mut best: Option<RatioDeviation> = None;
+        for (place, width) in WINDOWS.into_iter().enumerate().filter(|&(_, width)| self.minutes as usize >= width) {
             let (hits, total) = (self.hit_minutes.sum(width), self.total_minutes.sum(width));
-            if hits < 3 || hits as f64 <= total as f64 * share * 1.2 {
-                return None;
+            let is_more = hits >= 2 && hits as f64 > total as f64 * share * 1.2;
+            let tail = if is_more { ratio_at_least(hits, total, share, strength) } else { 1.0 };
+            let Some(habit) = self.habits.get_mut(place) else { continue };
+            let probability = habit.read(tail) * LOOKS.get(place).copied().unwrap_or(1.0);
+            if self.open.is_none() {
+                habit.learn(tail, HABIT_WEIGHT);
             }
-            let probability = (ratio_at_least(hits, total, share, strength) * WINDOWS.len() as f64).min(1.0);
-            Some(RatioDeviation { window: Millis::from_mins(width as i64), share, strength, hits, total, probability })
-        });
-        deviations.min_by(|a, b| a.probability.total_cmp(&b.probability))
+            if is_more && best.is_none_or(|best| probability < best.probability) {
+                let window = Millis::from_mins(width as i64);
+                best = Some(RatioDeviation { window, share, strength, hits, total, probability });
+            }
+        }
+        best
     }
 
     fn learn(&mut self) {
@@ -140,8 +157,8 @@ impl RatioWatch {
             let sample = (off / plain - 1.0) / (total - 1.0);
             self.correlation.learn(sample.clamp(-0.02, 0.1), 1.0 / 480.0);
         }
-        self.usual_hits.learn(hits, 1.0 / 180.0);
-        self.usual_total.learn(total, 1.0 / 180.0);
+        self.usual_hits.learn(hits, 1.0 / MEMORY);
+        self.usual_total.learn(total, 1.0 / MEMORY);
     }
 
     /// What lasted an hour is the usual share from here on.
@@ -159,6 +176,7 @@ impl RatioWatch {
         self.usual_hits.write(out);
         self.usual_total.write(out);
         self.correlation.write(out);
+        self.habits.iter().for_each(|habit| habit.write(out));
         out.uint(u64::from(self.minutes));
         let (minutes, usual) = self.open.map_or((0, 0), |(minutes, usual)| (u64::from(minutes) + 1, u64::from(usual)));
         out.uint(minutes);
@@ -175,6 +193,7 @@ impl RatioWatch {
             usual_hits: Mean::read(input)?,
             usual_total: Mean::read(input)?,
             correlation: Mean::read(input)?,
+            habits: read_habits(input)?,
             minutes: input.u32()?,
             open: None,
         };
@@ -182,6 +201,14 @@ impl RatioWatch {
         watch.open = if minutes == 0 { None } else { Some((short(minutes - 1)?, usual)) };
         Ok(watch)
     }
+}
+
+fn read_habits(input: &mut Reader<'_>) -> Result<[Habit; WINDOWS.len()], ReadError> {
+    let mut habits = [Habit::default(); WINDOWS.len()];
+    for habit in &mut habits {
+        *habit = Habit::parse(input)?;
+    }
+    Ok(habits)
 }
 
 #[cfg(test)]

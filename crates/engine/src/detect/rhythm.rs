@@ -12,8 +12,8 @@ use crate::time::{Millis, Timestamp};
 const GAPS_MIN: u32 = 8;
 /// A series is regular when its gaps deviate from their mean by less than this share of it.
 const REGULAR: f64 = 0.2;
-/// e^-18 is one in 65 million: how sure a silence of irregular series is.
-const SILENT_RECORDS: f64 = 18.0;
+/// e^-14 is one in a million: how sure a silence of irregular series is.
+const SILENT_RECORDS: f64 = 14.0;
 /// No absence is surer than this.
 const CHANCE_MIN: f64 = 1e-12;
 /// Gaps below this are not worth an alarm.
@@ -88,17 +88,18 @@ impl Rhythm {
         self.last
     }
 
-    /// When a regular series is overdue: half a period, or four deviations, after it was due.
-    pub(crate) fn overdue_at(&self) -> Option<Timestamp> {
+    /// When a regular series is overdue: half a period, or four deviations, after it was due, and `lateness` for those
+    /// that are on their way; within three periods in any case.
+    pub(crate) fn overdue_at(&self, lateness: Millis) -> Option<Timestamp> {
         self.period()?;
         let gap = self.gap.value();
-        let wait = (gap + (0.5 * gap).max(4.0 * self.deviation.value())).max(self.longest * 1.2).min(2.8 * gap);
-        Some(self.last?.plus(Millis(wait as i64)))
+        let wait = (gap + (0.5 * gap).max(4.0 * self.deviation.value()).max(lateness.0 as f64)).max(self.longest * 1.2);
+        Some(self.last?.plus(Millis(wait.min(2.8 * gap) as i64)))
     }
 
     /// When a series with this many records a minute is silent, regular or not.
-    pub(crate) fn silent_at(&self, per_minute: f64) -> Option<Timestamp> {
-        if let Some(overdue) = self.overdue_at() {
+    pub(crate) fn silent_at(&self, per_minute: f64, lateness: Millis) -> Option<Timestamp> {
+        if let Some(overdue) = self.overdue_at(lateness) {
             return Some(overdue);
         }
         if self.gap.count() < 20 || per_minute <= 0.0 {
@@ -137,7 +138,7 @@ mod tests {
         let mut rhythm = Rhythm::default();
         (0..20).for_each(|i| rhythm.beat(Timestamp(i * 300_000 + i % 3 * 1_000)));
         let last = rhythm.last().unwrap();
-        let wait = rhythm.overdue_at().unwrap().since(last).0;
+        let wait = rhythm.overdue_at(Millis(0)).unwrap().since(last).0;
         assert!((400_000..900_000).contains(&wait), "{wait}");
     }
 
@@ -150,9 +151,9 @@ mod tests {
             rhythm.beat(Timestamp(at));
         }
         assert_eq!(rhythm.period(), None);
-        let wait = rhythm.silent_at(6.0).unwrap().since(Timestamp(at)).0;
+        let wait = rhythm.silent_at(6.0, Millis(0)).unwrap().since(Timestamp(at)).0;
         assert_eq!(wait, 180_000);
-        assert_eq!(rhythm.silent_at(0.0), None);
+        assert_eq!(rhythm.silent_at(0.0, Millis(0)), None);
     }
 
     #[test]
@@ -160,6 +161,6 @@ mod tests {
         let mut rhythm = Rhythm::default();
         (0..40).for_each(|i| rhythm.beat(Timestamp(i * 60_000)));
         rhythm.beat(Timestamp(40 * 60_000 + 86_400_000));
-        assert!(rhythm.overdue_at().unwrap().since(rhythm.last().unwrap()).0 < 180_000);
+        assert!(rhythm.overdue_at(Millis(0)).unwrap().since(rhythm.last().unwrap()).0 < 180_000);
     }
 }

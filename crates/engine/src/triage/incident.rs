@@ -1,7 +1,8 @@
 //! Incidents of one component, and the alerts they ask for.
 //!
 //! Rules, all decided in the turn in which the line is written:
-//! - an error pattern never seen before opens an incident, once in the pattern's life;
+//! - an error pattern never seen before opens an incident, once in the pattern's life; after `STORM_PATTERNS` of them
+//!   within `STORM_SPAN` the next ones join the last, until none comes for as long;
 //! - a burst of errors opens an incident; while errors go on at that rate it is fed, and a new one can open only after
 //!   `cooldown` without;
 //! - a detector's signal that is sure enough opens an incident, unless an open one explains it: the same deviation of
@@ -56,6 +57,10 @@ impl Default for AlertPolicy {
 
 /// An incident that nobody ended is over after that long: a job that was abolished is not missed for ever.
 const OPEN_MAX: Millis = Millis::from_hours(7 * 24);
+/// New error patterns that open incidents of their own within [`STORM_SPAN`]: what is dumping its registers, or was
+/// rewritten, has one incident and not fifty.
+const STORM_PATTERNS: usize = 5;
+const STORM_SPAN: Millis = Millis::from_mins(30);
 /// Records that an incident remembers as its evidence.
 pub(crate) const EVIDENCE_MAX: usize = 5;
 
@@ -305,7 +310,29 @@ impl Incidents {
         trigger: &Trigger<'_>,
         policy: &AlertPolicy,
     ) -> Option<Vec<Incident>> {
+        if let Some(storm) = self.storm(trigger) {
+            storm.count += 1;
+            // Of a storm: the patterns that joined, and when the last did.
+            (storm.signal.seen, storm.signal.total) = (storm.signal.seen + 1, storm.signal.total + 1);
+            storm.signal.at = storm.signal.at.max(trigger.timestamp);
+            storm.last_seen = storm.last_seen.max(trigger.timestamp);
+            storm.level = storm.level.max(trigger.level);
+            if storm.evidence.len() < EVIDENCE_MAX {
+                storm.evidence.push(trigger.record);
+            }
+            return None;
+        }
         self.open(Self::incident(signal, trigger), trigger.now, policy)
+    }
+
+    /// The incident that takes this new error pattern in, if there is a storm of them.
+    fn storm(&mut self, trigger: &Trigger<'_>) -> Option<&mut Incident> {
+        let since = trigger.timestamp.minus(STORM_SPAN);
+        let is_new = |incident: &&Incident| incident.signal.kind == SignalKind::NewPattern;
+        let recent = self.held.iter().filter(is_new).filter(|incident| incident.first_seen >= since).count();
+        let last = self.held.iter_mut().rev().find(|incident| incident.signal.kind == SignalKind::NewPattern)?;
+        let goes_on = last.signal.total > 1 && last.signal.at >= since;
+        (goes_on || recent >= STORM_PATTERNS).then_some(last)
     }
 
     /// The last minute is a burst.
@@ -415,7 +442,11 @@ impl Incidents {
             .iter()
             .rev()
             .find(|incident| incident.signal.kind == SignalKind::NewPattern && incident.signal.subject == subject);
-        found.map(|incident| incident.id.clone())
+        // One that joined a storm has no incident of its own.
+        let is_storm =
+            |incident: &&Incident| incident.signal.kind == SignalKind::NewPattern && incident.signal.total > 1;
+        let storm = || self.held.iter().rev().find(is_storm);
+        found.or_else(storm).map(|incident| incident.id.clone())
     }
 
     /// Ends the incidents whose series is as usual again.
