@@ -125,6 +125,10 @@ pub const BATCH_KEYS_MAX: usize = 65_536;
 pub const RECORD_IDS_MAX: usize = 65_536;
 /// Incidents remembered; the oldest closed one leaves first.
 pub const INCIDENTS_MAX: usize = 256;
+/// Opinions about incidents that a component keeps; with texts at their limits 60 KB of the state row.
+pub const FEEDBACK_MAX: usize = 100;
+/// Bytes of the note of an opinion.
+pub const FEEDBACK_NOTE_BYTES_MAX: usize = 280;
 /// Patterns named in one grouped alert.
 pub const ALERT_PATTERNS_MAX: usize = 20;
 /// Components of a domain's directory can never exceed this, whatever the configuration says.

@@ -9,6 +9,7 @@
 
 mod append;
 mod detection;
+mod feedback;
 mod outgoing;
 mod state;
 mod store;
@@ -16,6 +17,8 @@ mod store;
 pub use append::{AppendReply, Batch, TailItem};
 use detection::Detection;
 pub use detection::{Decision, Verdict};
+use feedback::Feedbacks;
+pub use feedback::{Demand, Feedback, FeedbackAnswer, Opinion, Threshold};
 pub use outgoing::{D1Span, LoadSpan, Outgoing};
 pub use state::{Checkpoint, Stored, decode_domain_view, decode_told, encode_domain_view, encode_told};
 pub use store::{Outline, Restored, StreamStore};
@@ -145,6 +148,19 @@ pub enum Event {
     Configure(DomainView),
     /// The domain's lessons about patterns changed; an older copy is ignored.
     Taught(Lessons),
+    /// Somebody says what an incident was.
+    Feedback {
+        /// The incident's id.
+        incident: String,
+        /// What it was.
+        opinion: Opinion,
+        /// Why; may be empty.
+        note: String,
+        /// Who says it.
+        by: String,
+    },
+    /// What was said of this incident is taken back.
+    FeedbackUndone(String),
     /// The domain granted records.
     Leased(Lease),
     /// An alert reached the domain object.
@@ -200,6 +216,8 @@ pub struct Effects {
     pub checkpoint: bool,
     /// Answers to the batches, in order.
     pub replies: Vec<AppendReply>,
+    /// The answer to feedback.
+    pub feedback: Option<FeedbackAnswer>,
     /// What a live tail shows; empty unless somebody watches.
     pub tail: Vec<TailItem>,
     /// Whether to send to D1.
@@ -228,6 +246,7 @@ pub struct StreamMachine {
     watch: ErrorWatch,
     incidents: Incidents,
     detection: Detection,
+    feedbacks: Feedbacks,
     recent_errors: VecDeque<(PatternId, Exemplar)>,
     keys: Window,
     ids: Window,
@@ -263,6 +282,7 @@ impl StreamMachine {
             watch: ErrorWatch::default(),
             incidents: Incidents::default(),
             detection: Detection::default(),
+            feedbacks: Feedbacks::default(),
             recent_errors: VecDeque::new(),
             keys: Window::new(limits::BATCH_KEYS_MAX),
             ids: Window::new(limits::RECORD_IDS_MAX),
@@ -306,6 +326,10 @@ impl StreamMachine {
                     self.set_dirty(now);
                 }
             }
+            Event::Feedback { incident, opinion, note, by } => {
+                self.note_feedback((&incident, opinion), (by, note), now, &mut effects);
+            }
+            Event::FeedbackUndone(incident) => self.undo_feedback(&incident, now, &mut effects),
             Event::Leased(lease) => {
                 self.grant(lease);
                 effects.rows.push(self.event_row(state::encode_lease(&lease), now));

@@ -7,11 +7,14 @@
 //! which it closed; an alarm that finds nothing due writes nothing.
 //!
 //! Of the signals, those that are sure enough to wake people go the way of all incidents; every one is remembered with
-//! what became of it, at most [`DECISIONS_MAX`].
+//! what became of it, at most [`DECISIONS_MAX`]. How sure that is, people move by what they say of incidents
+//! ([`super::feedback`]): a deviation has to be less probable, an absence has to last longer. An absence that has not
+//! lasted long enough waits ([`Detection::held`]) and is judged again when it has, if it still goes on.
 
 use super::{Effects, StreamMachine, state};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::detect::{Detectors, Facts, Signal, SignalKind, Subject};
+use crate::limits::FEEDBACK_MAX;
 use crate::pattern::{Exemplar, Observed, PatternId};
 use crate::record::Record;
 use crate::record_id::RecordId;
@@ -25,13 +28,18 @@ const DECISIONS_MAX: usize = 256;
 const ALARMS_APART: Millis = Millis::from_mins(1);
 /// Patterns named where a signal is about all of them.
 const MOVERS_MAX: usize = 3;
-const VERSION: u8 = 1;
+/// Absences that wait for as long as feedback asks; at most one for each opinion.
+const HELD_MAX: usize = FEEDBACK_MAX;
+/// Version 1 held no absences; it is still read.
+const VERSION: u8 = 2;
 
 /// What became of a signal.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// Not sure enough to wake people.
     Shown,
+    /// Sure enough without what people said of earlier ones: the threshold of this series was raised.
+    Quieted,
     /// Found in records that came too late to wake anybody.
     Late,
     /// It opened this incident.
@@ -56,6 +64,8 @@ pub struct Decision {
 pub(super) struct Detection {
     pub(super) detectors: Detectors,
     decisions: VecDeque<Decision>,
+    /// Absences that have to last longer, with the event time at which they are judged again.
+    held: Vec<(Timestamp, Signal)>,
     /// How long after its event time a record arrives, at most: the longest of late, slowly forgotten.
     delay: Millis,
     /// The newest event time, and its age when it arrived.
@@ -77,11 +87,50 @@ impl Detection {
         self.delay = longest.max(Millis(self.delay.0 - self.delay.0 / 32));
     }
 
+    /// A pattern turned out to be another.
+    pub(super) fn merge_pattern(&mut self, from: PatternId, into: PatternId) {
+        self.detectors.merge_pattern(from, into);
+        for (_, signal) in self.held.iter_mut().filter(|(_, signal)| signal.subject == Subject::Pattern(from)) {
+            signal.subject = Subject::Pattern(into);
+        }
+    }
+
     fn remember(&mut self, decision: Decision) {
         if self.decisions.len() >= DECISIONS_MAX {
             self.decisions.pop_front();
         }
         self.decisions.push_back(decision);
+    }
+
+    /// Has an absence judged again when it will have lasted `times` what it has; false if there is no room for it.
+    fn hold(&mut self, signal: Signal, times: f64) -> bool {
+        let wait = Millis((signal.window.0 as f64 * times) as i64);
+        self.held.retain(|(_, held)| (held.kind, held.subject) != (signal.kind, signal.subject));
+        if self.held.len() >= HELD_MAX {
+            return false;
+        }
+        self.held.push((signal.since.plus(wait), signal));
+        true
+    }
+
+    /// The absences that have lasted long enough at `until`, as they stand then. Those that are over are forgotten.
+    fn ripe(&mut self, until: Timestamp) -> Vec<Signal> {
+        let detectors = &self.detectors;
+        self.held.retain(|(_, signal)| detectors.is_open(signal.kind, signal.subject));
+        let (ripe, held): (Vec<_>, Vec<_>) = self.held.drain(..).partition(|(due, _)| *due <= until);
+        self.held = held;
+        let grown = |(_, signal): (Timestamp, Signal)| {
+            let window = until.since(signal.since);
+            let times = window.0 as f64 / signal.window.0.max(1) as f64;
+            Signal {
+                at: until,
+                window,
+                expected: signal.expected * times,
+                expected_high: signal.expected_high * times,
+                ..signal
+            }
+        };
+        ripe.into_iter().map(grown).collect()
     }
 
     pub(super) fn write(&self) -> Vec<u8> {
@@ -98,9 +147,15 @@ impl Detection {
                 Verdict::Late => (1, ""),
                 Verdict::Opened(id) => (2, id.as_str()),
                 Verdict::Explained(id) => (3, id.as_str()),
+                Verdict::Quieted => (4, ""),
             };
             out.u8(code);
             out.text(id);
+        }
+        out.uint(self.held.len() as u64);
+        for (due, signal) in &self.held {
+            out.int(due.0);
+            signal.write(&mut out);
         }
         self.detectors.write(&mut out);
         out.into_bytes()
@@ -108,7 +163,8 @@ impl Detection {
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self, ReadError> {
         let mut input = Reader::new(bytes);
-        if input.u8()? != VERSION {
+        let version = input.u8()?;
+        if !(1..=VERSION).contains(&version) {
             return Err(ReadError::Unknown("version of the detection"));
         }
         let mut read = Self {
@@ -126,9 +182,14 @@ impl Detection {
                 1 => Verdict::Late,
                 2 => Verdict::Opened(id),
                 3 => Verdict::Explained(id),
+                4 => Verdict::Quieted,
                 _ => return Err(ReadError::Unknown("verdict")),
             };
             read.remember(Decision { signal, decided_at, verdict });
+        }
+        let held = if version > 1 { input.count()? } else { 0 };
+        for _ in 0..held.min(HELD_MAX) {
+            read.held.push((Timestamp(input.int()?).clamped(), Signal::read(&mut input)?));
         }
         read.detectors = Detectors::read(&mut input)?;
         Ok(read)
@@ -157,22 +218,26 @@ impl StreamMachine {
         }
     }
 
-    /// Deals with what was found up to row `seq`, and ends what is over.
-    pub(super) fn raise(&mut self, seq: u64, at: Timestamp, mut effects: Option<&mut Effects>) {
-        for (index, mut signal) in self.detection.detectors.take_signals().into_iter().enumerate() {
+    /// Deals with what was found up to row `seq`, and with absences that have lasted long enough; ends what is over.
+    pub(super) fn raise(&mut self, ripe: Vec<Signal>, seq: u64, at: Timestamp, mut effects: Option<&mut Effects>) {
+        let found = self.detection.detectors.take_signals().into_iter().map(|signal| (signal, false));
+        let signals: Vec<_> = ripe.into_iter().map(|signal| (signal, true)).chain(found).collect();
+        for (index, (mut signal, is_ripe)) in signals.into_iter().enumerate() {
             if let Subject::Pattern(id) = signal.subject {
                 signal.subject = Subject::Pattern(self.miner.resolve(id));
             }
-            let verdict = self.judge_signal(signal, (seq, index as u16, at), effects.as_deref_mut());
+            let verdict = self.judge_signal(signal, is_ripe, (seq, index as u16, at), effects.as_deref_mut());
             self.detection.remember(Decision { signal, decided_at: at, verdict });
         }
         let detectors = &self.detection.detectors;
+        self.detection.held.retain(|(_, signal)| detectors.is_open(signal.kind, signal.subject));
         self.incidents.close(at, |kind, subject| detectors.is_open(kind, subject));
     }
 
     fn judge_signal(
         &mut self,
         signal: Signal,
+        is_ripe: bool,
         (seq, index, at): (u64, u16, Timestamp),
         effects: Option<&mut Effects>,
     ) -> Verdict {
@@ -181,13 +246,17 @@ impl StreamMachine {
         if at.since(signal.at) > policy.lateness.max(Millis::from_mins(1)) {
             return Verdict::Late;
         }
-        if !signal.is_alerting {
-            return Verdict::Shown;
+        if !self.feedbacks.tells(&signal) {
+            return if signal.is_alerting { Verdict::Quieted } else { Verdict::Shown };
         }
         if signal.kind == SignalKind::NewPattern {
             // A new error opened its incident when its record was judged, if that was not too late.
             let id = self.incidents.of_new_pattern(signal.subject);
             return id.map_or(Verdict::Late, Verdict::Explained);
+        }
+        let times = self.feedbacks.wait(&signal);
+        if times > 1.0 && !is_ripe && self.detection.hold(signal, times) {
+            return Verdict::Quieted;
         }
         let id = self.record_id(at, seq, index).to_string();
         let evidence = self.evidence(&signal);
@@ -241,7 +310,8 @@ impl StreamMachine {
 
     /// When the absence of records is a finding.
     pub(super) fn detection_due(&self) -> Option<Timestamp> {
-        let deadline = self.detection.detectors.next_deadline()?;
+        let held = self.detection.held.iter().map(|(due, _)| *due);
+        let deadline = held.chain(self.detection.detectors.next_deadline()).min()?;
         Some(deadline.plus(self.grace()).max(self.detection.looked_at.plus(ALARMS_APART)))
     }
 
@@ -259,7 +329,8 @@ impl StreamMachine {
     pub(super) fn close_detection(&mut self, until: Timestamp, now: Timestamp, effects: Option<&mut Effects>) {
         self.detection.looked_at = now;
         self.detection.detectors.close(until);
-        self.raise(self.last, now, effects);
+        let ripe = self.detection.ripe(until);
+        self.raise(ripe, self.last, now, effects);
         self.set_dirty(now);
     }
 
