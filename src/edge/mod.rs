@@ -158,6 +158,9 @@ async fn serve(
         Route::Replay => handlers::replay::replay(&call, request).await,
         Route::Baseline(component) => handlers::baseline::baseline(&call, &component).await,
         Route::Incidents => handlers::lists::incidents(&call).await,
+        Route::Feedback => handlers::feedback::list(&call).await,
+        Route::GiveFeedback(id) => handlers::feedback::give(&call, &id, request).await,
+        Route::UndoFeedback(id) => handlers::feedback::undo(&call, &id).await,
         Route::Alerts => handlers::lists::alerts(&call).await,
         Route::Metrics => handlers::metrics::metrics(&call).await,
         // Answered above, before anybody was asked who they are.

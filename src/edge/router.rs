@@ -40,6 +40,12 @@ pub enum Route {
     Baseline(String),
     /// `GET /api/incidents`.
     Incidents,
+    /// `GET /api/incidents/feedback`.
+    Feedback,
+    /// `POST /api/incidents/{id}/feedback`.
+    GiveFeedback(String),
+    /// `DELETE /api/incidents/{id}/feedback`.
+    UndoFeedback(String),
     /// `GET /api/alerts`.
     Alerts,
     /// `POST /api/keys`.
@@ -99,6 +105,7 @@ impl Route {
             | Self::Components
             | Self::Baseline(_)
             | Self::Incidents
+            | Self::Feedback
             | Self::Replay
             | Self::Alerts
             | Self::Metrics => Some(Scopes::READ),
@@ -109,6 +116,8 @@ impl Route {
             | Self::Configure
             | Self::Audit
             | Self::Teach
+            | Self::GiveFeedback(_)
+            | Self::UndoFeedback(_)
             | Self::UndoLesson(_)
             | Self::Cleanup
             | Self::Export
@@ -171,6 +180,10 @@ fn routes_at(path: &str) -> Vec<(&'static str, Route)> {
         ["api", "components", id, "baseline"] if !id.is_empty() => vec![("GET", Route::Baseline(decoded(id)))],
         ["api", "detectors", "replay"] => vec![("POST", Route::Replay)],
         ["api", "incidents"] => vec![("GET", Route::Incidents)],
+        ["api", "incidents", "feedback"] => vec![("GET", Route::Feedback)],
+        ["api", "incidents", id, "feedback"] if !id.is_empty() => {
+            vec![("POST", Route::GiveFeedback(decoded(id))), ("DELETE", Route::UndoFeedback(decoded(id)))]
+        }
         ["api", "alerts"] => vec![("GET", Route::Alerts)],
         ["api", "keys"] => vec![("GET", Route::Keys), ("POST", Route::CreateKey)],
         ["api", "keys", id] if !id.is_empty() => vec![("DELETE", Route::RevokeKey(decoded(id)))],
@@ -234,6 +247,9 @@ mod tests {
         check("GET", "/api/components", Route::Components);
         check("GET", "/api/components/a%20b/baseline", Route::Baseline("a b".into()));
         check("GET", "/api/incidents", Route::Incidents);
+        check("GET", "/api/incidents/feedback", Route::Feedback);
+        check("POST", "/api/incidents/burst-1/feedback", Route::GiveFeedback("burst-1".into()));
+        check("DELETE", "/api/incidents/burst-1/feedback", Route::UndoFeedback("burst-1".into()));
         check("POST", "/api/detectors/replay", Route::Replay);
         check("GET", "/api/alerts", Route::Alerts);
         check("GET", "/api/keys", Route::Keys);

@@ -3,7 +3,9 @@
 use super::fan_out::ask_objects;
 use super::lists::{parameter_error, require_all_rows};
 use super::{Answer, Call, Outcome, invalid_query, json};
-use crate::processors::calls::{BaselineAnswer, BaselineCall, ComponentEntry, DecisionView, PointView, SeriesView};
+use crate::processors::calls::{
+    BaselineAnswer, BaselineCall, ComponentEntry, DecisionView, FeedbackView, PointView, SeriesView,
+};
 use sapwood_engine::detect::Subject;
 use sapwood_wire::problem::{Problem, ProblemCode};
 use sapwood_wire::query::parse_search;
@@ -19,6 +21,8 @@ struct OneSeries {
     slow_from_ms: Option<f64>,
     points: Vec<PointView>,
     decisions: Vec<DecisionView>,
+    /// What people said of incidents, and the thresholds that follow from it.
+    feedback: Vec<FeedbackView>,
     late_records: u64,
 }
 
@@ -29,6 +33,8 @@ struct AllSeries {
     series: Vec<SeriesView>,
     series_total: u64,
     decisions: Vec<DecisionView>,
+    /// What people said of incidents, and the thresholds that follow from it.
+    feedback: Vec<FeedbackView>,
     late_records: u64,
     unwatched_records: u64,
 }
@@ -55,14 +61,23 @@ pub async fn baseline(call: &Call<'_>, component: &str) -> Outcome {
 }
 
 fn show((entry, answer): (ComponentEntry, BaselineAnswer), is_one: bool) -> Option<Result<Vec<u8>, super::Refusal>> {
-    let BaselineAnswer { mut series, series_total, points, slow_from_ms, decisions, late, unwatched } = answer;
+    let BaselineAnswer { mut series, series_total, points, slow_from_ms, decisions, feedback, late, unwatched } =
+        answer;
     let component = entry.component;
     if !is_one {
         let (late_records, unwatched_records) = (late, unwatched);
-        return Some(json(&AllSeries { component, series, series_total, decisions, late_records, unwatched_records }));
+        return Some(json(&AllSeries {
+            component,
+            series,
+            series_total,
+            decisions,
+            feedback,
+            late_records,
+            unwatched_records,
+        }));
     }
     let series = series.pop()?;
-    Some(json(&OneSeries { component, series, slow_from_ms, points, decisions, late_records: late }))
+    Some(json(&OneSeries { component, series, slow_from_ms, points, decisions, feedback, late_records: late }))
 }
 
 /// Reads `series`, `from` and `to`.

@@ -11,6 +11,7 @@ pub mod fall_through;
 pub mod fan_out;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
+pub mod feedback;
 pub mod health;
 pub mod ingest;
 pub mod json_body;

@@ -5,8 +5,10 @@
 //! every packed form begins with its version.
 
 mod baseline;
+mod feedback;
 
 pub use baseline::{BaselineAnswer, BaselineCall, DecisionView, PointView, SeriesView};
+pub use feedback::{FeedbackCall, FeedbackOutcome, FeedbackView, ThresholdView};
 
 use sapwood_engine::bytes::{ReadError, Reader, Writer};
 use sapwood_engine::machine::row::{BatchKey, Receipt};
@@ -514,6 +516,9 @@ pub struct IncidentView {
     pub last_seen_ms: i64,
     /// Whether somebody was told.
     pub was_told: bool,
+    /// What somebody said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feedback: Option<FeedbackView>,
 }
 
 /// How a sink fares.

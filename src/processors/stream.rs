@@ -12,6 +12,7 @@
 
 mod append;
 mod baseline;
+mod feedback;
 mod flush;
 mod read;
 mod replay;
@@ -156,6 +157,10 @@ impl Inner {
                 // Other settings, other deadlines.
                 self.arm_after_alarm()?;
                 empty()
+            }
+            "/feedback/give" => {
+                let call = serde_json::from_slice(body).map_err(|error| Fault::new("read a call", error))?;
+                json(&self.take_feedback(call)?)
             }
             "/cleanup" => {
                 let call = serde_json::from_slice(body).map_err(|error| Fault::new("read a call", error))?;

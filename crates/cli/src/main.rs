@@ -11,6 +11,7 @@ mod components;
 mod demo;
 mod endpoint;
 mod fault;
+mod feedback;
 mod mine;
 mod parse;
 mod patterns;
@@ -58,6 +59,8 @@ enum Command {
     Components(components::Components),
     /// What is usual of a component, what came, and what was found.
     Baseline(baseline::Baseline),
+    /// Say that an incident was noise, or real, and what follows from it.
+    Feedback(feedback::Feedback),
     /// Levels, minute by minute.
     Summary(summary::Summary),
     /// What a component would have raised under other settings.
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
         Command::Teach(command) => command.run(&mut out),
         Command::Components(command) => command.run(&mut out),
         Command::Baseline(command) => command.run(&mut out),
+        Command::Feedback(command) => command.run(&mut out),
         Command::Summary(command) => command.run(&mut out),
         Command::Replay(command) => command.run(&mut out),
         Command::Mine(command) => command.run(&mut out),

@@ -1,7 +1,7 @@
 //! What is usual of this component's series: the detectors' own numbers, put into the shape that crosses to the edge.
 
 use super::Live;
-use crate::processors::calls::{BaselineAnswer, BaselineCall, DecisionView, PointView, SeriesView};
+use crate::processors::calls::{BaselineAnswer, BaselineCall, DecisionView, FeedbackView, PointView, SeriesView};
 use sapwood_engine::detect::{Point, SeriesOutline, Subject};
 use sapwood_engine::machine::stream::{Decision, Verdict};
 
@@ -36,6 +36,10 @@ impl Live {
                 && wanted.is_none_or(|subject| subject == Some(self.current(decision.signal.subject)))
         };
         answer.decisions = self.machine.decisions().rev().filter(is_asked).map(|one| self.decision_view(one)).collect();
+        let series: Vec<_> = answer.series.iter().map(|known| known.series.as_str()).collect();
+        // New errors are the whole component's business.
+        let is_of_it = |one: &FeedbackView| wanted.is_none() || series.contains(&one.threshold.series.as_str());
+        answer.feedback = self.feedback().into_iter().filter(is_of_it).collect();
         answer
     }
 
@@ -63,6 +67,7 @@ impl Live {
         let signal = &decision.signal;
         let (verdict, incident_id) = match &decision.verdict {
             Verdict::Shown => ("shown", None),
+            Verdict::Quieted => ("quieted", None),
             Verdict::Late => ("late", None),
             Verdict::Opened(id) => ("opened", Some(id.clone())),
             Verdict::Explained(id) => ("explained", Some(id.clone())),

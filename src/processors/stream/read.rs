@@ -4,8 +4,9 @@
 
 use super::{Inner, Live, json, now};
 use crate::processors::calls::{
-    BaselineCall, CountsAnswer, CountsCall, ExemplarView, FaultView, HitView, IncidentView, NamingView, PatternView,
-    RecordCall, ReplayCall, SearchAnswer, SearchCall, SinkView, StatusAnswer, VariablesCall, VariablesView,
+    BaselineCall, CountsAnswer, CountsCall, ExemplarView, FaultView, FeedbackView, HitView, IncidentView, NamingView,
+    PatternView, RecordCall, ReplayCall, SearchAnswer, SearchCall, SinkView, StatusAnswer, VariablesCall,
+    VariablesView,
 };
 use crate::storage::fault::Fault;
 use base64::Engine;
@@ -41,6 +42,7 @@ impl Inner {
             "/baseline" => json(&live.baseline(&read::<BaselineCall>(body)?)),
             "/variables" => json(&live.variables(&read::<VariablesCall>(body)?)),
             "/incidents" => json(&incident_views(&live.machine, now())),
+            "/feedback" => json(&live.feedback()),
             "/replay" => json(&live.replay(&read::<ReplayCall>(body)?)?),
             "/status" => json(&StatusAnswer {
                 append_calls: self.intake.calls.get(),
@@ -397,6 +399,7 @@ pub(super) fn incident_views(machine: &StreamMachine, now: Timestamp) -> Vec<Inc
         first_seen_ms: incident.first_seen.0,
         last_seen_ms: incident.last_seen.0,
         was_told: incident.was_told,
+        feedback: machine.feedback_on(&incident.id).map(|feedback| FeedbackView::of(feedback, machine)),
     };
     let mut incidents: Vec<_> = machine.incidents().all().map(view).collect();
     incidents.reverse();

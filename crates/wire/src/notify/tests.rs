@@ -128,6 +128,7 @@ fn a_slack_message_tells_the_whole_story() {
         "never before",
         "2026-11-20T10:00:00.000Z error payment failed for order 7",
         "incident inc＿01, pattern p＿17",
+        "Not worth telling? sapwood feedback inc_01 noise",
     ] {
         assert!(texts.contains(part), "{part} in {texts}");
     }
