@@ -8,6 +8,7 @@
 //! `folded <= last`: rows up to `folded` are in the checkpoint, rows up to `last` are in memory.
 
 mod append;
+mod deployments;
 mod detection;
 mod feedback;
 mod outgoing;
@@ -15,6 +16,8 @@ mod state;
 mod store;
 
 pub use append::{AppendReply, Batch, TailItem};
+use deployments::Deployments;
+pub use deployments::{Deployment, DeploymentSource, WIDENED_FOR};
 use detection::Detection;
 pub use detection::{Decision, Verdict};
 use feedback::Feedbacks;
@@ -161,6 +164,8 @@ pub enum Event {
     },
     /// What was said of this incident is taken back.
     FeedbackUndone(String),
+    /// Somebody says that a release was deployed.
+    Deployed(Deployment),
     /// The domain granted records.
     Leased(Lease),
     /// An alert reached the domain object.
@@ -247,6 +252,7 @@ pub struct StreamMachine {
     incidents: Incidents,
     detection: Detection,
     feedbacks: Feedbacks,
+    deployments: Deployments,
     recent_errors: VecDeque<(PatternId, Exemplar)>,
     keys: Window,
     ids: Window,
@@ -283,6 +289,7 @@ impl StreamMachine {
             incidents: Incidents::default(),
             detection: Detection::default(),
             feedbacks: Feedbacks::default(),
+            deployments: Deployments::default(),
             recent_errors: VecDeque::new(),
             keys: Window::new(limits::BATCH_KEYS_MAX),
             ids: Window::new(limits::RECORD_IDS_MAX),
@@ -330,6 +337,7 @@ impl StreamMachine {
                 self.note_feedback((&incident, opinion), (by, note), now, &mut effects);
             }
             Event::FeedbackUndone(incident) => self.undo_feedback(&incident, now, &mut effects),
+            Event::Deployed(deployment) => self.announce(deployment, now, &mut effects),
             Event::Leased(lease) => {
                 self.grant(lease);
                 effects.rows.push(self.event_row(state::encode_lease(&lease), now));
@@ -548,6 +556,7 @@ impl StreamMachine {
             decided_at: now,
             patterns,
             exemplars,
+            new_in_release: facets.and_then(|pattern| self.new_in_release(pattern)).map(str::to_owned),
             release: match record {
                 Some(record) => record.release.clone(),
                 None => facets.and_then(|pattern| pattern.releases.last().cloned()),

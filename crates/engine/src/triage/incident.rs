@@ -234,6 +234,8 @@ pub struct Alert {
     pub patterns: Vec<AlertPattern>,
     /// Records that show it, filled in by the machine.
     pub exemplars: Vec<crate::pattern::Exemplar>,
+    /// The release that its pattern came with, if it is a new one.
+    pub new_in_release: Option<String>,
     /// Release of the record that opened it.
     pub release: Option<String>,
     /// Environment of the record that opened it.

@@ -312,6 +312,7 @@ impl StreamMachine {
         let mut patterns = Vec::with_capacity(records.len());
         for (index, record) in records.iter().enumerate() {
             let index = index as u16;
+            self.see_release(record, at);
             let observed = self.miner.observe(record, seq, index, at);
             self.follow_patterns(seq);
             self.counters.count(record, observed.id);
