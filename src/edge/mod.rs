@@ -161,6 +161,8 @@ async fn serve(
         Route::Feedback => handlers::feedback::list(&call).await,
         Route::GiveFeedback(id) => handlers::feedback::give(&call, &id, request).await,
         Route::UndoFeedback(id) => handlers::feedback::undo(&call, &id).await,
+        Route::Deployments => handlers::deployments::list(&call).await,
+        Route::Deploy => handlers::deployments::announce(&call, request).await,
         Route::Alerts => handlers::lists::alerts(&call).await,
         Route::Metrics => handlers::metrics::metrics(&call).await,
         // Answered above, before anybody was asked who they are.

@@ -46,6 +46,10 @@ pub enum Route {
     GiveFeedback(String),
     /// `DELETE /api/incidents/{id}/feedback`.
     UndoFeedback(String),
+    /// `GET /api/deployments`.
+    Deployments,
+    /// `POST /api/deployments`.
+    Deploy,
     /// `GET /api/alerts`.
     Alerts,
     /// `POST /api/keys`.
@@ -93,7 +97,7 @@ impl Route {
     /// What a caller must be allowed; `None` if anybody may.
     pub fn scope(&self) -> Option<Scopes> {
         match self {
-            Self::Ingest | Self::Submit => Some(Scopes::INGEST),
+            Self::Ingest | Self::Submit | Self::Deploy => Some(Scopes::INGEST),
             Self::Search
             | Self::Record(_)
             | Self::Tail
@@ -106,6 +110,7 @@ impl Route {
             | Self::Baseline(_)
             | Self::Incidents
             | Self::Feedback
+            | Self::Deployments
             | Self::Replay
             | Self::Alerts
             | Self::Metrics => Some(Scopes::READ),
@@ -184,6 +189,7 @@ fn routes_at(path: &str) -> Vec<(&'static str, Route)> {
         ["api", "incidents", id, "feedback"] if !id.is_empty() => {
             vec![("POST", Route::GiveFeedback(decoded(id))), ("DELETE", Route::UndoFeedback(decoded(id)))]
         }
+        ["api", "deployments"] => vec![("GET", Route::Deployments), ("POST", Route::Deploy)],
         ["api", "alerts"] => vec![("GET", Route::Alerts)],
         ["api", "keys"] => vec![("GET", Route::Keys), ("POST", Route::CreateKey)],
         ["api", "keys", id] if !id.is_empty() => vec![("DELETE", Route::RevokeKey(decoded(id)))],
@@ -247,6 +253,8 @@ mod tests {
         check("GET", "/api/components", Route::Components);
         check("GET", "/api/components/a%20b/baseline", Route::Baseline("a b".into()));
         check("GET", "/api/incidents", Route::Incidents);
+        check("GET", "/api/deployments", Route::Deployments);
+        check("POST", "/api/deployments", Route::Deploy);
         check("GET", "/api/incidents/feedback", Route::Feedback);
         check("POST", "/api/incidents/burst-1/feedback", Route::GiveFeedback("burst-1".into()));
         check("DELETE", "/api/incidents/burst-1/feedback", Route::UndoFeedback("burst-1".into()));

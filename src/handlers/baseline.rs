@@ -4,7 +4,7 @@ use super::fan_out::ask_objects;
 use super::lists::{parameter_error, require_all_rows};
 use super::{Answer, Call, Outcome, invalid_query, json};
 use crate::processors::calls::{
-    BaselineAnswer, BaselineCall, ComponentEntry, DecisionView, FeedbackView, PointView, SeriesView,
+    BaselineAnswer, BaselineCall, ComponentEntry, DecisionView, DeploymentView, FeedbackView, PointView, SeriesView,
 };
 use sapwood_engine::detect::Subject;
 use sapwood_wire::problem::{Problem, ProblemCode};
@@ -23,6 +23,8 @@ struct OneSeries {
     decisions: Vec<DecisionView>,
     /// What people said of incidents, and the thresholds that follow from it.
     feedback: Vec<FeedbackView>,
+    /// What began to run, newest first.
+    deployments: Vec<DeploymentView>,
     late_records: u64,
 }
 
@@ -35,6 +37,8 @@ struct AllSeries {
     decisions: Vec<DecisionView>,
     /// What people said of incidents, and the thresholds that follow from it.
     feedback: Vec<FeedbackView>,
+    /// What began to run, newest first.
+    deployments: Vec<DeploymentView>,
     late_records: u64,
     unwatched_records: u64,
 }
@@ -61,23 +65,33 @@ pub async fn baseline(call: &Call<'_>, component: &str) -> Outcome {
 }
 
 fn show((entry, answer): (ComponentEntry, BaselineAnswer), is_one: bool) -> Option<Result<Vec<u8>, super::Refusal>> {
-    let BaselineAnswer { mut series, series_total, points, slow_from_ms, decisions, feedback, late, unwatched } =
-        answer;
+    let BaselineAnswer {
+        mut series,
+        series_total,
+        points,
+        slow_from_ms,
+        decisions,
+        feedback,
+        deployments,
+        late,
+        unwatched,
+    } = answer;
     let component = entry.component;
+    let late_records = late;
     if !is_one {
-        let (late_records, unwatched_records) = (late, unwatched);
         return Some(json(&AllSeries {
             component,
             series,
             series_total,
             decisions,
             feedback,
+            deployments,
             late_records,
-            unwatched_records,
+            unwatched_records: unwatched,
         }));
     }
     let series = series.pop()?;
-    Some(json(&OneSeries { component, series, slow_from_ms, points, decisions, feedback, late_records: late }))
+    Some(json(&OneSeries { component, series, slow_from_ms, points, decisions, feedback, deployments, late_records }))
 }
 
 /// Reads `series`, `from` and `to`.

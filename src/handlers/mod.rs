@@ -7,6 +7,7 @@ pub mod audit;
 pub mod baseline;
 pub mod cleanup;
 pub mod configuration;
+pub mod deployments;
 pub mod fall_through;
 pub mod fan_out;
 #[cfg(feature = "fault-injection")]

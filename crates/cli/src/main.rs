@@ -9,6 +9,7 @@ mod check_config;
 mod client;
 mod components;
 mod demo;
+mod deployed;
 mod endpoint;
 mod fault;
 mod feedback;
@@ -61,6 +62,8 @@ enum Command {
     Baseline(baseline::Baseline),
     /// Say that an incident was noise, or real, and what follows from it.
     Feedback(feedback::Feedback),
+    /// Say that a release began to run, or list the deployments that are known.
+    Deployed(deployed::Deployed),
     /// Levels, minute by minute.
     Summary(summary::Summary),
     /// What a component would have raised under other settings.
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Command::Components(command) => command.run(&mut out),
         Command::Baseline(command) => command.run(&mut out),
         Command::Feedback(command) => command.run(&mut out),
+        Command::Deployed(command) => command.run(&mut out),
         Command::Summary(command) => command.run(&mut out),
         Command::Replay(command) => command.run(&mut out),
         Command::Mine(command) => command.run(&mut out),

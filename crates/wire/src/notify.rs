@@ -126,6 +126,9 @@ pub struct AlertView {
     /// The release in which it was first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
+    /// The release that its pattern came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_in_release: Option<String>,
     /// Where to go from here.
     #[serde(default)]
     pub links: Vec<AlertLink>,
@@ -134,7 +137,7 @@ pub struct AlertView {
 // ---- Standard Webhooks ------------------------------------------------------------------------------------------------
 
 /// Bytes, as JSON, of the longest text of each part of a webhook. All of them together, with
-/// [`WEBHOOK_NAME_BYTES`] for twelve short ones, three links and the keys, stay below 14,000.
+/// [`WEBHOOK_NAME_BYTES`] for thirteen short ones, three links and the keys, stay below 14,000.
 const WEBHOOK_TITLE_BYTES: usize = 600;
 const WEBHOOK_TEMPLATE_BYTES: usize = 2_000;
 const WEBHOOK_NAME_BYTES: usize = 300;
@@ -144,7 +147,7 @@ const LINKS_MAX: usize = 3;
 const _: () = assert!(
     WEBHOOK_TITLE_BYTES
         + WEBHOOK_TEMPLATE_BYTES
-        + 12 * WEBHOOK_NAME_BYTES
+        + 13 * WEBHOOK_NAME_BYTES
         + LINKS_MAX * (WEBHOOK_URL_BYTES + WEBHOOK_NAME_BYTES + 40)
         + 1_000
         < WEBHOOK_BODY_BYTES_MAX,
@@ -229,6 +232,7 @@ impl WebhookData<'_> {
             put("pattern", alert.pattern_template.as_deref().map(|text| cut_json(text, WEBHOOK_TEMPLATE_BYTES)));
             put("series", alert.series.as_deref().map(name));
             put("release", alert.release.as_deref().map(name));
+            put("new_in_release", alert.new_in_release.as_deref().map(name));
             for (key, number) in [
                 ("expected_low", alert.expected_low),
                 ("expected_high", alert.expected_high),

@@ -4,14 +4,15 @@
 
 use super::{Inner, Live, json, now};
 use crate::processors::calls::{
-    BaselineCall, CountsAnswer, CountsCall, ExemplarView, FaultView, FeedbackView, HitView, IncidentView, NamingView,
-    PatternView, RecordCall, ReplayCall, SearchAnswer, SearchCall, SinkView, StatusAnswer, VariablesCall,
-    VariablesView,
+    BaselineCall, CountsAnswer, CountsCall, DeploymentView, ExemplarView, FaultView, FeedbackView, HitView,
+    IncidentView, NamingView, PatternView, RecordCall, ReplayCall, SearchAnswer, SearchCall, SinkView, StatusAnswer,
+    VariablesCall, VariablesView,
 };
 use crate::storage::fault::Fault;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sapwood_engine::counter::{Facets, HOUR, MINUTE, Rollup, SeriesKey, SeriesKind};
+use sapwood_engine::detect::SignalKind;
 use sapwood_engine::level::LevelClass;
 use sapwood_engine::machine::row::{self, Heads};
 use sapwood_engine::machine::sink::{Sink, SinkHealth};
@@ -42,6 +43,9 @@ impl Inner {
             "/baseline" => json(&live.baseline(&read::<BaselineCall>(body)?)),
             "/variables" => json(&live.variables(&read::<VariablesCall>(body)?)),
             "/incidents" => json(&incident_views(&live.machine, now())),
+            "/deployments" => {
+                json(&live.machine.deployments().iter().rev().map(DeploymentView::of).collect::<Vec<_>>())
+            }
             "/feedback" => json(&live.feedback()),
             "/replay" => json(&live.replay(&read::<ReplayCall>(body)?)?),
             "/status" => json(&StatusAnswer {
@@ -399,6 +403,13 @@ pub(super) fn incident_views(machine: &StreamMachine, now: Timestamp) -> Vec<Inc
         first_seen_ms: incident.first_seen.0,
         last_seen_ms: incident.last_seen.0,
         was_told: incident.was_told,
+        new_in_release: match incident.signal.kind {
+            SignalKind::NewPattern => {
+                let pattern = incident.pattern.and_then(|id| machine.miner().pattern(id));
+                pattern.and_then(|pattern| machine.new_in_release(pattern)).map(str::to_owned)
+            }
+            _ => None,
+        },
         feedback: machine.feedback_on(&incident.id).map(|feedback| FeedbackView::of(feedback, machine)),
     };
     let mut incidents: Vec<_> = machine.incidents().all().map(view).collect();
