@@ -161,6 +161,8 @@ async fn serve(
         Route::Feedback => handlers::feedback::list(&call).await,
         Route::GiveFeedback(id) => handlers::feedback::give(&call, &id, request).await,
         Route::UndoFeedback(id) => handlers::feedback::undo(&call, &id).await,
+        Route::Chart(component) => handlers::baseline::chart(&call, &component).await,
+        Route::Windows(component) => handlers::windows::windows(&call, &component).await,
         Route::Deployments => handlers::deployments::list(&call).await,
         Route::Deploy => handlers::deployments::announce(&call, request).await,
         Route::Alerts => handlers::lists::alerts(&call).await,

@@ -46,6 +46,10 @@ pub enum Route {
     GiveFeedback(String),
     /// `DELETE /api/incidents/{id}/feedback`.
     UndoFeedback(String),
+    /// `GET /api/components/{id}/baseline.svg`.
+    Chart(String),
+    /// `GET /api/components/{id}/windows`.
+    Windows(String),
     /// `GET /api/deployments`.
     Deployments,
     /// `POST /api/deployments`.
@@ -109,6 +113,8 @@ impl Route {
             | Self::Components
             | Self::Baseline(_)
             | Self::Incidents
+            | Self::Chart(_)
+            | Self::Windows(_)
             | Self::Feedback
             | Self::Deployments
             | Self::Replay
@@ -183,6 +189,8 @@ fn routes_at(path: &str) -> Vec<(&'static str, Route)> {
         ["api", "logs", id] if !id.is_empty() => vec![("GET", Route::Record(decoded(id)))],
         ["api", "components"] => vec![("GET", Route::Components)],
         ["api", "components", id, "baseline"] if !id.is_empty() => vec![("GET", Route::Baseline(decoded(id)))],
+        ["api", "components", id, "baseline.svg"] if !id.is_empty() => vec![("GET", Route::Chart(decoded(id)))],
+        ["api", "components", id, "windows"] if !id.is_empty() => vec![("GET", Route::Windows(decoded(id)))],
         ["api", "detectors", "replay"] => vec![("POST", Route::Replay)],
         ["api", "incidents"] => vec![("GET", Route::Incidents)],
         ["api", "incidents", "feedback"] => vec![("GET", Route::Feedback)],
@@ -253,6 +261,8 @@ mod tests {
         check("GET", "/api/components", Route::Components);
         check("GET", "/api/components/a%20b/baseline", Route::Baseline("a b".into()));
         check("GET", "/api/incidents", Route::Incidents);
+        check("GET", "/api/components/a%20b/baseline.svg", Route::Chart("a b".into()));
+        check("GET", "/api/components/a/windows", Route::Windows("a".into()));
         check("GET", "/api/deployments", Route::Deployments);
         check("POST", "/api/deployments", Route::Deploy);
         check("GET", "/api/incidents/feedback", Route::Feedback);

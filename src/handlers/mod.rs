@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod baseline;
+pub mod chart;
 pub mod cleanup;
 pub mod configuration;
 pub mod deployments;
@@ -27,6 +28,7 @@ pub mod search;
 pub mod summary;
 pub mod tail;
 pub mod transfer;
+pub mod windows;
 
 use crate::edge::auth::{AuthError, Principal, PrincipalKind};
 use crate::edge::key::Scopes;

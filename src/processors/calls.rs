@@ -7,10 +7,12 @@
 mod baseline;
 mod deployments;
 mod feedback;
+mod windows;
 
 pub use baseline::{BaselineAnswer, BaselineCall, DecisionView, PointView, SeriesView};
 pub use deployments::{DeployedCall, DeploymentView};
 pub use feedback::{FeedbackCall, FeedbackOutcome, FeedbackView, ThresholdView};
+pub use windows::{WindowsAnswer, WindowsCall};
 
 use sapwood_engine::bytes::{ReadError, Reader, Writer};
 use sapwood_engine::machine::row::{BatchKey, Receipt};

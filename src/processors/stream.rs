@@ -17,6 +17,7 @@ mod flush;
 mod read;
 mod replay;
 mod tail;
+mod windows;
 
 use crate::config;
 use crate::monitoring::report;

@@ -8,7 +8,7 @@ use super::calls::{
     CountsAnswer, CountsCall, CreateKeyCall, DeployedCall, DeploymentView, DirectoryAnswer, DomainStatus, FeedbackCall,
     FeedbackOutcome, FeedbackView, IncidentView, KeyView, LessonsAnswer, NO_ROOM, PatternView, RecordCall,
     RegisterCall, ReplayAnswer, ReplayCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress, TailCall,
-    TeachAnswer, TeachCall, VariablesCall, VariablesView,
+    TeachAnswer, TeachCall, VariablesCall, VariablesView, WindowsAnswer, WindowsCall,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -162,6 +162,11 @@ impl<'a> Stubs<'a> {
     /// All incidents, newest first.
     pub async fn incidents(&self, to: &StreamAddress) -> Result<Vec<IncidentView>, CallError> {
         self.json(STREAM, &to.name(), "/incidents", &()).await
+    }
+
+    /// Counts in windows of one width.
+    pub async fn windows(&self, to: &StreamAddress, call: &WindowsCall) -> Result<WindowsAnswer, CallError> {
+        self.json(STREAM, &to.name(), "/windows", call).await
     }
 
     /// The deployments it knows of, newest first.

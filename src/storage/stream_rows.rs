@@ -94,6 +94,20 @@ impl StreamRows {
         })
     }
 
+    /// Whole rows that count records in a span of event time (also those whose text was not kept), until `visit` has
+    /// enough.
+    pub fn counted_within(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        mut visit: impl FnMut(Row) -> bool,
+    ) -> Result<(), Fault> {
+        let query = "SELECT seq, at, kind, time_min, time_max, count, levels, heads, body FROM journal \
+                     WHERE kind IN (0, 1) AND count > 0 AND time_max >= ? AND time_min < ? ORDER BY seq DESC";
+        let values = vec![time(from), time(to)];
+        self.sql.each("read rows of a span", query, values, |columns| read_row(columns).is_none_or(&mut visit))
+    }
+
     /// Heads of the rows with accepted records, newest first, until `visit` has enough.
     pub fn heads(&self, mut visit: impl FnMut(u64, Vec<u8>) -> bool) -> Result<(), Fault> {
         let query = "SELECT seq, heads FROM journal WHERE kind = 0 AND count > 0 ORDER BY seq DESC";

@@ -6,7 +6,7 @@ use super::{Inner, Live, json, now};
 use crate::processors::calls::{
     BaselineCall, CountsAnswer, CountsCall, DeploymentView, ExemplarView, FaultView, FeedbackView, HitView,
     IncidentView, NamingView, PatternView, RecordCall, ReplayCall, SearchAnswer, SearchCall, SinkView, StatusAnswer,
-    VariablesCall, VariablesView,
+    VariablesCall, VariablesView, WindowsCall,
 };
 use crate::storage::fault::Fault;
 use base64::Engine;
@@ -43,6 +43,7 @@ impl Inner {
             "/baseline" => json(&live.baseline(&read::<BaselineCall>(body)?)),
             "/variables" => json(&live.variables(&read::<VariablesCall>(body)?)),
             "/incidents" => json(&incident_views(&live.machine, now())),
+            "/windows" => json(&live.windows(&read::<WindowsCall>(body)?)?),
             "/deployments" => {
                 json(&live.machine.deployments().iter().rev().map(DeploymentView::of).collect::<Vec<_>>())
             }
@@ -226,7 +227,7 @@ impl Live {
     }
 
     /// The name of a series now: a pattern that was merged since is counted as the one that took it over.
-    fn current_name(&self, key: &SeriesKey) -> String {
+    pub(super) fn current_name(&self, key: &SeriesKey) -> String {
         let resolve = |text: &str| PatternId::parse(text).map(|id| self.machine.miner().resolve(id).to_string());
         let renamed = match key.kind {
             SeriesKind::Pattern => resolve(&key.key),
@@ -323,7 +324,7 @@ fn offer_row(page: &mut Page, summary: &RowSummary, records: Vec<Record>, heads:
     }
 }
 
-fn for_each_minute(hour: Timestamp, rollup: &Rollup, add: &mut impl FnMut(Timestamp, &SeriesKey, u64)) {
+pub(super) fn for_each_minute(hour: Timestamp, rollup: &Rollup, add: &mut impl FnMut(Timestamp, &SeriesKey, u64)) {
     for (key, minutes) in rollup.series() {
         for (&minute, &count) in minutes {
             add(Timestamp(hour.0 + i64::from(minute) * MINUTE.0), key, count);
