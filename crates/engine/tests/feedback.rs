@@ -168,3 +168,23 @@ fn nothing_is_taken_of_an_incident_that_is_not_there() {
     assert_eq!((effects.feedback, effects.rows.len()), (Some(FeedbackAnswer::UnknownIncident), 0));
     assert_eq!(object.machine.feedback().count(), 0);
 }
+
+#[test]
+fn rows_of_builds_that_knew_neither_feedback_nor_deployments_are_read() {
+    let mut object = Object::new();
+    let end = START + 3 * HOUR;
+    usual(&mut object, START, end);
+    object.sleep(end + HOUR);
+    object.write_checkpoint();
+    let now = object.restored(false);
+    // What this build writes behind the state of version 2 is three empty lists.
+    let state = &mut object.checkpoint.state;
+    assert_eq!((state[0], &state[state.len() - 3..]), (3, &[0, 0, 0][..]));
+    state.truncate(state.len() - 3);
+    state[0] = 2;
+    let then = object.restored(false);
+    assert!(then.incidents().all().eq(now.incidents().all()) && then.incidents().all().count() > 0);
+    assert_eq!(then.last_seq(), now.last_seq());
+    assert_eq!(then.detectors(), now.detectors());
+    assert!(then.decisions().eq(now.decisions()));
+}

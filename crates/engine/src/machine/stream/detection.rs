@@ -361,3 +361,55 @@ impl StreamMachine {
         self.detection.decisions.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn absence(number: u64) -> Signal {
+        Signal {
+            kind: SignalKind::Missed,
+            subject: Subject::Pattern(PatternId(number)),
+            at: Timestamp(900_000),
+            since: Timestamp(600_000),
+            window: Millis(300_000),
+            expected: 2.0,
+            expected_low: 1.0,
+            expected_high: 2.0,
+            seen: 0,
+            total: 0,
+            probability: 1e-9,
+            is_alerting: true,
+        }
+    }
+
+    #[test]
+    fn absences_that_wait_are_bounded_and_survive_their_bytes() {
+        let mut detection = Detection::default();
+        for number in 0..HELD_MAX as u64 {
+            assert!(detection.hold(absence(number), 1.5));
+        }
+        assert!(!detection.hold(absence(u64::MAX), 1.5), "told at once rather than never");
+        assert!(detection.hold(absence(3), 2.0), "the same absence takes its own place");
+        assert_eq!(detection.held.len(), HELD_MAX);
+        assert_eq!(detection.held.last().map(|(due, _)| *due), Some(Timestamp(1_200_000)));
+        assert_eq!(Detection::read(&detection.write()), Ok(detection.clone()));
+        detection.merge_pattern(PatternId(3), PatternId(500));
+        assert_eq!(detection.held.last().map(|(_, held)| held.subject), Some(Subject::Pattern(PatternId(500))));
+        // Nothing of it goes on any more.
+        assert_eq!(detection.ripe(Timestamp(i64::MAX / 4)), []);
+        assert_eq!(detection.held, []);
+    }
+
+    #[test]
+    fn the_row_of_a_build_that_held_no_absences_is_read() {
+        let mut row = Detection::default().write();
+        // Version, four times, no decisions, nothing held.
+        assert_eq!(row.get(..7), Some(&[VERSION, 0, 0, 0, 0, 0, 0][..]));
+        row.remove(6);
+        row[0] = 1;
+        assert_eq!(Detection::read(&row), Ok(Detection::default()));
+        row[0] = VERSION + 1;
+        assert!(Detection::read(&row).is_err());
+    }
+}
