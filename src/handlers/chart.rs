@@ -27,7 +27,7 @@ svg{--ground:#fff;--ink:#1f2328;--quiet:#59636e;--grid:#e4e7eb;--band:#cfe3fb;--
 @media(prefers-color-scheme:dark){svg{--ground:#0d1117;--ink:#e6edf3;--quiet:#9aa4af;--grid:#272d36;--band:#17375e;\
 --due:#6ea8fe;--seen:#cfe3ff;--odd:#ff7b72;--deploy:#c297ff;--wide:#1f1733}}\
 text{font:12px system-ui,sans-serif;fill:var(--ink)}.quiet{fill:var(--quiet)}.title{font-size:16px;font-weight:600}\
-.grid{stroke:var(--grid)}.axis{stroke:var(--quiet)}.band{fill:var(--band)}.due{fill:none;stroke:var(--due);stroke-dasharray:5 4}\
+.grid{stroke:var(--grid)}.axis{stroke:var(--quiet)}.band{fill:var(--band);fill-opacity:.8}.due{fill:none;stroke:var(--due);stroke-dasharray:5 4}\
 .seen{fill:none;stroke:var(--seen);stroke-width:1.6;stroke-linejoin:round}.dot{fill:var(--seen)}.odd{fill:var(--odd)}\
 .span{fill:var(--odd);opacity:.14}.deploy{stroke:var(--deploy);stroke-width:1.5;stroke-dasharray:2 3}\
 .release{fill:var(--deploy)}.wide{fill:var(--wide)}";
