@@ -87,17 +87,17 @@ fn a_burst_that_was_noise_takes_more_the_next_time_and_nothing_else_does() {
     let end = START + 3 * HOUR + MINUTE;
     usual(&mut object, START, end);
     let burst = |records: i64, from: i64| -> Vec<Record> {
-        (0..records).map(|i| record(&format!("page served in {i}"), Level::INFO, from + i * 30_000 / records)).collect()
+        (0..records).map(|i| record(&format!("page served in {i}"), Level::INFO, from + i * 10_000 / records)).collect()
     };
     let mut at = end;
     let mut raise = |object: &mut Object, records: i64| {
         object.alerts.clear();
-        object.send(&burst(records, at), at + 31 * SECOND);
+        object.send(&burst(records, at), at + 11 * SECOND);
         usual(object, at + MINUTE, at + HOUR);
         at += HOUR + MINUTE;
         (object.told().len(), at)
     };
-    let (told, now) = raise(&mut object, 50);
+    let (told, now) = raise(&mut object, 17);
     assert_eq!(told, 1);
     for _ in 0..9 {
         say(&mut object, SignalKind::Burst, Opinion::Noise, now);
@@ -105,7 +105,7 @@ fn a_burst_that_was_noise_takes_more_the_next_time_and_nothing_else_does() {
     assert_eq!(object.machine.feedback().count(), 1, "one opinion an incident");
     assert_eq!(object.machine.threshold(SignalKind::Burst, Subject::Component).step, 1);
     assert_eq!(object.machine.threshold(SignalKind::Drop, Subject::Component).step, 0);
-    let (told, _) = raise(&mut object, 50);
+    let (told, _) = raise(&mut object, 17);
     assert_eq!(told, 0, "{:?}", object.told());
     assert!(object.machine.decisions().any(|one| one.verdict == Verdict::Quieted));
     // Ten times as many are told as ever, and taking it back makes it as it was.
@@ -119,7 +119,7 @@ fn a_burst_that_was_noise_takes_more_the_next_time_and_nothing_else_does() {
     assert_survives(&object);
     let again = object.machine.handle(Event::FeedbackUndone(incident), Timestamp(now));
     assert_eq!((again.feedback, again.rows.len()), (Some(FeedbackAnswer::NothingToUndo), 0));
-    assert_eq!(raise(&mut object, 50).0, 1);
+    assert_eq!(raise(&mut object, 17).0, 1);
 }
 
 #[test]
@@ -187,4 +187,46 @@ fn rows_of_builds_that_knew_neither_feedback_nor_deployments_are_read() {
     assert_eq!(then.last_seq(), now.last_seq());
     assert_eq!(then.detectors(), now.detectors());
     assert!(then.decisions().eq(now.decisions()));
+}
+
+#[test]
+fn a_burst_that_begins_small_is_told_when_it_has_grown() {
+    for opinions in [0, 1] {
+        let mut object = Object::new();
+        let end = START + 3 * HOUR + MINUTE;
+        usual(&mut object, START, end);
+        let mut at = end;
+        if opinions > 0 {
+            let many: Vec<_> =
+                (0..60).map(|i| record(&format!("page served in {i}"), Level::INFO, at + i * 500)).collect();
+            object.send(&many, at + 31 * SECOND);
+            at += HOUR;
+            usual(&mut object, end + MINUTE, at);
+            say(&mut object, SignalKind::Burst, Opinion::Noise, at);
+            object.alerts.clear();
+        }
+        // Not sure enough in its first slot; then ever more, in every minute.
+        let first = if opinions > 0 { 17 } else { 14 };
+        for minute in 0..5 {
+            let records = if minute == 0 { first } else { 60 };
+            let step = if minute == 0 { 10 * SECOND } else { MINUTE } / records;
+            let from = at + minute * MINUTE;
+            let part: Vec<_> =
+                (0..records).map(|i| record(&format!("page served in {i}"), Level::INFO, from + i * step)).collect();
+            object.send(&part, from + MINUTE - SECOND);
+            if minute == 0 {
+                usual(&mut object, from + 10 * SECOND, from + MINUTE);
+                assert_eq!(object.told(), [], "{opinions}");
+                let last = object.machine.decisions().next_back().unwrap();
+                assert!(matches!(last.verdict, Verdict::Shown | Verdict::Quieted), "{opinions}: {last:?}");
+                object.write_checkpoint();
+                object.machine = object.restored(false);
+            }
+        }
+        usual(&mut object, at + 5 * MINUTE, at + 30 * MINUTE);
+        // The job that the burst left out is missed as well.
+        let bursts = object.told().into_iter().filter(|(kind, _)| *kind != SignalKind::Missed);
+        assert_eq!(bursts.collect::<Vec<_>>(), [(SignalKind::Burst, Subject::Component)], "{opinions}: once");
+        assert_survives(&object);
+    }
 }

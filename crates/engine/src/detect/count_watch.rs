@@ -227,7 +227,8 @@ impl CountWatch {
         (deviation, shifted)
     }
 
-    fn judge_minutes(&self, factor: f64, hour_factor: f64) -> Option<Deviation> {
+    /// What the minutes that are over show, the longest windows included.
+    pub(crate) fn judge_minutes(&self, factor: f64, hour_factor: f64) -> Option<Deviation> {
         let deviations = MINUTE_WINDOWS.iter().enumerate().filter_map(|(place, &width)| {
             let minutes = width as f64 * middle(place, factor, hour_factor);
             let (due, needed) = if place == 0 {

@@ -206,6 +206,37 @@ impl Detectors {
         }
     }
 
+    /// End of the newest minute that is over.
+    pub fn minute(&self) -> Option<Timestamp> {
+        self.slot.map(|slot| Timestamp(slot.saturating_mul(SLOT.0)).clamped().floor_to(Millis::from_mins(1)))
+    }
+
+    /// An open deviation as the minutes that are over show it: none if nothing of this kind of this series is open, and
+    /// of absences, which only grow.
+    pub fn standing(&self, kind: SignalKind, subject: Subject) -> Option<Signal> {
+        let end = self.minute().filter(|_| self.is_open(kind, subject))?;
+        let candidate = match (kind, subject) {
+            (SignalKind::ErrorRatio, _) => ratio_candidate(self.errors.judge()?, end, kind),
+            (SignalKind::LatencyShift, _) => {
+                ratio_candidate(self.slow.judge()?, end, kind).judged_within(&self.widened)
+            }
+            (SignalKind::Burst | SignalKind::Drop | SignalKind::LevelShift, _) => {
+                let counts = match subject {
+                    Subject::Component => &self.component,
+                    Subject::Pattern(id) => &self.patterns.get(&id)?.counts,
+                    Subject::Errors | Subject::Durations => return None,
+                };
+                let factor = |minutes| self.season.factor(end.minus(Millis::from_mins(minutes)));
+                let hour_factor = (factor(0) + factor(20) + factor(40) + factor(60)) / 4.0;
+                let is_more = kind != SignalKind::Drop;
+                let deviation = counts.judge_minutes(factor(0), hour_factor).filter(|it| it.is_above() == is_more)?;
+                count_candidate(subject, deviation, end, kind).judged_within(&self.widened)
+            }
+            (SignalKind::Silence | SignalKind::Missed | SignalKind::NewPattern, _) => return None,
+        };
+        Some(candidate.signal)
+    }
+
     /// In these spans of event time, and in windows that reach into them, counts and durations may lie [`WIDER`] times as
     /// far from what is due. Not part of what is written.
     pub fn widen(&mut self, spans: Vec<(Timestamp, Timestamp)>) {

@@ -113,7 +113,8 @@ impl RatioWatch {
         deviation
     }
 
-    fn judge(&self) -> Option<RatioDeviation> {
+    /// What the minutes that are over show.
+    pub(crate) fn judge(&self) -> Option<RatioDeviation> {
         let (share, strength) = self.usual()?;
         let deviations = WINDOWS.iter().filter(|&&width| self.minutes as usize >= width).filter_map(|&width| {
             let (hits, total) = (self.hit_minutes.sum(width), self.total_minutes.sum(width));

@@ -9,8 +9,10 @@
 //! Of the signals, those that are sure enough to wake people go the way of all incidents; every one is remembered with
 //! what became of it, at most [`DECISIONS_MAX`]. How sure that is, people move by what they say of incidents
 //! ([`super::feedback`]): a deviation has to be less probable, an absence has to last longer. An absence that has not
-//! lasted long enough waits ([`Detection::held`]) and is judged again when it has, if it still goes on.
+//! lasted long enough waits ([`Detection::held`]) and is judged again when it has, if it still goes on; a deviation that
+//! opened without being sure enough is looked at after each minute and told when it has grown.
 
+use super::feedback::ALERT_BELOW;
 use super::{Effects, StreamMachine, state};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::detect::{Detectors, Facts, Signal, SignalKind, Subject};
@@ -30,6 +32,10 @@ const ALARMS_APART: Millis = Millis::from_mins(1);
 const MOVERS_MAX: usize = 3;
 /// Absences that wait for as long as feedback asks; at most one for each opinion.
 const HELD_MAX: usize = FEEDBACK_MAX;
+/// Open deviations that nobody was told of and that are looked at each minute, should they grow.
+const UNSURE_MAX: usize = 64;
+/// For how many looks at a deviation its probability is corrected: an hour of minutes, each at four windows and more.
+const LOOKS: f64 = 1_000.0;
 /// Version 1 held no absences; it is still read.
 const VERSION: u8 = 2;
 
@@ -66,6 +72,9 @@ pub(super) struct Detection {
     decisions: VecDeque<Decision>,
     /// Absences that have to last longer, with the event time at which they are judged again.
     held: Vec<(Timestamp, Signal)>,
+    /// Deviations that opened without being sure enough, and the minute up to which they were looked at again.
+    unsure: Vec<(SignalKind, Subject)>,
+    looked_again: Timestamp,
     /// How long after its event time a record arrives, at most: the longest of late, slowly forgotten.
     delay: Millis,
     /// The newest event time, and its age when it arrived.
@@ -93,6 +102,36 @@ impl Detection {
         for (_, signal) in self.held.iter_mut().filter(|(_, signal)| signal.subject == Subject::Pattern(from)) {
             signal.subject = Subject::Pattern(into);
         }
+        for (_, subject) in self.unsure.iter_mut().filter(|(_, subject)| *subject == Subject::Pattern(from)) {
+            *subject = Subject::Pattern(into);
+        }
+    }
+
+    /// Keeps an eye on a deviation of which nobody was told, while it goes on.
+    fn watch(&mut self, signal: &Signal) {
+        let it = (signal.kind, signal.subject);
+        let is_absence = matches!(signal.kind, SignalKind::Silence | SignalKind::Missed);
+        if !is_absence
+            && self.unsure.len() < UNSURE_MAX
+            && !self.unsure.contains(&it)
+            && self.detectors.is_open(signal.kind, signal.subject)
+        {
+            self.unsure.push(it);
+        }
+    }
+
+    /// Those of them that are still open, as they stand after another minute.
+    fn grown(&mut self) -> Vec<Signal> {
+        let detectors = &self.detectors;
+        self.unsure.retain(|&(kind, subject)| detectors.is_open(kind, subject));
+        let Some(minute) = detectors.minute().filter(|minute| *minute > self.looked_again) else { return Vec::new() };
+        self.looked_again = minute;
+        let corrected = |signal: Signal| {
+            let probability = (signal.probability * LOOKS).min(1.0);
+            Signal { probability, is_alerting: signal.is_alerting && probability < ALERT_BELOW, ..signal }
+        };
+        let standing = self.unsure.iter().filter_map(|&(kind, subject)| detectors.standing(kind, subject));
+        standing.map(corrected).collect()
     }
 
     fn remember(&mut self, decision: Decision) {
@@ -157,6 +196,12 @@ impl Detection {
             out.int(due.0);
             signal.write(&mut out);
         }
+        out.uint(self.unsure.len() as u64);
+        for (kind, subject) in &self.unsure {
+            out.u8(kind.code());
+            subject.write(&mut out);
+        }
+        out.int(self.looked_again.0);
         self.detectors.write(&mut out);
         out.into_bytes()
     }
@@ -191,6 +236,13 @@ impl Detection {
         for _ in 0..held.min(HELD_MAX) {
             read.held.push((Timestamp(input.int()?).clamped(), Signal::read(&mut input)?));
         }
+        if version > 1 {
+            for _ in 0..input.count()?.min(UNSURE_MAX) {
+                let kind = SignalKind::of_code(input.u8()?).ok_or(ReadError::Unknown("kind of a signal"))?;
+                read.unsure.push((kind, Subject::read(&mut input)?));
+            }
+            read.looked_again = Timestamp(input.int()?).clamped();
+        }
         read.detectors = Detectors::read(&mut input)?;
         Ok(read)
     }
@@ -222,11 +274,18 @@ impl StreamMachine {
     pub(super) fn raise(&mut self, ripe: Vec<Signal>, seq: u64, at: Timestamp, mut effects: Option<&mut Effects>) {
         let found = self.detection.detectors.take_signals().into_iter().map(|signal| (signal, false));
         let signals: Vec<_> = ripe.into_iter().map(|signal| (signal, true)).chain(found).collect();
-        for (index, (mut signal, is_ripe)) in signals.into_iter().enumerate() {
+        let grown: Vec<_> = self.detection.grown().into_iter().filter(|signal| self.feedbacks.tells(signal)).collect();
+        // What is told now is watched no longer.
+        self.detection.unsure.retain(|it| !grown.iter().any(|signal| *it == (signal.kind, signal.subject)));
+        let signals = signals.into_iter().chain(grown.into_iter().map(|signal| (signal, false)));
+        for (index, (mut signal, is_ripe)) in signals.enumerate() {
             if let Subject::Pattern(id) = signal.subject {
                 signal.subject = Subject::Pattern(self.miner.resolve(id));
             }
             let verdict = self.judge_signal(signal, is_ripe, (seq, index as u16, at), effects.as_deref_mut());
+            if matches!(verdict, Verdict::Shown | Verdict::Quieted) {
+                self.detection.watch(&signal);
+            }
             self.detection.remember(Decision { signal, decided_at: at, verdict });
         }
         let detectors = &self.detection.detectors;
@@ -404,9 +463,9 @@ mod tests {
     #[test]
     fn the_row_of_a_build_that_held_no_absences_is_read() {
         let mut row = Detection::default().write();
-        // Version, four times, no decisions, nothing held.
-        assert_eq!(row.get(..7), Some(&[VERSION, 0, 0, 0, 0, 0, 0][..]));
-        row.remove(6);
+        // Version, four times, no decisions; then what that build did not know: nothing held, nothing unsure, a time.
+        assert_eq!(row.get(..9), Some(&[VERSION, 0, 0, 0, 0, 0, 0, 0, 0][..]));
+        row.drain(6..9);
         row[0] = 1;
         assert_eq!(Detection::read(&row), Ok(Detection::default()));
         row[0] = VERSION + 1;

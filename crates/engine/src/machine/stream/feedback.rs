@@ -17,7 +17,7 @@ use crate::triage::AlertPolicy;
 use std::collections::VecDeque;
 
 /// The probability below which a deviation tells people, and by how much a step divides it.
-const ALERT_BELOW: f64 = 1e-9;
+pub(super) const ALERT_BELOW: f64 = 1e-9;
 const STEP_FACTOR: f64 = 1e-3;
 /// How many times the usual wait an absence lasts before people are told, by step.
 const WAITS: [f64; 5] = [1.0, 1.5, 2.0, 3.0, 4.0];
