@@ -158,6 +158,13 @@ async fn serve(
         Route::Replay => handlers::replay::replay(&call, request).await,
         Route::Baseline(component) => handlers::baseline::baseline(&call, &component).await,
         Route::Incidents => handlers::lists::incidents(&call).await,
+        Route::Feedback => handlers::feedback::list(&call).await,
+        Route::GiveFeedback(id) => handlers::feedback::give(&call, &id, request).await,
+        Route::UndoFeedback(id) => handlers::feedback::undo(&call, &id).await,
+        Route::Chart(component) => handlers::baseline::chart(&call, &component).await,
+        Route::Windows(component) => handlers::windows::windows(&call, &component).await,
+        Route::Deployments => handlers::deployments::list(&call).await,
+        Route::Deploy => handlers::deployments::announce(&call, request).await,
         Route::Alerts => handlers::lists::alerts(&call).await,
         Route::Metrics => handlers::metrics::metrics(&call).await,
         // Answered above, before anybody was asked who they are.

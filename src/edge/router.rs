@@ -40,6 +40,20 @@ pub enum Route {
     Baseline(String),
     /// `GET /api/incidents`.
     Incidents,
+    /// `GET /api/incidents/feedback`.
+    Feedback,
+    /// `POST /api/incidents/{id}/feedback`.
+    GiveFeedback(String),
+    /// `DELETE /api/incidents/{id}/feedback`.
+    UndoFeedback(String),
+    /// `GET /api/components/{id}/baseline.svg`.
+    Chart(String),
+    /// `GET /api/components/{id}/windows`.
+    Windows(String),
+    /// `GET /api/deployments`.
+    Deployments,
+    /// `POST /api/deployments`.
+    Deploy,
     /// `GET /api/alerts`.
     Alerts,
     /// `POST /api/keys`.
@@ -87,7 +101,7 @@ impl Route {
     /// What a caller must be allowed; `None` if anybody may.
     pub fn scope(&self) -> Option<Scopes> {
         match self {
-            Self::Ingest | Self::Submit => Some(Scopes::INGEST),
+            Self::Ingest | Self::Submit | Self::Deploy => Some(Scopes::INGEST),
             Self::Search
             | Self::Record(_)
             | Self::Tail
@@ -99,6 +113,10 @@ impl Route {
             | Self::Components
             | Self::Baseline(_)
             | Self::Incidents
+            | Self::Chart(_)
+            | Self::Windows(_)
+            | Self::Feedback
+            | Self::Deployments
             | Self::Replay
             | Self::Alerts
             | Self::Metrics => Some(Scopes::READ),
@@ -109,6 +127,8 @@ impl Route {
             | Self::Configure
             | Self::Audit
             | Self::Teach
+            | Self::GiveFeedback(_)
+            | Self::UndoFeedback(_)
             | Self::UndoLesson(_)
             | Self::Cleanup
             | Self::Export
@@ -169,8 +189,15 @@ fn routes_at(path: &str) -> Vec<(&'static str, Route)> {
         ["api", "logs", id] if !id.is_empty() => vec![("GET", Route::Record(decoded(id)))],
         ["api", "components"] => vec![("GET", Route::Components)],
         ["api", "components", id, "baseline"] if !id.is_empty() => vec![("GET", Route::Baseline(decoded(id)))],
+        ["api", "components", id, "baseline.svg"] if !id.is_empty() => vec![("GET", Route::Chart(decoded(id)))],
+        ["api", "components", id, "windows"] if !id.is_empty() => vec![("GET", Route::Windows(decoded(id)))],
         ["api", "detectors", "replay"] => vec![("POST", Route::Replay)],
         ["api", "incidents"] => vec![("GET", Route::Incidents)],
+        ["api", "incidents", "feedback"] => vec![("GET", Route::Feedback)],
+        ["api", "incidents", id, "feedback"] if !id.is_empty() => {
+            vec![("POST", Route::GiveFeedback(decoded(id))), ("DELETE", Route::UndoFeedback(decoded(id)))]
+        }
+        ["api", "deployments"] => vec![("GET", Route::Deployments), ("POST", Route::Deploy)],
         ["api", "alerts"] => vec![("GET", Route::Alerts)],
         ["api", "keys"] => vec![("GET", Route::Keys), ("POST", Route::CreateKey)],
         ["api", "keys", id] if !id.is_empty() => vec![("DELETE", Route::RevokeKey(decoded(id)))],
@@ -234,6 +261,13 @@ mod tests {
         check("GET", "/api/components", Route::Components);
         check("GET", "/api/components/a%20b/baseline", Route::Baseline("a b".into()));
         check("GET", "/api/incidents", Route::Incidents);
+        check("GET", "/api/components/a%20b/baseline.svg", Route::Chart("a b".into()));
+        check("GET", "/api/components/a/windows", Route::Windows("a".into()));
+        check("GET", "/api/deployments", Route::Deployments);
+        check("POST", "/api/deployments", Route::Deploy);
+        check("GET", "/api/incidents/feedback", Route::Feedback);
+        check("POST", "/api/incidents/burst-1/feedback", Route::GiveFeedback("burst-1".into()));
+        check("DELETE", "/api/incidents/burst-1/feedback", Route::UndoFeedback("burst-1".into()));
         check("POST", "/api/detectors/replay", Route::Replay);
         check("GET", "/api/alerts", Route::Alerts);
         check("GET", "/api/keys", Route::Keys);

@@ -1,9 +1,13 @@
-//! `GET /api/components/{id}/baseline`: what is usual of a component's series, and what was decided about them.
+//! `GET /api/components/{id}/baseline` and `baseline.svg`: what is usual of a component's series, and what was decided
+//! about them, as numbers and as a picture.
 
+use super::chart::Chart;
 use super::fan_out::ask_objects;
 use super::lists::{parameter_error, require_all_rows};
-use super::{Answer, Call, Outcome, invalid_query, json};
-use crate::processors::calls::{BaselineAnswer, BaselineCall, ComponentEntry, DecisionView, PointView, SeriesView};
+use super::{Answer, Call, Outcome, Refusal, invalid_query, json};
+use crate::processors::calls::{
+    BaselineAnswer, BaselineCall, ComponentEntry, DecisionView, DeploymentView, FeedbackView, PointView, SeriesView,
+};
 use sapwood_engine::detect::Subject;
 use sapwood_wire::problem::{Problem, ProblemCode};
 use sapwood_wire::query::parse_search;
@@ -19,6 +23,10 @@ struct OneSeries {
     slow_from_ms: Option<f64>,
     points: Vec<PointView>,
     decisions: Vec<DecisionView>,
+    /// What people said of incidents, and the thresholds that follow from it.
+    feedback: Vec<FeedbackView>,
+    /// What began to run, newest first.
+    deployments: Vec<DeploymentView>,
     late_records: u64,
 }
 
@@ -29,6 +37,10 @@ struct AllSeries {
     series: Vec<SeriesView>,
     series_total: u64,
     decisions: Vec<DecisionView>,
+    /// What people said of incidents, and the thresholds that follow from it.
+    feedback: Vec<FeedbackView>,
+    /// What began to run, newest first.
+    deployments: Vec<DeploymentView>,
     late_records: u64,
     unwatched_records: u64,
 }
@@ -37,6 +49,39 @@ struct AllSeries {
 pub async fn baseline(call: &Call<'_>, component: &str) -> Outcome {
     require_all_rows(call)?;
     let question = question(&call.head.query(), call.now.0).map_err(invalid_query)?;
+    let is_one = question.series.is_some();
+    let found = ask(call, component, &question).await?;
+    let body = show(found, is_one).ok_or_else(not_watched)?;
+    Ok(Answer::Json(body?))
+}
+
+/// Draws one series of a component; all its records if none is named.
+pub async fn chart(call: &Call<'_>, component: &str) -> Outcome {
+    require_all_rows(call)?;
+    let mut question = question(&call.head.query(), call.now.0).map_err(invalid_query)?;
+    question.series.get_or_insert_with(|| Subject::Component.to_string());
+    let (entry, answer) = ask(call, component, &question).await?;
+    let drawn = draw(&entry.component, &answer).ok_or_else(not_watched)?;
+    Ok(Answer::Text("image/svg+xml", drawn))
+}
+
+fn draw(component: &str, answer: &BaselineAnswer) -> Option<String> {
+    let BaselineAnswer { series, points, decisions, deployments, .. } = answer;
+    let series = series.first()?;
+    let chart = Chart { component, series, points, decisions, deployments, zone: "UTC", ahead: &|_| 0 };
+    Some(chart.draw())
+}
+
+fn not_watched() -> Refusal {
+    Problem::new(ProblemCode::NotFound, "this series is not watched").into()
+}
+
+/// Asks the component's object.
+async fn ask(
+    call: &Call<'_>,
+    component: &str,
+    question: &BaselineCall,
+) -> Result<(ComponentEntry, BaselineAnswer), Refusal> {
     let gathered = ask_objects(call, &[component.to_owned()], |stubs, address| {
         let question = question.clone();
         async move { stubs.baseline(&address, &question).await }
@@ -46,23 +91,38 @@ pub async fn baseline(call: &Call<'_>, component: &str) -> Outcome {
         let detail = "the component's object did not answer";
         return Err(Problem::new(ProblemCode::Unavailable, detail).with_retry_after(1).into());
     }
-    let not_found = |detail: &str| Problem::new(ProblemCode::NotFound, detail);
-    let Some(found) = gathered.answers.into_iter().next() else {
-        return Err(not_found("no component has this name").into());
-    };
-    let body = show(found, question.series.is_some()).ok_or_else(|| not_found("this series is not watched"))?;
-    Ok(Answer::Json(body?))
+    let not_found = || Problem::new(ProblemCode::NotFound, "no component has this name").into();
+    gathered.answers.into_iter().next().ok_or_else(not_found)
 }
 
-fn show((entry, answer): (ComponentEntry, BaselineAnswer), is_one: bool) -> Option<Result<Vec<u8>, super::Refusal>> {
-    let BaselineAnswer { mut series, series_total, points, slow_from_ms, decisions, late, unwatched } = answer;
+fn show((entry, answer): (ComponentEntry, BaselineAnswer), is_one: bool) -> Option<Result<Vec<u8>, Refusal>> {
+    let BaselineAnswer {
+        mut series,
+        series_total,
+        points,
+        slow_from_ms,
+        decisions,
+        feedback,
+        deployments,
+        late,
+        unwatched,
+    } = answer;
     let component = entry.component;
+    let late_records = late;
     if !is_one {
-        let (late_records, unwatched_records) = (late, unwatched);
-        return Some(json(&AllSeries { component, series, series_total, decisions, late_records, unwatched_records }));
+        return Some(json(&AllSeries {
+            component,
+            series,
+            series_total,
+            decisions,
+            feedback,
+            deployments,
+            late_records,
+            unwatched_records: unwatched,
+        }));
     }
     let series = series.pop()?;
-    Some(json(&OneSeries { component, series, slow_from_ms, points, decisions, late_records: late }))
+    Some(json(&OneSeries { component, series, slow_from_ms, points, decisions, feedback, deployments, late_records }))
 }
 
 /// Reads `series`, `from` and `to`.

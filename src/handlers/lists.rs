@@ -180,6 +180,8 @@ mod tests {
             first_seen_ms: 0,
             last_seen_ms: 0,
             was_told: true,
+            new_in_release: None,
+            feedback: None,
         }
     }
 

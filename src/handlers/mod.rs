@@ -5,12 +5,15 @@
 
 pub mod audit;
 pub mod baseline;
+pub mod chart;
 pub mod cleanup;
 pub mod configuration;
+pub mod deployments;
 pub mod fall_through;
 pub mod fan_out;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
+pub mod feedback;
 pub mod health;
 pub mod ingest;
 pub mod json_body;
@@ -25,6 +28,7 @@ pub mod search;
 pub mod summary;
 pub mod tail;
 pub mod transfer;
+pub mod windows;
 
 use crate::edge::auth::{AuthError, Principal, PrincipalKind};
 use crate::edge::key::Scopes;

@@ -5,8 +5,14 @@
 //! every packed form begins with its version.
 
 mod baseline;
+mod deployments;
+mod feedback;
+mod windows;
 
 pub use baseline::{BaselineAnswer, BaselineCall, DecisionView, PointView, SeriesView};
+pub use deployments::{DeployedCall, DeploymentView};
+pub use feedback::{FeedbackCall, FeedbackOutcome, FeedbackView, ThresholdView};
+pub use windows::{WindowsAnswer, WindowsCall};
 
 use sapwood_engine::bytes::{ReadError, Reader, Writer};
 use sapwood_engine::machine::row::{BatchKey, Receipt};
@@ -514,6 +520,12 @@ pub struct IncidentView {
     pub last_seen_ms: i64,
     /// Whether somebody was told.
     pub was_told: bool,
+    /// The release that its pattern came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_in_release: Option<String>,
+    /// What somebody said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feedback: Option<FeedbackView>,
 }
 
 /// How a sink fares.

@@ -12,15 +12,17 @@
 
 mod append;
 mod baseline;
+mod feedback;
 mod flush;
 mod pack;
 mod read;
 mod replay;
 mod tail;
+mod windows;
 
 use crate::config;
 use crate::monitoring::report;
-use crate::processors::calls::StreamAddress;
+use crate::processors::calls::{DeployedCall, StreamAddress};
 use crate::processors::running_alarm::RunningAlarm;
 use crate::processors::settings;
 use crate::storage::fault::Fault;
@@ -157,6 +159,16 @@ impl Inner {
                 // Other settings, other deadlines.
                 self.arm_after_alarm()?;
                 empty()
+            }
+            "/deployed" => {
+                let call: DeployedCall =
+                    serde_json::from_slice(body).map_err(|error| Fault::new("read a call", error))?;
+                self.transition(Event::Deployed(call.deployment()), now())?;
+                json(&())
+            }
+            "/feedback/give" => {
+                let call = serde_json::from_slice(body).map_err(|error| Fault::new("read a call", error))?;
+                json(&self.take_feedback(call)?)
             }
             "/cleanup" => {
                 let call = serde_json::from_slice(body).map_err(|error| Fault::new("read a call", error))?;

@@ -5,9 +5,10 @@
 
 use super::calls::{
     AlertEntry, AppendAnswer, AppendCall, AuditView, BaselineAnswer, BaselineCall, CleanupAnswer, CleanupCall,
-    CountsAnswer, CountsCall, CreateKeyCall, DirectoryAnswer, DomainStatus, IncidentView, KeyView, LessonsAnswer,
-    NO_ROOM, PatternView, RecordCall, RegisterCall, ReplayAnswer, ReplayCall, SearchAnswer, SearchCall, StatusAnswer,
-    StreamAddress, TailCall, TeachAnswer, TeachCall, VariablesCall, VariablesView,
+    CountsAnswer, CountsCall, CreateKeyCall, DeployedCall, DeploymentView, DirectoryAnswer, DomainStatus, FeedbackCall,
+    FeedbackOutcome, FeedbackView, IncidentView, KeyView, LessonsAnswer, NO_ROOM, PatternView, RecordCall,
+    RegisterCall, ReplayAnswer, ReplayCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress, TailCall,
+    TeachAnswer, TeachCall, VariablesCall, VariablesView, WindowsAnswer, WindowsCall,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -161,6 +162,31 @@ impl<'a> Stubs<'a> {
     /// All incidents, newest first.
     pub async fn incidents(&self, to: &StreamAddress) -> Result<Vec<IncidentView>, CallError> {
         self.json(STREAM, &to.name(), "/incidents", &()).await
+    }
+
+    /// Counts in windows of one width.
+    pub async fn windows(&self, to: &StreamAddress, call: &WindowsCall) -> Result<WindowsAnswer, CallError> {
+        self.json(STREAM, &to.name(), "/windows", call).await
+    }
+
+    /// The deployments it knows of, newest first.
+    pub async fn deployments(&self, to: &StreamAddress) -> Result<Vec<DeploymentView>, CallError> {
+        self.json(STREAM, &to.name(), "/deployments", &()).await
+    }
+
+    /// Says that a release was deployed.
+    pub async fn deployed(&self, to: &StreamAddress, call: &DeployedCall) -> Result<(), CallError> {
+        self.json(STREAM, &to.name(), "/deployed", call).await
+    }
+
+    /// What people said of its incidents, newest first.
+    pub async fn feedback(&self, to: &StreamAddress) -> Result<Vec<FeedbackView>, CallError> {
+        self.json(STREAM, &to.name(), "/feedback", &()).await
+    }
+
+    /// Says what an incident was, or takes that back.
+    pub async fn give_feedback(&self, to: &StreamAddress, call: &FeedbackCall) -> Result<FeedbackOutcome, CallError> {
+        self.json(STREAM, &to.name(), "/feedback/give", call).await
     }
 
     /// What is usual of its series.

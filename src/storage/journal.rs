@@ -227,6 +227,40 @@ impl Journal {
         Ok(places)
     }
 
+    /// Whole rows that count records in a span of event time (also those whose text was not kept), until `visit` has
+    /// enough.
+    pub fn counted_within(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        mut visit: impl FnMut(&Row) -> bool,
+    ) -> Result<(), Fault> {
+        let query = format!(
+            "SELECT {COLUMNS} FROM ({}) WHERE kind IN (0, 1) AND count > 0 AND time_max >= ? AND time_min < ? \
+             AND seq < ? ORDER BY seq DESC LIMIT ?",
+            self.plain_rows(COLUMNS)
+        );
+        let mut before = i64::MAX as u64;
+        loop {
+            let values = vec![time(from), time(to), uint(before), int(WALK_ROWS)];
+            let rows = self.sql.all("read rows of a span", &query, values, read_row)?;
+            let rows: Vec<Row> = rows.into_iter().flatten().collect();
+            let Some(last) = rows.last() else { break };
+            before = last.seq;
+            if !rows.iter().all(&mut visit) {
+                return Ok(());
+            }
+        }
+        let within = "count > 0 AND time_max >= ? AND time_min < ? ORDER BY seq_first DESC";
+        for head in self.heads_of(within, vec![time(from), time(to)])? {
+            let rows = self.rows_of(&head)?;
+            if !rows.iter().filter(|row| row.time_max >= from && row.time_min < to).all(&mut visit) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     /// Heads of the rows with accepted records that are in no block, newest first, until `visit` has enough.
     pub fn heads(&self, mut visit: impl FnMut(u64, Vec<u8>) -> bool) -> Result<(), Fault> {
         let query = format!(

@@ -8,6 +8,7 @@ use crate::render::{Style, Table, cut, printable, time_of_day};
 use crate::replies::{BaselineReply, DecisionReply, Moment, PointReply, SeriesListReply};
 use crate::search::relative;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 /// Arguments of `baseline`.
 #[derive(clap::Args)]
@@ -20,6 +21,9 @@ pub(crate) struct Baseline {
     /// From when: 15m, 2h, an epoch or an RFC 3339 time. Everything that is kept otherwise (four hours).
     #[arg(long)]
     since: Option<String>,
+    /// Draw the series (all records, if none is named) into this file, as SVG.
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    chart: Option<PathBuf>,
     /// The answer as it came.
     #[arg(long)]
     json: bool,
@@ -37,7 +41,12 @@ impl Baseline {
         let mut parameters = Vec::new();
         parameters.extend(self.series.clone().map(|series| ("series", series)));
         parameters.extend(self.since.as_deref().map(|since| ("from", relative(since))));
-        if self.json {
+        if let Some(file) = &self.chart {
+            let svg = client.read_text(&format!("{path}.svg"), &parameters)?;
+            std::fs::write(file, svg)
+                .map_err(|error| Fault::Request(format!("cannot write {}: {error}", file.display())))?;
+            writeln!(out, "{}", file.display())?;
+        } else if self.json {
             let reply: serde_json::Value = client.read(&path, &parameters)?;
             writeln!(out, "{reply}")?;
         } else if self.series.is_some() {
@@ -50,7 +59,7 @@ impl Baseline {
 }
 
 /// A name as one segment of a path.
-fn encoded(name: &str) -> String {
+pub(crate) fn encoded(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
     name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
@@ -164,7 +173,7 @@ fn write_decisions(decisions: &[DecisionReply], style: Style, out: &mut dyn Writ
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Answer, Server};
+    use crate::testing::{Answer, Folder, Server};
 
     fn shown(answer: &str, series: Option<&str>) -> (String, String) {
         let server = Server::scripted([Answer::new(200, answer)]);
@@ -174,6 +183,7 @@ mod tests {
             component: "a b".into(),
             series: series.map(str::to_owned),
             since: Some("2h".into()),
+            chart: None,
             json: false,
             endpoint,
         };
@@ -196,6 +206,28 @@ mod tests {
         assert!(lines[3].ends_with('◆') && lines[4].contains('●') && !lines[4].contains('░'), "{text}");
         assert!(text.contains("2.0 (0.0 to 7.5)") && text.contains("1.0e-10") && text.contains("opened"), "{text}");
         assert_eq!(path, "/api/components/a%20b/baseline?series=total&from=-2h");
+    }
+
+    #[test]
+    fn a_chart_is_written_as_the_service_draws_it() {
+        let folder = Folder::new();
+        let file = folder.path("chart.svg");
+        let server = Server::scripted([Answer::new(200, "<svg/>"), Answer::new(404, r#"{"title":"Not found"}"#)]);
+        let endpoint = EndpointArgs { url: Some(server.url()), key: Some("k".into()), ..EndpointArgs::default() };
+        let command = Baseline {
+            component: "shop".into(),
+            series: Some("errors".into()),
+            since: None,
+            chart: Some(file.clone()),
+            json: false,
+            endpoint,
+        };
+        let mut out = Vec::new();
+        command.run(&mut out).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "<svg/>");
+        assert_eq!(String::from_utf8(out).unwrap().trim_end(), file.display().to_string());
+        assert_eq!(server.asked()[0].path, "/api/components/shop/baseline.svg?series=errors");
+        assert!(command.run(&mut Vec::new()).unwrap_err().to_string().contains("Not found"));
     }
 
     #[test]

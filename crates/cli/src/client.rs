@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use std::time::Duration;
 use ureq::http::Response;
-use ureq::{Agent, Body};
+use ureq::typestate::WithoutBody;
+use ureq::{Agent, Body, RequestBuilder};
 
 /// Longest wait for one answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
@@ -129,12 +130,17 @@ impl Client {
         path: &str,
         parameters: &[(&str, String)],
     ) -> Result<T, ClientFault> {
-        let mut request =
-            self.agent.get(format!("{}{path}", self.endpoint.url)).header("X-API-Key", &self.endpoint.key);
-        for (name, value) in parameters {
-            request = request.query(name, value);
-        }
-        self.answer(path, request.call())
+        self.answer(path, self.get(path, parameters).call())
+    }
+
+    /// Reads `path`, which answers with a text that is no JSON.
+    pub(crate) fn read_text(&self, path: &str, parameters: &[(&str, String)]) -> Result<String, ClientFault> {
+        self.text(self.get(path, parameters).call())
+    }
+
+    fn get(&self, path: &str, parameters: &[(&str, String)]) -> RequestBuilder<WithoutBody> {
+        let request = self.agent.get(format!("{}{path}", self.endpoint.url)).header("X-API-Key", &self.endpoint.key);
+        parameters.iter().fold(request, |request, (name, value)| request.query(name, value))
     }
 
     /// Sends one batch to `path`: NDJSON, already compressed. `key` makes a repetition free.
@@ -179,6 +185,12 @@ impl Client {
         path: &str,
         outcome: Result<Response<Body>, ureq::Error>,
     ) -> Result<T, ClientFault> {
+        let text = self.text(outcome)?;
+        serde_json::from_str(&text)
+            .map_err(|error| ClientFault::Unreadable { path: path.to_owned(), reason: error.to_string() })
+    }
+
+    fn text(&self, outcome: Result<Response<Body>, ureq::Error>) -> Result<String, ClientFault> {
         let unreachable =
             |error: ureq::Error| ClientFault::Unreachable { url: self.endpoint.url.clone(), reason: error.to_string() };
         let mut response = outcome.map_err(unreachable)?;
@@ -193,8 +205,7 @@ impl Client {
             let problem = serde_json::from_str(&text).unwrap_or_default();
             return Err(ClientFault::Refused { status, problem, retry_after });
         }
-        serde_json::from_str(&text)
-            .map_err(|error| ClientFault::Unreadable { path: path.to_owned(), reason: error.to_string() })
+        Ok(text)
     }
 }
 

@@ -9,8 +9,10 @@ mod check_config;
 mod client;
 mod components;
 mod demo;
+mod deployed;
 mod endpoint;
 mod fault;
+mod feedback;
 mod first_sight;
 mod mine;
 mod parse;
@@ -59,6 +61,10 @@ enum Command {
     Components(components::Components),
     /// What is usual of a component, what came, and what was found.
     Baseline(baseline::Baseline),
+    /// Say that an incident was noise, or real, and what follows from it.
+    Feedback(feedback::Feedback),
+    /// Say that a release began to run, or list the deployments that are known.
+    Deployed(deployed::Deployed),
     /// Levels, minute by minute.
     Summary(summary::Summary),
     /// What a component would have raised under other settings.
@@ -99,6 +105,8 @@ fn main() -> ExitCode {
         Command::Teach(command) => command.run(&mut out),
         Command::Components(command) => command.run(&mut out),
         Command::Baseline(command) => command.run(&mut out),
+        Command::Feedback(command) => command.run(&mut out),
+        Command::Deployed(command) => command.run(&mut out),
         Command::Summary(command) => command.run(&mut out),
         Command::Replay(command) => command.run(&mut out),
         Command::Mine(command) => command.run(&mut out),

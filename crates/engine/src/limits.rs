@@ -128,6 +128,14 @@ pub const BATCH_KEYS_MAX: usize = 65_536;
 pub const RECORD_IDS_MAX: usize = 65_536;
 /// Incidents remembered; the oldest closed one leaves first.
 pub const INCIDENTS_MAX: usize = 256;
+/// Deployments that a component remembers. At a release of 128 bytes 6 KB of the state row.
+pub const DEPLOYMENTS_MAX: usize = 32;
+/// Releases that a component knows from its records, to tell a new one.
+pub const RELEASES_KNOWN_MAX: usize = 64;
+/// Opinions about incidents that a component keeps; with texts at their limits 60 KB of the state row.
+pub const FEEDBACK_MAX: usize = 100;
+/// Bytes of the note of an opinion.
+pub const FEEDBACK_NOTE_BYTES_MAX: usize = 280;
 /// Patterns named in one grouped alert.
 pub const ALERT_PATTERNS_MAX: usize = 20;
 /// Components of a domain's directory can never exceed this, whatever the configuration says.

@@ -42,6 +42,7 @@ pub fn alert_view(alert: &Alert, identity: &Identity) -> AlertView {
         count: times().map(|incident| incident.count).sum(),
         exemplars: alert.exemplars.iter().map(|exemplar| self::exemplar(exemplar, identity)).collect(),
         release: alert.release.clone(),
+        new_in_release: alert.new_in_release.clone().filter(|_| kind == AlertKind::NewPattern),
         links: Vec::new(),
     }
 }
@@ -81,6 +82,10 @@ fn title(alert: &Alert, kind: AlertKind, component: &str) -> String {
     let short: String = words.chars().take(120).collect();
     match (kind, alert.incidents.first()) {
         _ if count > 1 => format!("{count} new incidents in {component}, first: {short}"),
+        (AlertKind::NewPattern, _) if alert.new_in_release.is_some() => {
+            let release = alert.new_in_release.as_deref().unwrap_or_default();
+            format!("New error pattern in release {release} of {component}: {short}")
+        }
         (AlertKind::NewPattern, _) | (_, None) => format!("New error pattern in {component}: {short}"),
         (_, Some(incident)) => signal_title(incident, component, &short),
     }
@@ -164,6 +169,7 @@ mod tests {
             decided_at: Timestamp(10),
             patterns: vec![AlertPattern { id: PatternId(7), template: "pay <*> failed".into(), name: None, count: 12 }],
             exemplars: Vec::new(),
+            new_in_release: None,
             release: Some("1.2".into()),
             environment: "production".into(),
             incidents,
@@ -185,6 +191,9 @@ mod tests {
         named.patterns[0].name = Some("Lost payment".into());
         let view = alert_view(&named, &identity);
         assert_eq!(view.title, "New error pattern in checkout: Lost payment");
+        let view = alert_view(&Alert { new_in_release: Some("1.2".into()), ..named }, &identity);
+        assert_eq!(view.title, "New error pattern in release 1.2 of checkout: Lost payment");
+        assert_eq!(view.new_in_release.as_deref(), Some("1.2"));
         let both = vec![new("n"), new("m")];
         assert!(alert_view(&alert(both), &identity).title.starts_with("2 new incidents in checkout"));
     }

@@ -126,6 +126,9 @@ pub struct AlertView {
     /// The release in which it was first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
+    /// The release that its pattern came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_in_release: Option<String>,
     /// Where to go from here.
     #[serde(default)]
     pub links: Vec<AlertLink>,
@@ -134,7 +137,7 @@ pub struct AlertView {
 // ---- Standard Webhooks ------------------------------------------------------------------------------------------------
 
 /// Bytes, as JSON, of the longest text of each part of a webhook. All of them together, with
-/// [`WEBHOOK_NAME_BYTES`] for ten short ones, three links and the keys, stay below 14,000.
+/// [`WEBHOOK_NAME_BYTES`] for thirteen short ones, three links and the keys, stay below 14,000.
 const WEBHOOK_TITLE_BYTES: usize = 600;
 const WEBHOOK_TEMPLATE_BYTES: usize = 2_000;
 const WEBHOOK_NAME_BYTES: usize = 300;
@@ -144,7 +147,7 @@ const LINKS_MAX: usize = 3;
 const _: () = assert!(
     WEBHOOK_TITLE_BYTES
         + WEBHOOK_TEMPLATE_BYTES
-        + 10 * WEBHOOK_NAME_BYTES
+        + 13 * WEBHOOK_NAME_BYTES
         + LINKS_MAX * (WEBHOOK_URL_BYTES + WEBHOOK_NAME_BYTES + 40)
         + 1_000
         < WEBHOOK_BODY_BYTES_MAX,
@@ -197,8 +200,9 @@ struct WebhookData<'a> {
 impl WebhookData<'_> {
     fn to_value(&self) -> Value {
         let (alert, name) = (self.alert, self.name);
+        let incident = name(&alert.incident_id);
         let mut data = json!({
-            "incident_id": name(&alert.incident_id),
+            "incident_id": incident,
             "kind": alert.kind,
             "domain": name(&alert.domain),
             "component": name(&alert.component),
@@ -214,6 +218,11 @@ impl WebhookData<'_> {
             "exemplars": self.exemplars,
             "exemplars_omitted": alert.exemplars.len().saturating_sub(self.exemplars.len()),
             "links": self.links,
+            // How to say what it was: where to post it, and the command that does.
+            "feedback": json!({
+                "path": format!("/api/incidents/{incident}/feedback"),
+                "command": format!("sapwood feedback {incident} noise"),
+            }),
         });
         if let Value::Object(data) = &mut data {
             let mut put = |key: &str, value: Option<String>| {
@@ -223,6 +232,7 @@ impl WebhookData<'_> {
             put("pattern", alert.pattern_template.as_deref().map(|text| cut_json(text, WEBHOOK_TEMPLATE_BYTES)));
             put("series", alert.series.as_deref().map(name));
             put("release", alert.release.as_deref().map(name));
+            put("new_in_release", alert.new_in_release.as_deref().map(name));
             for (key, number) in [
                 ("expected_low", alert.expected_low),
                 ("expected_high", alert.expected_high),
@@ -300,7 +310,7 @@ const _: () = assert!(
         + SLACK_TEMPLATE_CHARS
         + SLACK_EXEMPLARS * (SLACK_EXEMPLAR_CHARS + 30 + SLACK_NAME_CHARS)
         + 7 * 100
-        + 2 * SLACK_NAME_CHARS
+        + 3 * SLACK_NAME_CHARS
         + LINKS_MAX * (SLACK_LINK_URL_CHARS + SLACK_BUTTON_CHARS)
         + 1_500
         < SLACK_MESSAGE_CHARS_MAX,
@@ -369,6 +379,9 @@ pub fn slack_message(alert: &AlertView) -> Vec<u8> {
     if let Some(pattern_id) = &alert.pattern_id {
         context = format!("{context}, pattern {}", name(pattern_id));
     }
+    if is_plain_id(&alert.incident_id) {
+        context = format!("{context}\nNot worth telling? sapwood feedback {} noise", alert.incident_id);
+    }
     blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": context}]}));
     let buttons: Vec<Value> =
         alert.links.iter().filter(|link| is_web_link(&link.url)).take(LINKS_MAX).map(link_button).collect();
@@ -377,6 +390,13 @@ pub fn slack_message(alert: &AlertView) -> Vec<u8> {
     }
     let message = json!({"text": summary, "blocks": blocks, "unfurl_links": false, "unfurl_media": false});
     serde_json::to_vec(&message).unwrap_or_default()
+}
+
+/// Whether this can be copied as it stands: an id of ours is. An underscore within a word is no markup.
+fn is_plain_id(id: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let has_ends = !id.starts_with('_') && !id.ends_with('_');
+    (1..=SLACK_NAME_CHARS).contains(&id.len()) && has_ends && id.bytes().all(is_letter)
 }
 
 fn code_block(escaped: &str) -> Value {

@@ -355,6 +355,7 @@ fn alerts_are_sent_as_the_docs_show_them() {
             message: full_record().message,
         }],
         release: Some("2026.11.20-3".to_owned()),
+        new_in_release: None,
         links: vec![AlertLink {
             label: "Open the incident".to_owned(),
             url: "https://logger.example.com/#/incidents/inc_01KAEXAMPLE".to_owned(),

@@ -1,5 +1,6 @@
 //! Edge to stream: what is usual of a component's series, and what was decided about them.
 
+use super::{DeploymentView, FeedbackView};
 use serde::{Deserialize, Serialize};
 
 /// Edge to stream: the list of series, or one of them.
@@ -75,8 +76,11 @@ pub struct DecisionView {
     pub probability: f64,
     /// Receive time, ms.
     pub decided_at_ms: i64,
-    /// `shown`, `late`, `opened`, `explained`.
+    /// `shown`, `quieted`, `late`, `opened`, `explained`.
     pub verdict: String,
+    /// The release that a new pattern came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_in_release: Option<String>,
     /// The incident it opened, or belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident_id: Option<String>,
@@ -95,6 +99,12 @@ pub struct BaselineAnswer {
     pub slow_from_ms: Option<f64>,
     /// Decisions about it, or about all, newest first.
     pub decisions: Vec<DecisionView>,
+    /// What people said of its incidents, or of all, newest first, with the thresholds as they stand.
+    #[serde(default)]
+    pub feedback: Vec<FeedbackView>,
+    /// Deployments, newest first.
+    #[serde(default)]
+    pub deployments: Vec<DeploymentView>,
     /// Records that came too late to be judged.
     pub late: u64,
     /// Records of patterns that had no room to be watched one by one.

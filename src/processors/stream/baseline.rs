@@ -1,8 +1,10 @@
 //! What is usual of this component's series: the detectors' own numbers, put into the shape that crosses to the edge.
 
 use super::Live;
-use crate::processors::calls::{BaselineAnswer, BaselineCall, DecisionView, PointView, SeriesView};
-use sapwood_engine::detect::{Point, SeriesOutline, Subject};
+use crate::processors::calls::{
+    BaselineAnswer, BaselineCall, DecisionView, DeploymentView, FeedbackView, PointView, SeriesView,
+};
+use sapwood_engine::detect::{Point, SeriesOutline, SignalKind, Subject};
 use sapwood_engine::machine::stream::{Decision, Verdict};
 
 /// Series in a list; the component's own are among them always.
@@ -36,6 +38,11 @@ impl Live {
                 && wanted.is_none_or(|subject| subject == Some(self.current(decision.signal.subject)))
         };
         answer.decisions = self.machine.decisions().rev().filter(is_asked).map(|one| self.decision_view(one)).collect();
+        let series: Vec<_> = answer.series.iter().map(|known| known.series.as_str()).collect();
+        // New errors are the whole component's business.
+        let is_of_it = |one: &FeedbackView| wanted.is_none() || series.contains(&one.threshold.series.as_str());
+        answer.feedback = self.feedback().into_iter().filter(is_of_it).collect();
+        answer.deployments = self.machine.deployments().iter().rev().map(DeploymentView::of).collect();
         answer
     }
 
@@ -63,6 +70,7 @@ impl Live {
         let signal = &decision.signal;
         let (verdict, incident_id) = match &decision.verdict {
             Verdict::Shown => ("shown", None),
+            Verdict::Quieted => ("quieted", None),
             Verdict::Late => ("late", None),
             Verdict::Opened(id) => ("opened", Some(id.clone())),
             Verdict::Explained(id) => ("explained", Some(id.clone())),
@@ -81,6 +89,13 @@ impl Live {
             probability: signal.probability,
             decided_at_ms: decision.decided_at.0,
             verdict: verdict.to_owned(),
+            new_in_release: match signal.kind {
+                SignalKind::NewPattern => {
+                    let pattern = signal.subject.pattern().and_then(|id| self.machine.miner().pattern(id));
+                    pattern.and_then(|pattern| self.machine.new_in_release(pattern)).map(str::to_owned)
+                }
+                _ => None,
+            },
             incident_id,
         }
     }

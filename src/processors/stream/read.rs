@@ -4,14 +4,16 @@
 
 use super::{Inner, Live, json, now};
 use crate::processors::calls::{
-    BaselineCall, CountsAnswer, CountsCall, ExemplarView, FaultView, HitView, IncidentView, NamingView, PatternView,
-    RecordCall, ReplayCall, SearchAnswer, SearchCall, SinkView, StatusAnswer, VariablesCall, VariablesView,
+    BaselineCall, CountsAnswer, CountsCall, DeploymentView, ExemplarView, FaultView, FeedbackView, HitView,
+    IncidentView, NamingView, PatternView, RecordCall, ReplayCall, SearchAnswer, SearchCall, SinkView, StatusAnswer,
+    VariablesCall, VariablesView, WindowsCall,
 };
 use crate::storage::fault::Fault;
 use crate::storage::journal::{BlockFigures, Place};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sapwood_engine::counter::{Facets, HOUR, MINUTE, Rollup, SeriesKey, SeriesKind};
+use sapwood_engine::detect::SignalKind;
 use sapwood_engine::level::LevelClass;
 use sapwood_engine::machine::row::{self, Heads};
 use sapwood_engine::machine::sink::{Sink, SinkHealth};
@@ -43,6 +45,11 @@ impl Inner {
             "/baseline" => json(&live.baseline(&read::<BaselineCall>(body)?)),
             "/variables" => json(&live.variables(&read::<VariablesCall>(body)?)),
             "/incidents" => json(&incident_views(&live.machine, now())),
+            "/windows" => json(&live.windows(&read::<WindowsCall>(body)?)?),
+            "/deployments" => {
+                json(&live.machine.deployments().iter().rev().map(DeploymentView::of).collect::<Vec<_>>())
+            }
+            "/feedback" => json(&live.feedback()),
             "/replay" => json(&live.replay(&read::<ReplayCall>(body)?)?),
             "/status" => json(&StatusAnswer {
                 append_calls: self.intake.calls.get(),
@@ -298,7 +305,7 @@ impl Live {
     }
 
     /// The name of a series now: a pattern that was merged since is counted as the one that took it over.
-    fn current_name(&self, key: &SeriesKey) -> String {
+    pub(super) fn current_name(&self, key: &SeriesKey) -> String {
         let resolve = |text: &str| PatternId::parse(text).map(|id| self.machine.miner().resolve(id).to_string());
         let renamed = match key.kind {
             SeriesKind::Pattern => resolve(&key.key),
@@ -392,7 +399,7 @@ impl Live {
     }
 }
 
-fn for_each_minute(hour: Timestamp, rollup: &Rollup, add: &mut impl FnMut(Timestamp, &SeriesKey, u64)) {
+pub(super) fn for_each_minute(hour: Timestamp, rollup: &Rollup, add: &mut impl FnMut(Timestamp, &SeriesKey, u64)) {
     for (key, minutes) in rollup.series() {
         for (&minute, &count) in minutes {
             add(Timestamp(hour.0 + i64::from(minute) * MINUTE.0), key, count);
@@ -472,6 +479,14 @@ pub(super) fn incident_views(machine: &StreamMachine, now: Timestamp) -> Vec<Inc
         first_seen_ms: incident.first_seen.0,
         last_seen_ms: incident.last_seen.0,
         was_told: incident.was_told,
+        new_in_release: match incident.signal.kind {
+            SignalKind::NewPattern => {
+                let pattern = incident.pattern.and_then(|id| machine.miner().pattern(id));
+                pattern.and_then(|pattern| machine.new_in_release(pattern)).map(str::to_owned)
+            }
+            _ => None,
+        },
+        feedback: machine.feedback_on(&incident.id).map(|feedback| FeedbackView::of(feedback, machine)),
     };
     let mut incidents: Vec<_> = machine.incidents().all().map(view).collect();
     incidents.reverse();

@@ -13,10 +13,12 @@ mod facets;
 mod repeats;
 mod rollup;
 mod series;
+mod windows;
 
 pub use facets::Facets;
 pub use rollup::Rollup;
 pub use series::{SeriesKey, SeriesKind};
+pub use windows::{SERIES_SHOWN_MAX, Told, WINDOWS_MAX, Wanted, Windows, series_of};
 
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::limits;

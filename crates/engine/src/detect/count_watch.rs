@@ -270,7 +270,8 @@ impl CountWatch {
         (deviation, shifted)
     }
 
-    fn judge_minutes(&mut self, factor: f64, hour_factor: f64) -> Option<Deviation> {
+    /// What the minutes that are over show, the longest windows included; what that teaches is learned.
+    pub(crate) fn judge_minutes(&mut self, factor: f64, hour_factor: f64) -> Option<Deviation> {
         let mut best = None;
         if let Some(minute) = self.last_minute(factor) {
             // More than due was learned slot by slot.

@@ -10,7 +10,7 @@
 //! when it opens.
 
 use super::count_watch::{CountWatch, Deviation, SLOT, count_reach};
-use super::history::History;
+use super::history::{Band, History};
 use super::level_watch::{CELL_MINUTES, LevelWatch};
 use super::ratio_watch::{RatioDeviation, RatioWatch, ratio_reach};
 use super::rhythm::Rhythm;
@@ -51,6 +51,9 @@ const LATENESS_MAX: Millis = Millis::from_mins(5);
 /// What a slot leaves of the lateness: half of it after a day.
 const LATENESS_KEPT: f64 = 0.999_92;
 const VERSION: u8 = 2;
+/// How many times as far a count may lie from what is due while something is known to shake it. A tail of a normal law
+/// falls with the square of the distance: the probability becomes its square root.
+pub(super) const WIDER: f64 = std::f64::consts::SQRT_2;
 
 /// What the detectors need to know of a record.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +107,8 @@ pub struct Detectors {
     pub(super) patterns: BTreeMap<PatternId, PatternWatch>,
     /// When each regular pattern is overdue; made from the patterns.
     due: BTreeSet<(Timestamp, PatternId)>,
+    /// Spans of event time in which counts and durations may wander more; the caller's to remember.
+    pub(super) widened: Vec<(Timestamp, Timestamp)>,
     novelty: Mean,
     records: u64,
     late: u64,
@@ -134,6 +139,7 @@ impl Default for Detectors {
             is_silent: false,
             patterns: BTreeMap::new(),
             due: BTreeSet::new(),
+            widened: Vec::new(),
             novelty: Mean::default(),
             records: 0,
             late: 0,
@@ -152,6 +158,26 @@ struct Candidate {
     subject: Subject,
     probability: f64,
     signal: Signal,
+}
+
+impl Candidate {
+    /// The same, if its window reaches into a span in which the baseline is wider.
+    fn judged_within(mut self, widened: &[(Timestamp, Timestamp)]) -> Self {
+        if reaches_into(widened, self.signal.since, self.signal.at) {
+            self.probability = self.probability.max(0.0).sqrt();
+            let signal = &mut self.signal;
+            signal.probability = self.probability;
+            signal.is_alerting = self.probability < ALERT_BELOW;
+            signal.expected_low = (signal.expected - (signal.expected - signal.expected_low) * WIDER).max(0.0);
+            signal.expected_high = signal.expected + (signal.expected_high - signal.expected) * WIDER;
+        }
+        self
+    }
+}
+
+/// Whether a window shares any time with one of these spans.
+pub(super) fn reaches_into(spans: &[(Timestamp, Timestamp)], from: Timestamp, to: Timestamp) -> bool {
+    spans.iter().any(|&(start, end)| from < end && start < to)
 }
 
 impl Detectors {
@@ -227,6 +253,45 @@ impl Detectors {
             (_, Subject::Durations) => self.slow.is_open(),
             (_, Subject::Pattern(_)) => watch.is_some_and(|watch| watch.counts.is_open()),
         }
+    }
+
+    /// End of the newest minute that is over.
+    pub fn minute(&self) -> Option<Timestamp> {
+        self.slot.map(|slot| Timestamp(slot.saturating_mul(SLOT.0)).clamped().floor_to(Millis::from_mins(1)))
+    }
+
+    /// An open deviation as the minutes that are over show it: none if nothing of this kind of this series is open, and
+    /// of absences, which only grow.
+    pub fn standing(&self, kind: SignalKind, subject: Subject) -> Option<Signal> {
+        let end = self.minute().filter(|_| self.is_open(kind, subject))?;
+        let candidate = match (kind, subject) {
+            (SignalKind::ErrorRatio, _) => ratio_candidate(self.errors.clone().judge()?, end, kind),
+            (SignalKind::LatencyShift, _) => {
+                ratio_candidate(self.slow.clone().judge()?, end, kind).judged_within(&self.widened)
+            }
+            (SignalKind::Burst | SignalKind::Drop | SignalKind::LevelShift, _) => {
+                let counts = match subject {
+                    Subject::Component => &self.component,
+                    Subject::Pattern(id) => &self.patterns.get(&id)?.counts,
+                    Subject::Errors | Subject::Durations => return None,
+                };
+                let factor = |minutes| self.season.factor(end.minus(Millis::from_mins(minutes)));
+                let hour_factor = (factor(0) + factor(20) + factor(40) + factor(60)) / 4.0;
+                let is_more = kind != SignalKind::Drop;
+                // A copy judges: what is only looked at teaches nothing.
+                let deviation = counts.clone().judge_minutes(factor(0), hour_factor);
+                let deviation = deviation.filter(|it| it.is_above() == is_more)?;
+                count_candidate(subject, deviation, end, kind).judged_within(&self.widened)
+            }
+            (SignalKind::Silence | SignalKind::Missed | SignalKind::NewPattern, _) => return None,
+        };
+        Some(candidate.signal)
+    }
+
+    /// In these spans of event time, and in windows that reach into them, counts and durations may lie [`WIDER`] times as
+    /// far from what is due. Not part of what is written.
+    pub fn widen(&mut self, spans: Vec<(Timestamp, Timestamp)>) {
+        self.widened = spans;
     }
 
     /// Patterns watched one by one.
@@ -354,7 +419,8 @@ impl Detectors {
         let mut found = Vec::new();
         let ends_minute = (slot + 1).rem_euclid(SLOTS_A_MINUTE) == 0;
         if let Some(deviation) = self.component.judge_slots(factor) {
-            found.push(count_candidate(Subject::Component, deviation, end, SignalKind::Burst));
+            let candidate = count_candidate(Subject::Component, deviation, end, SignalKind::Burst);
+            found.push(candidate.judged_within(&self.widened));
         }
         if ends_minute {
             self.close_minute(end, factor, &mut found);
@@ -376,7 +442,9 @@ impl Detectors {
         let back = |minutes| self.season.factor(end.minus(Millis::from_mins(minutes)));
         let hour_factor = (factor + back(20) + back(40) + back(60)) / 4.0;
         let minute = end.minus(Millis::from_mins(1));
-        let band = self.component.band(factor);
+        let is_wider = reaches_into(&self.widened, minute, end);
+        let wide = |band: Option<Band>, is_wider| band.map(|band| if is_wider { band.wider(WIDER) } else { band });
+        let band = wide(self.component.band(factor), is_wider);
         let was_open = self.component.is_open();
         let (usual, mut followed) = (self.component.level(factor), 1.0);
         let (deviation, shifted) = self.component.close_minute(factor, hour_factor);
@@ -388,7 +456,8 @@ impl Detectors {
                 push(&mut self.signals, &mut self.signals_dropped, candidate.signal);
             } else if !was_open {
                 // What was open in this minute was told when it opened, even if it has just ended.
-                found.push(count_candidate(Subject::Component, deviation, end, kind_of(&deviation)));
+                let candidate = count_candidate(Subject::Component, deviation, end, kind_of(&deviation));
+                found.push(candidate.judged_within(&self.widened));
             }
         }
         if followed != 1.0 {
@@ -402,7 +471,7 @@ impl Detectors {
             if let Some(deviation) = deviation.filter(|_| !was_open && !is_told) {
                 let kind = kind_of(&deviation);
                 let candidate = count_candidate(Subject::Component, deviation, end, kind);
-                found.push(Candidate { is_level: true, ..candidate });
+                found.push(Candidate { is_level: true, ..candidate }.judged_within(&self.widened));
             }
         }
         for (watch, minutes, kind) in [
@@ -411,9 +480,12 @@ impl Detectors {
         ] {
             let was_open = watch.is_open();
             let (hits, total) = watch.counting();
-            minutes.push(minute, hits, total, watch.band(total));
+            // A share of errors is what such times are watched for.
+            let is_shaken = kind != SignalKind::ErrorRatio;
+            minutes.push(minute, hits, total, wide(watch.band(total), is_wider && is_shaken));
             if let Some(deviation) = watch.close_minute().filter(|_| !was_open) {
-                found.push(ratio_candidate(deviation, end, kind));
+                let candidate = ratio_candidate(deviation, end, kind);
+                found.push(if is_shaken { candidate.judged_within(&self.widened) } else { candidate });
             }
         }
         let is_explained = was_open || self.component.is_open() || self.level.is_open();
@@ -435,7 +507,8 @@ impl Detectors {
                 // The component's own deviation is told; this one is part of it, also when that is over.
                 Some(deviation) if is_explained && deviation.probability < FALSE_SHARE_PATTERNS => watch.counts.open(),
                 Some(deviation) if !is_explained => {
-                    found.push(count_candidate(Subject::Pattern(id), deviation, end, kind_of(&deviation)));
+                    let candidate = count_candidate(Subject::Pattern(id), deviation, end, kind_of(&deviation));
+                    found.push(candidate.judged_within(&self.widened));
                 }
                 _ => {}
             }

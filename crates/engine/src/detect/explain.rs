@@ -4,7 +4,7 @@
 //! own three series are kept as they were when each minute was judged.
 
 use super::count_watch::SLOT;
-use super::detectors::{Detectors, PatternWatch};
+use super::detectors::{Detectors, PatternWatch, WIDER, reaches_into};
 use super::history::{History, Point};
 use super::ring::MINUTES;
 use super::signal::{SignalKind, Subject};
@@ -118,6 +118,8 @@ impl Detectors {
                 let at = newest.minus(Millis::from_mins(ago as i64));
                 let seen = watch.seen.ago(ago - 1);
                 let band = watch.counts.band(self.season.factor(at));
+                let is_wider = reaches_into(&self.widened, at, at.plus(Millis::from_mins(1)));
+                let band = band.map(|band| if is_wider { band.wider(WIDER) } else { band });
                 Point { at, seen, total: seen, band }
             })
             .collect()

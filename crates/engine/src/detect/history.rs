@@ -22,6 +22,12 @@ pub struct Band {
 }
 
 impl Band {
+    /// The same, so many times as wide.
+    pub(crate) fn wider(self, times: f64) -> Self {
+        let (below, above) = (self.expected - self.low, self.high - self.expected);
+        Self { low: (self.expected - below * times).max(0.0), high: self.expected + above * times, ..self }
+    }
+
     pub(crate) fn around(expected: f64, reach: f64) -> Self {
         Self { expected, low: (expected - reach).max(0.0), high: expected + reach }
     }

@@ -123,7 +123,8 @@ impl RatioWatch {
         deviation
     }
 
-    fn judge(&mut self) -> Option<RatioDeviation> {
+    /// What the minutes that are over show; what that teaches is learned.
+    pub(crate) fn judge(&mut self) -> Option<RatioDeviation> {
         let (share, strength) = self.usual()?;
         let mut best: Option<RatioDeviation> = None;
         for (place, width) in WINDOWS.into_iter().enumerate().filter(|&(_, width)| self.minutes as usize >= width) {

@@ -37,7 +37,7 @@ impl Subject {
         }
     }
 
-    fn write(self, out: &mut Writer) {
+    pub(crate) fn write(self, out: &mut Writer) {
         let (code, id) = match self {
             Self::Component => (0, 0),
             Self::Errors => (1, 0),
@@ -48,7 +48,7 @@ impl Subject {
         out.uint(id);
     }
 
-    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+    pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         let (code, id) = (input.u8()?, input.uint()?);
         match code {
             0 => Ok(Self::Component),

@@ -8,15 +8,21 @@
 //! `folded <= last`: rows up to `folded` are in the checkpoint, rows up to `last` are in memory.
 
 mod append;
+mod deployments;
 mod detection;
+mod feedback;
 mod outgoing;
 mod packing;
 mod state;
 mod store;
 
 pub use append::{AppendReply, Batch, TailItem};
+use deployments::Deployments;
+pub use deployments::{Deployment, DeploymentSource, WIDENED_FOR};
 use detection::Detection;
 pub use detection::{Decision, Verdict};
+use feedback::Feedbacks;
+pub use feedback::{Demand, Feedback, FeedbackAnswer, Opinion, Threshold};
 pub use outgoing::{D1Span, LoadSpan, Outgoing};
 pub use packing::{BlockPolicy, LooseRow, Next, Packing};
 pub use state::{Checkpoint, Stored, decode_domain_view, decode_told, encode_domain_view, encode_told};
@@ -150,6 +156,21 @@ pub enum Event {
     Configure(DomainView),
     /// The domain's lessons about patterns changed; an older copy is ignored.
     Taught(Lessons),
+    /// Somebody says what an incident was.
+    Feedback {
+        /// The incident's id.
+        incident: String,
+        /// What it was.
+        opinion: Opinion,
+        /// Why; may be empty.
+        note: String,
+        /// Who says it.
+        by: String,
+    },
+    /// What was said of this incident is taken back.
+    FeedbackUndone(String),
+    /// Somebody says that a release was deployed.
+    Deployed(Deployment),
     /// The domain granted records.
     Leased(Lease),
     /// An alert reached the domain object.
@@ -207,6 +228,8 @@ pub struct Effects {
     pub checkpoint: bool,
     /// Answers to the batches, in order.
     pub replies: Vec<AppendReply>,
+    /// The answer to feedback.
+    pub feedback: Option<FeedbackAnswer>,
     /// What a live tail shows; empty unless somebody watches.
     pub tail: Vec<TailItem>,
     /// Whether to send to D1.
@@ -239,6 +262,8 @@ pub struct StreamMachine {
     watch: ErrorWatch,
     incidents: Incidents,
     detection: Detection,
+    feedbacks: Feedbacks,
+    deployments: Deployments,
     recent_errors: VecDeque<(PatternId, Exemplar)>,
     keys: Window,
     ids: Window,
@@ -277,6 +302,8 @@ impl StreamMachine {
             watch: ErrorWatch::default(),
             incidents: Incidents::default(),
             detection: Detection::default(),
+            feedbacks: Feedbacks::default(),
+            deployments: Deployments::default(),
             recent_errors: VecDeque::new(),
             keys: Window::new(limits::BATCH_KEYS_MAX),
             ids: Window::new(limits::RECORD_IDS_MAX),
@@ -322,6 +349,11 @@ impl StreamMachine {
                     self.set_dirty(now);
                 }
             }
+            Event::Feedback { incident, opinion, note, by } => {
+                self.note_feedback((&incident, opinion), (by, note), now, &mut effects);
+            }
+            Event::FeedbackUndone(incident) => self.undo_feedback(&incident, now, &mut effects),
+            Event::Deployed(deployment) => self.announce(deployment, now, &mut effects),
             Event::Leased(lease) => {
                 self.grant(lease);
                 effects.rows.push(self.event_row(state::encode_lease(&lease), now));
@@ -550,6 +582,7 @@ impl StreamMachine {
             decided_at: now,
             patterns,
             exemplars,
+            new_in_release: facets.and_then(|pattern| self.new_in_release(pattern)).map(str::to_owned),
             release: match record {
                 Some(record) => record.release.clone(),
                 None => facets.and_then(|pattern| pattern.releases.last().cloned()),

@@ -239,6 +239,8 @@ pub struct Alert {
     pub patterns: Vec<AlertPattern>,
     /// Records that show it, filled in by the machine.
     pub exemplars: Vec<crate::pattern::Exemplar>,
+    /// The release that its pattern came with, if it is a new one.
+    pub new_in_release: Option<String>,
     /// Release of the record that opened it.
     pub release: Option<String>,
     /// Environment of the record that opened it.
@@ -277,18 +279,23 @@ impl Incidents {
         self.grouped_until.filter(|_| !self.waiting.is_empty())
     }
 
-    /// Feeds the open new-pattern incident of a pattern with one more record.
-    pub(crate) fn feed(&mut self, trigger: &Trigger<'_>, policy: &AlertPolicy) {
+    /// Feeds the open new-pattern incident of a pattern with one more record; returns what is to be told now, where
+    /// people are told of a new pattern only from so many `records` on.
+    pub(crate) fn feed(&mut self, trigger: &Trigger<'_>, records: u64, policy: &AlertPolicy) -> Option<Vec<Incident>> {
         let found = self.held.iter_mut().rev().find(|incident| {
             incident.signal.kind == SignalKind::NewPattern
                 && incident.pattern == Some(trigger.pattern)
                 && !incident.is_over(trigger.timestamp, policy)
         });
-        if let Some(incident) = found {
-            incident.count += 1;
-            incident.last_seen = incident.last_seen.max(trigger.timestamp);
-            incident.level = incident.level.max(trigger.level);
+        let incident = found?;
+        incident.count += 1;
+        incident.last_seen = incident.last_seen.max(trigger.timestamp);
+        incident.level = incident.level.max(trigger.level);
+        if records < 2 || incident.count != records || incident.was_told {
+            return None;
         }
+        let id = incident.id.clone();
+        self.announce(&id, trigger.now, policy)
     }
 
     /// A pattern turned out to be another: what is open for it goes on under the other's id.
@@ -303,11 +310,12 @@ impl Incidents {
         }
     }
 
-    /// An error pattern was seen for the first time.
+    /// An error pattern was seen for the first time; people are told of it with its `records`th record.
     pub(crate) fn open_new_pattern(
         &mut self,
         signal: Signal,
         trigger: &Trigger<'_>,
+        records: u64,
         policy: &AlertPolicy,
     ) -> Option<Vec<Incident>> {
         if let Some(storm) = self.storm(trigger) {
@@ -322,7 +330,12 @@ impl Incidents {
             }
             return None;
         }
-        self.open(Self::incident(signal, trigger), trigger.now, policy)
+        let incident = Self::incident(signal, trigger);
+        if records < 2 {
+            return self.open(incident, trigger.now, policy);
+        }
+        self.hold(incident);
+        None
     }
 
     /// The incident that takes this new error pattern in, if there is a storm of them.
@@ -462,22 +475,33 @@ impl Incidents {
     }
 
     /// Holds a new incident; returns what is to be told now.
-    fn open(&mut self, mut incident: Incident, now: Timestamp, policy: &AlertPolicy) -> Option<Vec<Incident>> {
-        let tells_now = policy.is_enabled && self.grouped_until.is_none_or(|until| now >= until);
-        let waits = policy.is_enabled && !tells_now;
-        incident.was_told = tells_now;
-        if waits {
-            self.waiting.push(incident.id.clone());
-        }
-        let told = tells_now.then(|| vec![incident.clone()]);
-        if tells_now {
-            self.grouped_until = Some(now.plus(policy.group_window));
-        }
+    fn open(&mut self, incident: Incident, now: Timestamp, policy: &AlertPolicy) -> Option<Vec<Incident>> {
+        let id = incident.id.clone();
+        self.hold(incident);
+        self.announce(&id, now, policy)
+    }
+
+    fn hold(&mut self, incident: Incident) {
         self.held.push_back(incident);
         while self.held.len() > limits::INCIDENTS_MAX {
             self.held.pop_front();
         }
-        told
+    }
+
+    /// Has an incident told: now, or with those gathered since the last alert.
+    fn announce(&mut self, id: &str, now: Timestamp, policy: &AlertPolicy) -> Option<Vec<Incident>> {
+        if !policy.is_enabled {
+            return None;
+        }
+        if self.grouped_until.is_some_and(|until| now < until) {
+            self.waiting.push(id.to_owned());
+            return None;
+        }
+        let incident = self.held.iter_mut().rev().find(|incident| incident.id == id)?;
+        incident.was_told = true;
+        let told = vec![incident.clone()];
+        self.grouped_until = Some(now.plus(policy.group_window));
+        Some(told)
     }
 
     /// Tells what was gathered, if its window has ended.
@@ -593,11 +617,11 @@ mod tests {
     fn the_first_is_told_at_once_and_its_neighbours_together_when_the_window_ends() {
         let policy = AlertPolicy::default();
         let mut incidents = Incidents::default();
-        let told = incidents.open_new_pattern(novelty(), &trigger("a", 1, 1_000), &policy).unwrap();
+        let told = incidents.open_new_pattern(novelty(), &trigger("a", 1, 1_000), 1, &policy).unwrap();
         assert_eq!(told.iter().map(|i| i.id.as_str()).collect::<Vec<_>>(), ["new_pattern-a"]);
         assert_eq!(incidents.wake_at(), None);
-        assert_eq!(incidents.open_new_pattern(novelty(), &trigger("b", 2, 2_000), &policy), None);
-        assert_eq!(incidents.open_new_pattern(novelty(), &trigger("c", 3, 3_000), &policy), None);
+        assert_eq!(incidents.open_new_pattern(novelty(), &trigger("b", 2, 2_000), 1, &policy), None);
+        assert_eq!(incidents.open_new_pattern(novelty(), &trigger("c", 3, 3_000), 1, &policy), None);
         assert_eq!(incidents.wake_at(), Some(Timestamp(61_000)));
         assert_eq!(incidents.wake(Timestamp(60_999), &policy), None);
         let told = incidents.wake(Timestamp(61_000), &policy).unwrap();
@@ -623,7 +647,7 @@ mod tests {
     fn nobody_is_told_when_alerts_are_off_yet_the_incident_is_kept() {
         let policy = AlertPolicy { is_enabled: false, ..AlertPolicy::default() };
         let mut incidents = Incidents::default();
-        assert_eq!(incidents.open_new_pattern(novelty(), &trigger("a", 1, 0), &policy), None);
+        assert_eq!(incidents.open_new_pattern(novelty(), &trigger("a", 1, 0), 1, &policy), None);
         assert_eq!((incidents.all().count(), incidents.wake_at()), (1, None));
         assert_eq!(incidents.worst(Timestamp(1), &policy), Some(LevelClass::Error));
         assert_eq!(incidents.worst(Timestamp(10_000_000), &policy), None);
@@ -634,8 +658,8 @@ mod tests {
         let policy = AlertPolicy::default();
         let mut incidents = Incidents::default();
         for i in 0..limits::INCIDENTS_MAX as u64 + 20 {
-            incidents.open_new_pattern(novelty(), &trigger(&i.to_string(), i, 5), &policy);
-            incidents.feed(&trigger("x", i, 6), &policy);
+            incidents.open_new_pattern(novelty(), &trigger(&i.to_string(), i, 5), 1, &policy);
+            incidents.feed(&trigger("x", i, 6), 1, &policy);
         }
         assert_eq!(incidents.all().count(), limits::INCIDENTS_MAX);
         assert!(incidents.all().all(|incident| incident.count == 2));
@@ -677,7 +701,7 @@ mod tests {
             assert_eq!(raise(&mut incidents, kind, subject, 30_000).1, is_told, "{kind:?}");
         }
         let mut incidents = Incidents::default();
-        incidents.open_new_pattern(novelty(), &trigger("a", 1, 0), &policy);
+        incidents.open_new_pattern(novelty(), &trigger("a", 1, 0), 1, &policy);
         assert!(!raise(&mut incidents, SignalKind::ErrorRatio, Subject::Errors, 30_000).1);
         assert!(!raise(&mut incidents, SignalKind::Burst, Subject::Pattern(PatternId(1)), 30_000).1);
         assert!(raise(&mut incidents, SignalKind::Burst, Subject::Component, 30_000).1);

@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod message;
 pub mod mutant;
 pub mod peers;
+mod people;
 pub mod plan;
 pub mod stream;
 pub mod world;

@@ -390,10 +390,12 @@ impl World {
     }
 
     fn administer(&mut self) {
-        match self.random.below(5) {
+        match self.random.below(7) {
             0 => self.revoke(self.now as u64 % 3),
             1 => self.reconfigure(),
             2 | 3 => self.teach(),
+            4 => self.judge_incident(),
+            5 => self.deploy(),
             _ => {
                 let stream = self.random.below(self.streams.len() as u64) as usize;
                 self.crash_stream(stream);

@@ -30,6 +30,7 @@ fn alert() -> AlertView {
             message: "payment failed for order 7".to_owned(),
         }],
         release: Some("2026.11.20-3".to_owned()),
+        new_in_release: None,
         links: vec![AlertLink { label: "Open".to_owned(), url: "https://logger.example.com/#/i/1".to_owned() }],
     }
 }
@@ -60,6 +61,7 @@ fn alert_of(text: &str, exemplars: usize) -> AlertView {
         count: u64::MAX,
         exemplars: vec![line; exemplars],
         release: Some(text.clone()),
+        new_in_release: Some(text.clone()),
         links: vec![
             AlertLink { label: text.clone(), url: text.clone() },
             AlertLink { label: text.clone(), url: format!("https://e.example/{text}") },
@@ -128,6 +130,7 @@ fn a_slack_message_tells_the_whole_story() {
         "never before",
         "2026-11-20T10:00:00.000Z error payment failed for order 7",
         "incident inc＿01, pattern p＿17",
+        "Not worth telling? sapwood feedback inc_01 noise",
     ] {
         assert!(texts.contains(part), "{part} in {texts}");
     }
@@ -136,6 +139,7 @@ fn a_slack_message_tells_the_whole_story() {
         pattern_template: None,
         exemplars: vec![],
         release: None,
+        new_in_release: None,
         links: vec![],
         expected: Some(2.0),
         ..alert()

@@ -317,6 +317,7 @@ impl StreamMachine {
         let mut patterns = Vec::with_capacity(records.len());
         for (index, record) in records.iter().enumerate() {
             let index = index as u16;
+            self.see_release(record, at);
             let observed = self.miner.observe(record, seq, index, at);
             self.follow_patterns(seq);
             self.counters.count(record, observed.id);
@@ -332,7 +333,7 @@ impl StreamMachine {
         self.counters.settle();
         self.note_for_d1(records, &patterns, seq);
         self.detection.learn_delay(records, at, self.settings.alerts.lateness);
-        self.raise(seq, at, effects);
+        self.raise(Vec::new(), seq, at, effects);
         patterns
     }
 
@@ -367,7 +368,8 @@ impl StreamMachine {
     /// Everything that names a pattern names another from now on.
     fn rename_pattern(&mut self, from: PatternId, into: PatternId, seq: u64) {
         self.incidents.merge_pattern(from, into);
-        self.detection.detectors.merge_pattern(from, into);
+        self.detection.merge_pattern(from, into);
+        self.feedbacks.merge_pattern(from, into);
         for (pattern, _) in self.recent_errors.iter_mut().filter(|(pattern, _)| *pattern == from) {
             *pattern = into;
         }
@@ -396,11 +398,11 @@ impl StreamMachine {
         let mut told = Vec::new();
         if facts.is_new_pattern {
             let signal = self.detection.detectors.novelty(facts);
-            told.extend(self.incidents.open_new_pattern(signal, &trigger, &policy));
+            told.extend(self.incidents.open_new_pattern(signal, &trigger, self.feedbacks.new_records(), &policy));
         } else {
-            self.incidents.feed(&trigger, &policy);
+            told.extend(self.incidents.feed(&trigger, self.feedbacks.new_records(), &policy));
         }
-        if let Some(burst) = self.watch.count(record.timestamp, &policy) {
+        if let Some(burst) = self.watch.count(record.timestamp, &self.feedbacks.of_errors(policy)) {
             told.extend(self.incidents.on_burst(burst, &trigger, &policy));
         }
         told

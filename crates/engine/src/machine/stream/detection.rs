@@ -7,11 +7,16 @@
 //! which it closed; an alarm that finds nothing due writes nothing.
 //!
 //! Of the signals, those that are sure enough to wake people go the way of all incidents; every one is remembered with
-//! what became of it, at most [`DECISIONS_MAX`].
+//! what became of it, at most [`DECISIONS_MAX`]. How sure that is, people move by what they say of incidents
+//! ([`super::feedback`]): a deviation has to be less probable, an absence has to last longer. An absence that has not
+//! lasted long enough waits ([`Detection::held`]) and is judged again when it has, if it still goes on; a deviation that
+//! opened without being sure enough is looked at after each minute and told when it has grown.
 
+use super::feedback::ALERT_BELOW;
 use super::{Effects, StreamMachine, state};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::detect::{Detectors, Facts, Signal, SignalKind, Subject};
+use crate::limits::FEEDBACK_MAX;
 use crate::pattern::{Exemplar, Observed, PatternId};
 use crate::record::Record;
 use crate::record_id::RecordId;
@@ -25,13 +30,22 @@ const DECISIONS_MAX: usize = 256;
 const ALARMS_APART: Millis = Millis::from_mins(1);
 /// Patterns named where a signal is about all of them.
 const MOVERS_MAX: usize = 3;
-const VERSION: u8 = 1;
+/// Absences that wait for as long as feedback asks; at most one for each opinion.
+const HELD_MAX: usize = FEEDBACK_MAX;
+/// Open deviations that nobody was told of and that are looked at each minute, should they grow.
+const UNSURE_MAX: usize = 64;
+/// For how many looks at a deviation its probability is corrected: an hour of minutes, each at four windows and more.
+const LOOKS: f64 = 1_000.0;
+/// Version 1 held no absences; it is still read.
+const VERSION: u8 = 2;
 
 /// What became of a signal.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// Not sure enough to wake people.
     Shown,
+    /// Sure enough without what people said of earlier ones: the threshold of this series was raised.
+    Quieted,
     /// Found in records that came too late to wake anybody.
     Late,
     /// It opened this incident.
@@ -56,6 +70,11 @@ pub struct Decision {
 pub(super) struct Detection {
     pub(super) detectors: Detectors,
     decisions: VecDeque<Decision>,
+    /// Absences that have to last longer, with the event time at which they are judged again.
+    held: Vec<(Timestamp, Signal)>,
+    /// Deviations that opened without being sure enough, and the minute up to which they were looked at again.
+    unsure: Vec<(SignalKind, Subject)>,
+    looked_again: Timestamp,
     /// How long after its event time a record arrives, at most: the longest of late, slowly forgotten.
     delay: Millis,
     /// The newest event time, and its age when it arrived.
@@ -77,11 +96,80 @@ impl Detection {
         self.delay = longest.max(Millis(self.delay.0 - self.delay.0 / 32));
     }
 
+    /// A pattern turned out to be another.
+    pub(super) fn merge_pattern(&mut self, from: PatternId, into: PatternId) {
+        self.detectors.merge_pattern(from, into);
+        for (_, signal) in self.held.iter_mut().filter(|(_, signal)| signal.subject == Subject::Pattern(from)) {
+            signal.subject = Subject::Pattern(into);
+        }
+        for (_, subject) in self.unsure.iter_mut().filter(|(_, subject)| *subject == Subject::Pattern(from)) {
+            *subject = Subject::Pattern(into);
+        }
+    }
+
+    /// Keeps an eye on a deviation of which nobody was told, while it goes on.
+    fn watch(&mut self, signal: &Signal) {
+        let it = (signal.kind, signal.subject);
+        let is_absence = matches!(signal.kind, SignalKind::Silence | SignalKind::Missed);
+        if !is_absence
+            && self.unsure.len() < UNSURE_MAX
+            && !self.unsure.contains(&it)
+            && self.detectors.is_open(signal.kind, signal.subject)
+        {
+            self.unsure.push(it);
+        }
+    }
+
+    /// Those of them that are still open, as they stand after another minute.
+    fn grown(&mut self) -> Vec<Signal> {
+        let detectors = &self.detectors;
+        self.unsure.retain(|&(kind, subject)| detectors.is_open(kind, subject));
+        let Some(minute) = detectors.minute().filter(|minute| *minute > self.looked_again) else { return Vec::new() };
+        self.looked_again = minute;
+        let corrected = |signal: Signal| {
+            let probability = (signal.probability * LOOKS).min(1.0);
+            Signal { probability, is_alerting: signal.is_alerting && probability < ALERT_BELOW, ..signal }
+        };
+        let standing = self.unsure.iter().filter_map(|&(kind, subject)| detectors.standing(kind, subject));
+        standing.map(corrected).collect()
+    }
+
     fn remember(&mut self, decision: Decision) {
         if self.decisions.len() >= DECISIONS_MAX {
             self.decisions.pop_front();
         }
         self.decisions.push_back(decision);
+    }
+
+    /// Has an absence judged again when it will have lasted `times` what it has; false if there is no room for it.
+    fn hold(&mut self, signal: Signal, times: f64) -> bool {
+        let wait = Millis((signal.window.0 as f64 * times) as i64);
+        self.held.retain(|(_, held)| (held.kind, held.subject) != (signal.kind, signal.subject));
+        if self.held.len() >= HELD_MAX {
+            return false;
+        }
+        self.held.push((signal.since.plus(wait), signal));
+        true
+    }
+
+    /// The absences that have lasted long enough at `until`, as they stand then. Those that are over are forgotten.
+    fn ripe(&mut self, until: Timestamp) -> Vec<Signal> {
+        let detectors = &self.detectors;
+        self.held.retain(|(_, signal)| detectors.is_open(signal.kind, signal.subject));
+        let (ripe, held): (Vec<_>, Vec<_>) = self.held.drain(..).partition(|(due, _)| *due <= until);
+        self.held = held;
+        let grown = |(_, signal): (Timestamp, Signal)| {
+            let window = until.since(signal.since);
+            let times = window.0 as f64 / signal.window.0.max(1) as f64;
+            Signal {
+                at: until,
+                window,
+                expected: signal.expected * times,
+                expected_high: signal.expected_high * times,
+                ..signal
+            }
+        };
+        ripe.into_iter().map(grown).collect()
     }
 
     pub(super) fn write(&self) -> Vec<u8> {
@@ -98,17 +186,30 @@ impl Detection {
                 Verdict::Late => (1, ""),
                 Verdict::Opened(id) => (2, id.as_str()),
                 Verdict::Explained(id) => (3, id.as_str()),
+                Verdict::Quieted => (4, ""),
             };
             out.u8(code);
             out.text(id);
         }
+        out.uint(self.held.len() as u64);
+        for (due, signal) in &self.held {
+            out.int(due.0);
+            signal.write(&mut out);
+        }
+        out.uint(self.unsure.len() as u64);
+        for (kind, subject) in &self.unsure {
+            out.u8(kind.code());
+            subject.write(&mut out);
+        }
+        out.int(self.looked_again.0);
         self.detectors.write(&mut out);
         out.into_bytes()
     }
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self, ReadError> {
         let mut input = Reader::new(bytes);
-        if input.u8()? != VERSION {
+        let version = input.u8()?;
+        if !(1..=VERSION).contains(&version) {
             return Err(ReadError::Unknown("version of the detection"));
         }
         let mut read = Self {
@@ -126,9 +227,21 @@ impl Detection {
                 1 => Verdict::Late,
                 2 => Verdict::Opened(id),
                 3 => Verdict::Explained(id),
+                4 => Verdict::Quieted,
                 _ => return Err(ReadError::Unknown("verdict")),
             };
             read.remember(Decision { signal, decided_at, verdict });
+        }
+        let held = if version > 1 { input.count()? } else { 0 };
+        for _ in 0..held.min(HELD_MAX) {
+            read.held.push((Timestamp(input.int()?).clamped(), Signal::read(&mut input)?));
+        }
+        if version > 1 {
+            for _ in 0..input.count()?.min(UNSURE_MAX) {
+                let kind = SignalKind::of_code(input.u8()?).ok_or(ReadError::Unknown("kind of a signal"))?;
+                read.unsure.push((kind, Subject::read(&mut input)?));
+            }
+            read.looked_again = Timestamp(input.int()?).clamped();
         }
         read.detectors = Detectors::read(&mut input)?;
         Ok(read)
@@ -157,22 +270,33 @@ impl StreamMachine {
         }
     }
 
-    /// Deals with what was found up to row `seq`, and ends what is over.
-    pub(super) fn raise(&mut self, seq: u64, at: Timestamp, mut effects: Option<&mut Effects>) {
-        for (index, mut signal) in self.detection.detectors.take_signals().into_iter().enumerate() {
+    /// Deals with what was found up to row `seq`, and with absences that have lasted long enough; ends what is over.
+    pub(super) fn raise(&mut self, ripe: Vec<Signal>, seq: u64, at: Timestamp, mut effects: Option<&mut Effects>) {
+        let found = self.detection.detectors.take_signals().into_iter().map(|signal| (signal, false));
+        let signals: Vec<_> = ripe.into_iter().map(|signal| (signal, true)).chain(found).collect();
+        let grown: Vec<_> = self.detection.grown().into_iter().filter(|signal| self.feedbacks.tells(signal)).collect();
+        // What is told now is watched no longer.
+        self.detection.unsure.retain(|it| !grown.iter().any(|signal| *it == (signal.kind, signal.subject)));
+        let signals = signals.into_iter().chain(grown.into_iter().map(|signal| (signal, false)));
+        for (index, (mut signal, is_ripe)) in signals.enumerate() {
             if let Subject::Pattern(id) = signal.subject {
                 signal.subject = Subject::Pattern(self.miner.resolve(id));
             }
-            let verdict = self.judge_signal(signal, (seq, index as u16, at), effects.as_deref_mut());
+            let verdict = self.judge_signal(signal, is_ripe, (seq, index as u16, at), effects.as_deref_mut());
+            if matches!(verdict, Verdict::Shown | Verdict::Quieted) {
+                self.detection.watch(&signal);
+            }
             self.detection.remember(Decision { signal, decided_at: at, verdict });
         }
         let detectors = &self.detection.detectors;
+        self.detection.held.retain(|(_, signal)| detectors.is_open(signal.kind, signal.subject));
         self.incidents.close(at, |kind, subject| detectors.is_open(kind, subject));
     }
 
     fn judge_signal(
         &mut self,
         signal: Signal,
+        is_ripe: bool,
         (seq, index, at): (u64, u16, Timestamp),
         effects: Option<&mut Effects>,
     ) -> Verdict {
@@ -181,13 +305,17 @@ impl StreamMachine {
         if at.since(signal.at) > policy.lateness.max(Millis::from_mins(1)) {
             return Verdict::Late;
         }
-        if !signal.is_alerting {
-            return Verdict::Shown;
+        if !self.feedbacks.tells(&signal) {
+            return if signal.is_alerting { Verdict::Quieted } else { Verdict::Shown };
         }
         if signal.kind == SignalKind::NewPattern {
             // A new error opened its incident when its record was judged, if that was not too late.
             let id = self.incidents.of_new_pattern(signal.subject);
             return id.map_or(Verdict::Late, Verdict::Explained);
+        }
+        let times = self.feedbacks.wait(&signal);
+        if times > 1.0 && !is_ripe && self.detection.hold(signal, times) {
+            return Verdict::Quieted;
         }
         let id = self.record_id(at, seq, index).to_string();
         let evidence = self.evidence(&signal);
@@ -241,7 +369,8 @@ impl StreamMachine {
 
     /// When the absence of records is a finding.
     pub(super) fn detection_due(&self) -> Option<Timestamp> {
-        let deadline = self.detection.detectors.next_deadline()?;
+        let held = self.detection.held.iter().map(|(due, _)| *due);
+        let deadline = held.chain(self.detection.detectors.next_deadline()).min()?;
         Some(deadline.plus(self.grace()).max(self.detection.looked_at.plus(ALARMS_APART)))
     }
 
@@ -259,7 +388,8 @@ impl StreamMachine {
     pub(super) fn close_detection(&mut self, until: Timestamp, now: Timestamp, effects: Option<&mut Effects>) {
         self.detection.looked_at = now;
         self.detection.detectors.close(until);
-        self.raise(self.last, now, effects);
+        let ripe = self.detection.ripe(until);
+        self.raise(ripe, self.last, now, effects);
         self.set_dirty(now);
     }
 
@@ -288,5 +418,57 @@ impl StreamMachine {
     /// The last decisions, oldest first.
     pub fn decisions(&self) -> impl DoubleEndedIterator<Item = &Decision> {
         self.detection.decisions.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn absence(number: u64) -> Signal {
+        Signal {
+            kind: SignalKind::Missed,
+            subject: Subject::Pattern(PatternId(number)),
+            at: Timestamp(900_000),
+            since: Timestamp(600_000),
+            window: Millis(300_000),
+            expected: 2.0,
+            expected_low: 1.0,
+            expected_high: 2.0,
+            seen: 0,
+            total: 0,
+            probability: 1e-9,
+            is_alerting: true,
+        }
+    }
+
+    #[test]
+    fn absences_that_wait_are_bounded_and_survive_their_bytes() {
+        let mut detection = Detection::default();
+        for number in 0..HELD_MAX as u64 {
+            assert!(detection.hold(absence(number), 1.5));
+        }
+        assert!(!detection.hold(absence(u64::MAX), 1.5), "told at once rather than never");
+        assert!(detection.hold(absence(3), 2.0), "the same absence takes its own place");
+        assert_eq!(detection.held.len(), HELD_MAX);
+        assert_eq!(detection.held.last().map(|(due, _)| *due), Some(Timestamp(1_200_000)));
+        assert_eq!(Detection::read(&detection.write()), Ok(detection.clone()));
+        detection.merge_pattern(PatternId(3), PatternId(500));
+        assert_eq!(detection.held.last().map(|(_, held)| held.subject), Some(Subject::Pattern(PatternId(500))));
+        // Nothing of it goes on any more.
+        assert_eq!(detection.ripe(Timestamp(i64::MAX / 4)), []);
+        assert_eq!(detection.held, []);
+    }
+
+    #[test]
+    fn the_row_of_a_build_that_held_no_absences_is_read() {
+        let mut row = Detection::default().write();
+        // Version, four times, no decisions; then what that build did not know: nothing held, nothing unsure, a time.
+        assert_eq!(row.get(..9), Some(&[VERSION, 0, 0, 0, 0, 0, 0, 0, 0][..]));
+        row.drain(6..9);
+        row[0] = 1;
+        assert_eq!(Detection::read(&row), Ok(Detection::default()));
+        row[0] = VERSION + 1;
+        assert!(Detection::read(&row).is_err());
     }
 }

@@ -5,7 +5,9 @@
 //! version that this build does not know, the totals are rebuilt from the rollups and the rest starts anew: patterns,
 //! counts and records are complete either way.
 
+use super::deployments::{Deployment, Deployments};
 use super::detection::Detection;
+use super::feedback::{Feedback, Feedbacks};
 use super::{DomainView, Identity, Lease, Outcomes, StreamMachine, StreamSettings};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::counter::{Counters, Facets, Rollup};
@@ -20,13 +22,16 @@ use crate::triage::{ErrorWatch, Incidents};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Version 1 had incidents of error records only; it is still read.
-const STATE_VERSION: u8 = 2;
+/// Version 1 had incidents of error records only, version 2 neither feedback nor deployments; both are still read.
+const STATE_VERSION: u8 = 3;
 const EVENT_VIEW: u8 = 1;
 const EVENT_WAKE: u8 = 2;
 const EVENT_LEASE: u8 = 3;
 const EVENT_TAUGHT: u8 = 16;
 const EVENT_CLOSE: u8 = 4;
+const EVENT_FEEDBACK: u8 = 5;
+const EVENT_FEEDBACK_UNDONE: u8 = 6;
+const EVENT_DEPLOYED: u8 = 7;
 
 /// Rows to write in one commit.
 #[derive(Clone, Debug, Default)]
@@ -217,6 +222,8 @@ impl StreamMachine {
         }
         out.int(self.retain_at.map_or(i64::MIN, |at| at.0));
         out.int(self.flush_at.map_or(i64::MIN, |at| at.0));
+        self.feedbacks.write(&mut out);
+        self.deployments.write(&mut out);
         out.into_bytes()
     }
 
@@ -257,6 +264,11 @@ impl StreamMachine {
         }
         self.retain_at = Some(input.int()?).filter(|&at| at != i64::MIN).map(Timestamp);
         self.flush_at = Some(input.int()?).filter(|&at| at != i64::MIN).map(Timestamp);
+        if version > 2 {
+            self.feedbacks = Feedbacks::read(&mut input)?;
+            self.deployments = Deployments::read(&mut input)?;
+            self.detection.detectors.widen(self.deployments.widened());
+        }
         if input.is_empty() { Ok(()) } else { Err(ReadError::Unknown("bytes after the state")) }
     }
 }
@@ -359,6 +371,31 @@ pub(super) fn encode_close(until: Timestamp) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// The body of an event row: what somebody said of an incident. It names the threshold too, so that it holds whatever
+/// became of the incident.
+pub(super) fn encode_feedback(feedback: &Feedback) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.u8(EVENT_FEEDBACK);
+    feedback.write(&mut out);
+    out.into_bytes()
+}
+
+/// The body of an event row: what was said of an incident was taken back.
+pub(super) fn encode_feedback_undone(incident: &str) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.u8(EVENT_FEEDBACK_UNDONE);
+    out.text(incident);
+    out.into_bytes()
+}
+
+/// The body of an event row: somebody announced a deployment.
+pub(super) fn encode_deployed(deployment: &Deployment) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.u8(EVENT_DEPLOYED);
+    deployment.write(&mut out);
+    out.into_bytes()
+}
+
 /// The body of an event row: records granted by the domain.
 pub(super) fn encode_lease(lease: &Lease) -> Vec<u8> {
     let mut out = Writer::new();
@@ -414,6 +451,21 @@ pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timesta
         EVENT_CLOSE => {
             let until = Timestamp(input.int()?).clamped();
             machine.close_detection(until, now, None);
+            Ok(())
+        }
+        EVENT_FEEDBACK => {
+            let feedback = Feedback::read(&mut input)?;
+            machine.take_feedback(feedback, now);
+            Ok(())
+        }
+        EVENT_DEPLOYED => {
+            let deployment = Deployment::read(&mut input)?;
+            machine.take_deployment(deployment, now);
+            Ok(())
+        }
+        EVENT_FEEDBACK_UNDONE => {
+            let incident = input.text()?;
+            machine.drop_feedback(incident, now);
             Ok(())
         }
         _ => Err(ReadError::Unknown("event")),
