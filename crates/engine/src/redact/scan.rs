@@ -221,10 +221,14 @@ impl Scan<'_, '_> {
         let mut index = 0;
         // The class of the byte before `index`; none where a word may begin all the same.
         let mut before = 0;
-        while let Some(skipped) = bytes.get(index..).and_then(|rest| event_at(rest, before)) {
-            index += skipped;
-            let byte = self.view.at(index);
+        while let Some(&byte) = bytes.get(index) {
             let class = CLASSES[byte as usize];
+            if class & !before == 0 {
+                // Inside a word, or between words and no sign.
+                before = class;
+                index += 1;
+                continue;
+            }
             let next = if class == WORD {
                 let next = bytes.get(index + 1).copied().unwrap_or(0);
                 let found = if may_begin(byte, next) { self.beginning(index, byte, &mut read) } else { None };
@@ -419,20 +423,6 @@ impl Scan<'_, '_> {
             Assignment::Nothing => None,
         }
     }
-}
-
-/// Where the first word or sign of `rest` begins; inside a word at first if `before`, the class of the byte before, says
-/// so.
-fn event_at(rest: &[u8], before: u8) -> Option<usize> {
-    let mut before = before;
-    for (index, &byte) in rest.iter().enumerate() {
-        let class = CLASSES[byte as usize];
-        if class & !before != 0 {
-            return Some(index);
-        }
-        before = class;
-    }
-    None
 }
 
 fn is_digit_or_gap(byte: u8) -> bool {
