@@ -222,6 +222,19 @@ fn a_series_explains_itself_with_its_last_minutes_as_they_were_judged() {
     assert_eq!(detectors.movers(true, 1), [PatternId(1)]);
 }
 
+#[test]
+fn what_moved_is_known_when_the_burst_ends_with_its_minute() {
+    let mut detectors = quiet();
+    run(&mut detectors, QUIET, QUIET + 50_000, |_, _| {});
+    for i in 0..360 {
+        detectors.observe(&facts(QUIET + MINUTE - 9_000 + i * 20, 1));
+    }
+    assert_eq!(detectors.take_signals(), []);
+    detectors.observe(&facts(QUIET + MINUTE + 1_000, 2));
+    assert_eq!(detectors.take_signals().iter().map(|signal| signal.kind).collect::<Vec<_>>(), [SignalKind::Burst]);
+    assert_eq!(detectors.movers(true, 1), [PatternId(1)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 

@@ -253,14 +253,17 @@ impl Detectors {
         schedule(&mut self.due, into, watch, Millis(self.lateness as i64));
     }
 
-    /// The patterns that moved most in the last minute, in the direction given, most first.
+    /// The patterns that moved most, in the direction given, most first: upwards in this minute or the one before (what
+    /// was told at a minute's end happened in that one), downwards in the last whole one.
     pub fn movers(&self, is_more: bool, at_most: usize) -> Vec<PatternId> {
         let factor = self.factor_now();
         let mut moved: Vec<(f64, PatternId)> = self
             .patterns
             .iter()
             .map(|(&id, watch)| {
-                let more = f64::from(watch.counts.counting()) - watch.counts.level(factor);
+                let (counting, counted) = (watch.counts.counting(), watch.counts.counted());
+                let seen = if is_more { counting.max(counted) } else { counted };
+                let more = f64::from(seen) - watch.counts.level(factor);
                 (if is_more { more } else { -more }, id)
             })
             .filter(|&(by, _)| by > 0.0)
