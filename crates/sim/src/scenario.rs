@@ -359,6 +359,7 @@ mod tests {
     fn a_deploy_is_a_pause_and_the_lines_of_a_start() {
         let seed = (0..).find(|&seed| World::new(seed, None).deployed(seed).deploys.is_some()).unwrap_or(0);
         let mut world = World::new(seed, None).deployed(seed);
+        world.per_minute = 1.0;
         let deploys = world.deploys.unwrap();
         let mut records = Vec::new();
         while world.at < deploys.every_ms + HOUR_MS {
