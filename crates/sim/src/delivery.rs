@@ -55,7 +55,7 @@ impl Delivery {
 
     /// The way of this seed's world.
     pub fn new(seed: u64) -> Self {
-        let mut random = Random::new(seed.wrapping_mul(0xd6e8_feb8) ^ 0xde11_7e8);
+        let mut random = Random::new(seed.wrapping_mul(0xd6e8_feb8) ^ 0x0de1_17e8);
         if random.permille(500) {
             return Self::direct();
         }

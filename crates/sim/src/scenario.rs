@@ -192,7 +192,7 @@ impl World {
 
     /// This world with the deploys of its seed: every day or every few days in two of three worlds.
     pub fn deployed(mut self, seed: u64) -> Self {
-        let mut random = Random::new(seed.wrapping_mul(0xa076_1d64) ^ 0xdeb1_0e5);
+        let mut random = Random::new(seed.wrapping_mul(0xa076_1d64) ^ 0x0deb_10e5);
         let days = *random.pick(&[0, 1, 3]);
         let (hours, pause) = (random.between(1, 10) as i64, random.between(1, 4) as i64);
         let lines = random.between(5, 15);
@@ -359,6 +359,7 @@ mod tests {
     fn a_deploy_is_a_pause_and_the_lines_of_a_start() {
         let seed = (0..).find(|&seed| World::new(seed, None).deployed(seed).deploys.is_some()).unwrap_or(0);
         let mut world = World::new(seed, None).deployed(seed);
+        world.per_minute = 1.0;
         let deploys = world.deploys.unwrap();
         let mut records = Vec::new();
         while world.at < deploys.every_ms + HOUR_MS {

@@ -91,7 +91,7 @@ mod tests {
         let habit = taught(1.0);
         for tail in [0.5, 0.01, 1e-6, 1e-12] {
             let read = habit.read(tail);
-            assert!(read >= tail && read < tail * 1_000.0_f64.min(1.0 + (1.0 / tail).ln() * 2.0), "{tail} {read}");
+            assert!(read >= tail && read < tail * 1_000.0_f64.min(1.0 - 2.0 * ln(tail)), "{tail} {read}");
         }
     }
 

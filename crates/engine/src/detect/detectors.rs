@@ -29,7 +29,7 @@ pub const WATCHED_PATTERNS_MAX: usize = 2_000;
 const SIGNALS_MAX: usize = 1_000;
 /// False findings an hour that the component's three series may cost together, and its patterns together. Rhythms that
 /// are not quite what was learned cost more than this (the scenarios count them).
-const FALSE_SHARE: f64 = 5e-4;
+const FALSE_SHARE: f64 = 4e-4;
 const FALSE_SHARE_PATTERNS: f64 = 1e-5;
 /// Sure enough to tell somebody: the chance in an hour.
 const ALERT_BELOW: f64 = 2e-7;

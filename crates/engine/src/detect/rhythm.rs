@@ -152,7 +152,7 @@ mod tests {
         }
         assert_eq!(rhythm.period(), None);
         let wait = rhythm.silent_at(6.0, Millis(0)).unwrap().since(Timestamp(at)).0;
-        assert_eq!(wait, 180_000);
+        assert_eq!(wait, 140_000);
         assert_eq!(rhythm.silent_at(0.0, Millis(0)), None);
     }
 

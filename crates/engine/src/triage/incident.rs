@@ -599,7 +599,7 @@ mod tests {
     }
 
     fn novelty() -> Signal {
-        signal(SignalKind::NewPattern, Subject::Pattern(PatternId(1)), 0)
+        Signal { seen: 1, total: 1, ..signal(SignalKind::NewPattern, Subject::Pattern(PatternId(1)), 0) }
     }
 
     /// Raises a signal at its own time; the id of the incident, and whether it was opened by it.
@@ -631,6 +631,23 @@ mod tests {
     }
 
     #[test]
+    fn a_storm_of_new_errors_is_one_incident_until_it_has_passed() {
+        let policy = AlertPolicy::default();
+        let mut incidents = Incidents::default();
+        for i in 0..50 {
+            incidents.open_new_pattern(novelty(), &trigger(&i.to_string(), i, i as i64 * 60_000), &policy);
+        }
+        assert_eq!(incidents.all().count(), STORM_PATTERNS);
+        let storm = incidents.all().last().unwrap().clone();
+        assert_eq!((storm.signal.total, storm.last_seen), (46, Timestamp(49 * 60_000)));
+        assert_eq!(incidents.of_new_pattern(Subject::Pattern(PatternId(40))), Some(storm.id.clone()));
+        let after = 49 * 60_000 + STORM_SPAN.0 + 1;
+        incidents.open_new_pattern(novelty(), &trigger("after", 99, after), &policy);
+        assert_eq!(incidents.all().count(), STORM_PATTERNS + 1);
+        assert_eq!(storm.evidence.len(), EVIDENCE_MAX);
+    }
+
+    #[test]
     fn a_burst_is_told_once_and_again_only_after_it_was_over() {
         let policy = AlertPolicy { group_window: Millis(0), ..AlertPolicy::default() };
         let mut incidents = Incidents::default();
@@ -658,8 +675,9 @@ mod tests {
         let policy = AlertPolicy::default();
         let mut incidents = Incidents::default();
         for i in 0..limits::INCIDENTS_MAX as u64 + 20 {
-            incidents.open_new_pattern(novelty(), &trigger(&i.to_string(), i, 5), 1, &policy);
-            incidents.feed(&trigger("x", i, 6), 1, &policy);
+            let at = i as i64 * (STORM_SPAN.0 + 10);
+            incidents.open_new_pattern(novelty(), &trigger(&i.to_string(), i, at), 1, &policy);
+            incidents.feed(&trigger("x", i, at + 1), 1, &policy);
         }
         assert_eq!(incidents.all().count(), limits::INCIDENTS_MAX);
         assert!(incidents.all().all(|incident| incident.count == 2));
