@@ -6,11 +6,13 @@
 //!
 //! - [`stream`]: one component's journal folded into patterns, counters and incidents.
 //! - [`domain`]: one domain's directory, keys, limits and deliveries.
+//! - [`erasure`]: what has to go, and how far that is.
 //! - [`compaction`]: rows of the journal as a block, and back.
 //! - [`outbox`], [`sink`], [`window`], [`row`]: the parts they are made of.
 
 pub mod compaction;
 pub mod domain;
+pub mod erasure;
 pub mod outbox;
 pub mod row;
 pub mod sink;
