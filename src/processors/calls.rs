@@ -5,8 +5,13 @@
 //! every packed form begins with its version.
 
 mod baseline;
+mod erase;
 
 pub use baseline::{BaselineAnswer, BaselineCall, DecisionView, PointView, SeriesView};
+pub use erase::{
+    EraseAnswer, EraseCall, EraseUserAnswer, EraseUserCall, ErasureAnswer, ErasureCall, ReceiptView, ScopeView,
+    SentView,
+};
 
 use sapwood_engine::bytes::{ReadError, Reader, Writer};
 use sapwood_engine::machine::row::{BatchKey, Receipt};
@@ -33,6 +38,11 @@ impl StreamAddress {
         format!("{}|{}|{}", self.domain, self.component, self.shard)
     }
 
+    /// The key under which KV has its summary.
+    pub fn summary_key(&self) -> String {
+        format!("summary:{}:{}:{}", self.domain, self.component, self.shard)
+    }
+
     /// Reads an object's name.
     pub fn parse(name: &str) -> Option<Self> {
         let mut parts = name.split('|');
@@ -43,6 +53,11 @@ impl StreamAddress {
         };
         parts.next().is_none().then_some(address)
     }
+}
+
+/// The key under which KV carries a domain's view.
+pub fn view_key(domain: &str) -> String {
+    format!("domain:{domain}")
 }
 
 /// Status of a domain object's answer that there is no room for what was to be made known.

@@ -5,9 +5,10 @@
 
 use super::calls::{
     AlertEntry, AppendAnswer, AppendCall, AuditView, BaselineAnswer, BaselineCall, CleanupAnswer, CleanupCall,
-    CountsAnswer, CountsCall, CreateKeyCall, DirectoryAnswer, DomainStatus, IncidentView, KeyView, LessonsAnswer,
-    NO_ROOM, PatternView, RecordCall, RegisterCall, ReplayAnswer, ReplayCall, SearchAnswer, SearchCall, StatusAnswer,
-    StreamAddress, TailCall, TeachAnswer, TeachCall, VariablesCall, VariablesView,
+    CountsAnswer, CountsCall, CreateKeyCall, DirectoryAnswer, DomainStatus, EraseAnswer, EraseCall, EraseUserAnswer,
+    EraseUserCall, ErasureAnswer, ErasureCall, IncidentView, KeyView, LessonsAnswer, NO_ROOM, PatternView, ReceiptView,
+    RecordCall, RegisterCall, ReplayAnswer, ReplayCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress,
+    TailCall, TeachAnswer, TeachCall, VariablesCall, VariablesView,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -188,6 +189,16 @@ impl<'a> Stubs<'a> {
         self.json(STREAM, &to.name(), "/cleanup", call).await
     }
 
+    /// Erases the object, or counts what is there.
+    pub async fn erase(&self, call: &EraseCall) -> Result<EraseAnswer, CallError> {
+        self.json(STREAM, &call.address.name(), "/erase", call).await
+    }
+
+    /// Erases a slice of one user's records, or counts them.
+    pub async fn erase_user(&self, call: &EraseUserCall) -> Result<EraseUserAnswer, CallError> {
+        self.json(STREAM, &call.address.name(), "/erase-user", call).await
+    }
+
     /// Has the object send all that it has to D1 again.
     pub async fn rebuild_d1(&self, to: &StreamAddress) -> Result<(), CallError> {
         self.json(STREAM, &to.name(), "/rebuild-d1", &()).await
@@ -293,6 +304,21 @@ impl<'a> Stubs<'a> {
     /// Everything taught.
     pub async fn lessons(&self, domain: &str) -> Result<LessonsAnswer, CallError> {
         self.json(DOMAIN, domain, "/lessons", &domain).await
+    }
+
+    /// Begins an erasure.
+    pub async fn start_erasure(
+        &self,
+        domain: &str,
+        actor: &str,
+        call: &ErasureCall,
+    ) -> Result<ErasureAnswer, CallError> {
+        self.audited(domain, "/erasures/start", actor, &(domain, call)).await
+    }
+
+    /// Receipts of erasures, newest first.
+    pub async fn erasures(&self, domain: &str) -> Result<Vec<ReceiptView>, CallError> {
+        self.json(DOMAIN, domain, "/erasures", &domain).await
     }
 
     /// The audit log, newest first.

@@ -4,8 +4,10 @@
 use super::fault::Fault;
 use super::sql::{Columns, Sql, int, text, time, uint};
 use sapwood_engine::counter::{Facets, HOUR, Rollup};
+use sapwood_engine::machine::erasure::Counts;
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::{Row, RowKind};
+use sapwood_engine::machine::sink::Sink;
 use sapwood_engine::machine::stream::{Checkpoint, Identity, Outline, Stored, StreamStore};
 use sapwood_engine::machine::window::Page;
 use sapwood_engine::pattern::Pattern;
@@ -275,6 +277,42 @@ impl StreamRows {
         let query = "SELECT min(seq) FROM journal WHERE at >= ?";
         let found = self.sql.all("find the first row of a span", query, vec![time(at)], Columns::optional_int)?;
         Ok(found.into_iter().flatten().next().and_then(|seq| u64::try_from(seq).ok()))
+    }
+
+    /// What an erasure of the whole object takes, by name. One more table is one more line.
+    pub fn holdings(&self) -> Result<Counts, Fault> {
+        const COUNTED: [(&str, &str); 6] = [
+            ("records", "SELECT total(count) FROM journal WHERE kind = 0"),
+            ("journal_rows", "SELECT count(*) FROM journal"),
+            ("patterns", "SELECT count(*) FROM pattern"),
+            ("hours", "SELECT count(*) FROM rollup"),
+            ("keys_pages", "SELECT count(*) FROM page"),
+            ("alerts_waiting", "SELECT count(*) FROM outbox"),
+        ];
+        let mut counts = Counts::new();
+        for (name, query) in COUNTED {
+            let count =
+                self.sql.all("count what is held", query, vec![], Columns::uint)?.into_iter().next().unwrap_or(0);
+            if count > 0 {
+                counts.insert(name.to_owned(), count);
+            }
+        }
+        Ok(counts)
+    }
+
+    /// How far the data service got.
+    pub fn data_service_sink(&self) -> Result<Sink, Fault> {
+        let row = self.sql.meta("sink_data_service")?;
+        Ok(row.and_then(|row| Sink::decode(&row).ok()).unwrap_or_default())
+    }
+
+    /// Receive times of the first and the last row with records, up to a row.
+    pub fn received_between(&self, to: u64) -> Result<Option<(Timestamp, Timestamp)>, Fault> {
+        let query = "SELECT min(at), max(at) FROM journal WHERE kind = 0 AND count > 0 AND seq <= ?";
+        let found = self.sql.all("find what was received", query, vec![uint(to)], |columns| {
+            columns.optional_int().zip(columns.optional_int())
+        })?;
+        Ok(found.into_iter().flatten().next().map(|(from, to)| (Timestamp(from), Timestamp(to))))
     }
 
     /// Hours for which counts are stored.

@@ -5,7 +5,7 @@
 //! on meanwhile: everything here awaits with no borrow held.
 
 use super::{Inner, Live, now};
-use crate::processors::calls::{CleanupAnswer, CleanupCall};
+use crate::processors::calls::{CleanupAnswer, CleanupCall, StreamAddress};
 use crate::processors::outgoing;
 use crate::storage::d1::{self, Flush, IncidentRow, Origin, PatternRow, RecordRow, RollupRow};
 use crate::storage::fault::Fault;
@@ -270,8 +270,9 @@ impl Inner {
         }
         self.published_at.set(now());
         let summary = self.with_live(|live| {
-            let identity = live.machine.identity();
-            let key = format!("summary:{}:{}:{}", identity.domain, identity.component, identity.shard);
+            let identity = live.machine.identity().clone();
+            let (domain, component, shard) = (identity.domain, identity.component, identity.shard);
+            let key = StreamAddress { domain, component, shard }.summary_key();
             let outcomes = live.machine.outcomes();
             let summary = serde_json::json!({
                 "at_ms": now().0,

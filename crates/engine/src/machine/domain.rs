@@ -239,6 +239,8 @@ pub struct Effects {
     pub erasures_gone: Vec<String>,
     /// Steps of erasures to carry out.
     pub steps: Vec<(String, Step)>,
+    /// Entries of the audit log: who, what, detail.
+    pub booked: Vec<(String, &'static str, String)>,
 }
 
 impl Default for Effects {
@@ -259,6 +261,7 @@ impl Default for Effects {
             erasures: Vec::new(),
             erasures_gone: Vec::new(),
             steps: Vec::new(),
+            booked: Vec::new(),
         }
     }
 }

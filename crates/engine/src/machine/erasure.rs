@@ -104,7 +104,8 @@ pub struct Sent {
 }
 
 impl Sent {
-    fn add(&mut self, more: Self) {
+    /// Adds what else was sent.
+    pub fn add(&mut self, more: Self) {
         self.records = self.records.saturating_add(more.records);
         self.span = match (self.span, more.span) {
             (Some((from, to)), Some((other_from, other_to))) => Some((from.min(other_from), to.max(other_to))),

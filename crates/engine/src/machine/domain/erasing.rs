@@ -46,6 +46,7 @@ impl DomainMachine {
         let mut erasure = Erasure::new(id.clone(), scope, by, now, self.view.version, streams);
         erasure.domain = domain;
         self.make_room_for_receipt(effects);
+        effects.booked.push((erasure.by.clone(), "erase.requested", booked(&erasure)));
         effects.erasures.push((id.clone(), erasure.encode()));
         self.erasures.insert(id.clone(), erasure);
         effects.answer = Answer::Erasing(id, false);
@@ -145,6 +146,7 @@ impl DomainMachine {
                 effects.steps.push((id.clone(), step));
             }
             if erasure.is_finished() {
+                effects.booked.push((erasure.by.clone(), "erase.finished", booked(erasure)));
                 effects.erasures.push((id, erasure.encode()));
             } else {
                 erasure.next_at = now.plus(STEP_PATIENCE);
@@ -166,6 +168,9 @@ impl DomainMachine {
         // A plan without streams has none to tell again either.
         if erasure.stage == Stage::Retelling && erasure.parts.is_empty() {
             erasure.finish(now);
+        }
+        if erasure.is_finished() {
+            effects.booked.push((erasure.by.clone(), "erase.finished", booked(erasure)));
         }
         effects.erasures.push((id.to_owned(), erasure.encode()));
     }
@@ -196,6 +201,10 @@ impl DomainMachine {
     pub fn erasure(&self, id: &str) -> Option<&Erasure> {
         self.erasures.get(id)
     }
+}
+
+fn booked(erasure: &Erasure) -> String {
+    format!("{}: {}", erasure.id, erasure.scope.shown())
 }
 
 #[cfg(test)]
@@ -243,8 +252,8 @@ mod tests {
             self.handle(Event::ErasureDue).steps.into_iter().map(|(_, step)| step).collect()
         }
 
-        fn done(&mut self, id: &str, step: Step, outcome: StepOutcome) {
-            self.handle(Event::ErasureStep { id: id.into(), step, outcome });
+        fn done(&mut self, id: &str, step: Step, outcome: StepOutcome) -> Effects {
+            self.handle(Event::ErasureStep { id: id.into(), step, outcome })
         }
 
         /// As after a crash: what the rows say.
@@ -294,6 +303,7 @@ mod tests {
         case.handle(Event::Alert { id: "b1".into() });
         let told = case.machine.view().version;
         let effects = case.erase("e1", component("cart"), &["a1"]);
+        assert_eq!(effects.booked, [("ann".to_owned(), "erase.requested", "e1: component cart".to_owned())]);
         assert_eq!(effects.answer, Answer::Erasing("e1".into(), false));
         assert_eq!((effects.components_gone, effects.alerts_gone), (vec![("cart".into(), 0)], vec!["a1".to_owned()]));
         assert_eq!(case.names(), ["shop"], "the domain forgets first");
@@ -323,8 +333,9 @@ mod tests {
         case.done("e1", Step::Sweep, StepOutcome::Swept { counts: Counts::new(), is_done: true });
         let retell = Step::Retell { component: "cart".into(), shard: 0 };
         assert_eq!(case.due(), [retell.clone()]);
-        assert_eq!(case.machine.wake_at().map(|at| at > case.now), Some(true));
-        case.done("e1", retell, StepOutcome::Retold);
+        assert_eq!(case.machine.erasure_at().map(|at| at > case.now), Some(true));
+        let effects = case.done("e1", retell, StepOutcome::Retold);
+        assert_eq!(effects.booked, [("ann".to_owned(), "erase.finished", "e1: component cart".to_owned())]);
         let receipt = case.machine.erasure("e1").unwrap();
         assert_eq!((receipt.stage, receipt.finished_at), (Stage::Finished, Some(case.now)));
         assert_eq!(
@@ -386,7 +397,7 @@ mod tests {
         case.handle(Event::Lease(10));
         let granted = case.machine.granted();
         let pattern = Reference { id: PatternId(7), template: "a <*>".into() };
-        let teaching = Teaching::Split { pattern, place: 0 };
+        let teaching = Teaching::Constant { pattern, place: 0 };
         let taught = case.handle(Event::Teach { teachings: vec![(teaching, String::new())], by: "ann".into() });
         assert_eq!(taught.answer, Answer::Taught(vec![1]));
         let (view, lessons) = (case.machine.view().version, case.machine.lessons().version);
