@@ -27,6 +27,7 @@ const EVENT_WAKE: u8 = 2;
 const EVENT_LEASE: u8 = 3;
 const EVENT_TAUGHT: u8 = 16;
 const EVENT_CLOSE: u8 = 4;
+const EVENT_RETRACTION: u8 = 5;
 
 /// Rows to write in one commit.
 #[derive(Clone, Debug, Default)]
@@ -353,6 +354,12 @@ pub(super) fn encode_close(until: Timestamp) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// The body of an event row: a user's records were taken out. What followed from it is in the checkpoint of the same
+/// commit.
+pub(super) fn encode_retraction() -> Vec<u8> {
+    vec![EVENT_RETRACTION]
+}
+
 /// The body of an event row: records granted by the domain.
 pub(super) fn encode_lease(lease: &Lease) -> Vec<u8> {
     let mut out = Writer::new();
@@ -382,6 +389,10 @@ pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timesta
             if machine.lease.is_spent {
                 machine.lease = Lease::default();
             }
+            machine.set_dirty(now);
+            Ok(())
+        }
+        EVENT_RETRACTION => {
             machine.set_dirty(now);
             Ok(())
         }
