@@ -10,7 +10,7 @@ mod erase;
 pub use baseline::{BaselineAnswer, BaselineCall, DecisionView, PointView, SeriesView};
 pub use erase::{
     EraseAnswer, EraseCall, EraseUserAnswer, EraseUserCall, ErasureAnswer, ErasureCall, ReceiptView, ScopeView,
-    SentView,
+    SentView, exemplar_ids, without_exemplars,
 };
 
 use sapwood_engine::bytes::{ReadError, Reader, Writer};

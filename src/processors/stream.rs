@@ -82,6 +82,9 @@ pub(crate) struct Live {
     config: Rc<Config>,
 }
 
+/// Writes of the shell's own that belong to a transition.
+type Before = Box<dyn FnOnce(&StreamRows) -> std::result::Result<(), Fault>>;
+
 /// Reads the clock: once per event.
 fn now() -> Timestamp {
     Timestamp(i64::try_from(worker::Date::now().as_millis()).unwrap_or(i64::MAX))
@@ -195,6 +198,10 @@ impl Inner {
                 self.transition(Event::D1Lost(hours), now())?;
                 json(&())
             }
+            "/erase-user" => {
+                let call = serde_json::from_slice(body).map_err(|error| Fault::new("read a call", error))?;
+                json(&self.erase_user(&call)?)
+            }
             #[cfg(feature = "fault-injection")]
             "/panic" => self.break_at(body),
             _ => self.answer_read(path, body),
@@ -203,6 +210,16 @@ impl Inner {
 
     /// Handles an event and performs what has to be done in the same turn: rows, then the alarm.
     fn transition(&self, event: Event, now: Timestamp) -> std::result::Result<Effects, Fault> {
+        self.transition_with(event, now, None)
+    }
+
+    /// The same with writes of the shell's own before it; all of it stays, or nothing.
+    fn transition_with(
+        &self,
+        event: Event,
+        now: Timestamp,
+        before: Option<Before>,
+    ) -> std::result::Result<Effects, Fault> {
         #[cfg(feature = "fault-injection")]
         let is_append = matches!(event, Event::Append(_));
         let mut live = self.take_live(None)?;
@@ -212,8 +229,11 @@ impl Inner {
             self.break_if_asked("handled");
             live.rows.sql().fails_in.set(self.failing_statement());
         }
-        let (live, effects) = if effects.takes_a_transaction() {
-            sql::atomically(&self.state.storage(), "write a transition", move || live.write(effects))?
+        let (live, effects) = if effects.takes_a_transaction() || before.is_some() {
+            sql::atomically(&self.state.storage(), "write a transition", move || {
+                before.map_or(Ok(()), |before| before(&live.rows))?;
+                live.write(effects)
+            })?
         } else {
             live.write(effects)?
         };

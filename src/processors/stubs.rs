@@ -199,6 +199,11 @@ impl<'a> Stubs<'a> {
         self.json(STREAM, &call.address.name(), "/erase-user", call).await
     }
 
+    /// Which of these ids still lead to a record.
+    pub async fn present(&self, to: &StreamAddress, ids: &[String]) -> Result<Vec<String>, CallError> {
+        self.json(STREAM, &to.name(), "/present", &ids).await
+    }
+
     /// Has the object send all that it has to D1 again.
     pub async fn rebuild_d1(&self, to: &StreamAddress) -> Result<(), CallError> {
         self.json(STREAM, &to.name(), "/rebuild-d1", &()).await

@@ -14,6 +14,7 @@ use sapwood_engine::pattern::Pattern;
 use sapwood_engine::query::RowSummary;
 use sapwood_engine::time::Timestamp;
 use sapwood_engine::triage::Alert;
+use std::collections::BTreeSet;
 use worker::SqlStorageValue as Value;
 
 const MIGRATIONS: &[&str] =
@@ -277,6 +278,36 @@ impl StreamRows {
         let query = "SELECT min(seq) FROM journal WHERE at >= ?";
         let found = self.sql.all("find the first row of a span", query, vec![time(at)], Columns::optional_int)?;
         Ok(found.into_iter().flatten().next().and_then(|seq| u64::try_from(seq).ok()))
+    }
+
+    /// Replaces the records of a row; what it says of them stays.
+    pub fn set_body(&self, seq: u64, body: Vec<u8>) -> Result<(), Fault> {
+        let values = vec![Value::Blob(body), uint(seq)];
+        self.sql.run("rewrite a row", "UPDATE journal SET body = ? WHERE seq = ?", values)
+    }
+
+    /// Which of these rows have left.
+    pub fn missing(&self, seqs: BTreeSet<u64>) -> Result<BTreeSet<u64>, Fault> {
+        let mut missing = seqs;
+        if let (Some(&first), Some(&last)) = (missing.first(), missing.last()) {
+            let query = "SELECT seq FROM journal WHERE seq BETWEEN ? AND ?";
+            self.sql.each("find rows", query, vec![uint(first), uint(last)], |mut columns| {
+                missing.remove(&columns.uint());
+                true
+            })?;
+        }
+        Ok(missing)
+    }
+
+    /// Alerts in the outbox: id and JSON.
+    pub fn alerts(&self) -> Result<Vec<(String, String)>, Fault> {
+        let query = "SELECT id, body FROM outbox";
+        self.sql.all("read the outbox", query, vec![], |columns| (columns.text(), columns.text()))
+    }
+
+    /// Replaces the JSON of an alert in the outbox.
+    pub fn set_alert(&self, id: &str, body: &str) -> Result<(), Fault> {
+        self.sql.run("rewrite an alert", "UPDATE outbox SET body = ? WHERE id = ?", vec![text(body), text(id)])
     }
 
     /// What an erasure of the whole object takes, by name. One more table is one more line.

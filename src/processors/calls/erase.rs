@@ -187,3 +187,38 @@ impl From<&Erasure> for ReceiptView {
         }
     }
 }
+
+/// An alert without the exemplars that are gone, and how many those were; `None` if none are, or if it cannot be read.
+pub fn without_exemplars(alert: &str, is_gone: impl Fn(&str) -> bool) -> Option<(String, u64)> {
+    let mut alert: serde_json::Value = serde_json::from_str(alert).ok()?;
+    let exemplars = alert.get_mut("exemplars")?.as_array_mut()?;
+    let before = exemplars.len();
+    exemplars.retain(|exemplar| !exemplar.get("id").and_then(serde_json::Value::as_str).is_some_and(&is_gone));
+    let gone = before - exemplars.len();
+    (gone > 0).then(|| (alert.to_string(), gone as u64))
+}
+
+/// Ids of the exemplars of an alert.
+pub fn exemplar_ids(alert: &str) -> Vec<String> {
+    let alert: serde_json::Value = serde_json::from_str(alert).unwrap_or_default();
+    let exemplars = alert.get("exemplars").and_then(serde_json::Value::as_array);
+    let ids = exemplars.into_iter().flatten().filter_map(|exemplar| exemplar.get("id")?.as_str());
+    ids.map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_loses_the_lines_that_are_gone_and_nothing_else() {
+        let alert = r#"{"title":"t","exemplars":[{"id":"a","message":"one"},{"id":"b","message":"two"}],"count":2}"#;
+        assert_eq!(exemplar_ids(alert), ["a", "b"]);
+        let (left, gone) = without_exemplars(alert, |id| id == "a").unwrap();
+        assert_eq!((exemplar_ids(&left), gone), (vec!["b".to_owned()], 1));
+        assert!(left.contains(r#""title":"t""#) && left.contains(r#""count":2"#) && !left.contains("one"), "{left}");
+        assert_eq!(without_exemplars(alert, |_| false), None);
+        assert_eq!(without_exemplars("{}", |_| true), None);
+        assert!(exemplar_ids("no").is_empty());
+    }
+}

@@ -6,7 +6,10 @@
 
 use super::{Inner, Live, json, read};
 use crate::monitoring::report;
-use crate::processors::calls::{EraseCall, ErasureAnswer, ErasureCall, ReceiptView, StreamAddress, view_key};
+use crate::processors::calls::{
+    EraseCall, EraseUserCall, ErasureAnswer, ErasureCall, ReceiptView, StreamAddress, exemplar_ids, view_key,
+    without_exemplars,
+};
 use crate::processors::stubs::{CallError, Stubs};
 use crate::storage::d1::{self, Copies};
 use crate::storage::fault::Fault;
@@ -16,6 +19,7 @@ use sapwood_engine::machine::domain::{Answer, Event};
 use sapwood_engine::machine::erasure::{Counts, Part, Scope, Step, StepOutcome};
 use sapwood_engine::time::Millis;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -88,7 +92,7 @@ impl Inner {
         }
     }
 
-    async fn carry_out(&self, id: &str, step: &Step) -> Result<StepOutcome, CallError> {
+    async fn carry_out(self: &Rc<Self>, id: &str, step: &Step) -> Result<StepOutcome, CallError> {
         let failed = |fault: Fault| CallError::Failed(fault.to_string());
         let (domain, config) =
             self.with_live(None, |live| Ok((live.domain.clone(), Rc::clone(&live.config)))).map_err(failed)?;
@@ -107,7 +111,20 @@ impl Inner {
                 let busy = || StepOutcome::Failed("the object has something under way".to_owned());
                 Ok(if answer.is_busy { busy() } else { StepOutcome::Erased(answer.counts) })
             }
-            Step::EraseUser { .. } => Err(CallError::Failed("not yet".to_owned())),
+            Step::EraseUser { component, shard, user, cursor } => {
+                let (address, user, cursor) = (address(component, *shard), user.clone(), *cursor);
+                let call = EraseUserCall { address, user, cursor, is_dry_run: false };
+                let answer = stubs.erase_user(&call).await?;
+                if answer.is_done {
+                    self.strip_alerts(id, &call.address, &stubs).await?;
+                }
+                Ok(StepOutcome::UserErased {
+                    cursor: answer.cursor,
+                    counts: answer.counts,
+                    sent: answer.sent.into(),
+                    is_done: answer.is_done,
+                })
+            }
             Step::Sweep => self.sweep(id, &domain).await.map_err(failed),
             Step::Retell { component, shard } => {
                 stubs.rebuild_d1(&address(component, *shard)).await?;
@@ -116,8 +133,51 @@ impl Inner {
         }
     }
 
+    /// Takes out of the alerts of a component the lines whose records are gone. Of a line that has expired nobody can say
+    /// whose it was, so that it goes too.
+    async fn strip_alerts(
+        self: &Rc<Self>,
+        id: &str,
+        address: &StreamAddress,
+        stubs: &Stubs<'_>,
+    ) -> Result<(), CallError> {
+        let failed = |fault: Fault| CallError::Failed(fault.to_string());
+        let read = |live: &mut Live| -> Result<Vec<(String, String)>, Fault> {
+            let ids = live.rows.alerts_of(Some(&address.component))?;
+            let bodies = ids.into_iter().map(|id| Ok(live.rows.alert(&id)?.map(|body| (id, body))));
+            bodies.filter_map(Result::transpose).collect()
+        };
+        let alerts = self.with_live(None, read).map_err(failed)?;
+        let shown: BTreeSet<String> = alerts.iter().flat_map(|(_, body)| exemplar_ids(body)).collect();
+        let shown: Vec<String> = shown.into_iter().collect();
+        if shown.is_empty() {
+            return Ok(());
+        }
+        let present: BTreeSet<String> = stubs.present(address, &shown).await?.into_iter().collect();
+        let asked: BTreeSet<&String> = shown.iter().collect();
+        // What was shown since is not known to be gone.
+        let is_gone = |shown: &str| asked.iter().any(|it| *it == shown) && !present.contains(shown);
+        let stripped = self.with_live(None, |live| {
+            let mut stripped = 0;
+            for (id, body) in &alerts {
+                if let Some((body, gone)) = without_exemplars(body, is_gone) {
+                    live.rows.set_alert(id, &body)?;
+                    stripped += gone;
+                }
+            }
+            Ok(stripped)
+        });
+        match stripped.map_err(failed)? {
+            0 => Ok(()),
+            stripped => {
+                let counts = Counts::from([("exemplars_of_alerts".to_owned(), stripped)]);
+                self.transition(Event::AlertsStripped { id: id.to_owned(), counts }).map(|_| ()).map_err(failed)
+            }
+        }
+    }
+
     /// Removes the copies in D1 and KV.
-    async fn sweep(&self, id: &str, domain: &str) -> Result<StepOutcome, Fault> {
+    async fn sweep(self: &Rc<Self>, id: &str, domain: &str) -> Result<StepOutcome, Fault> {
         let plan = self.with_live(None, |live| Ok(live.machine.erasure(id).cloned()))?;
         let Some(plan) = plan else { return Err(Fault::new("sweep", "no such erasure")) };
         let copies = match &plan.scope {

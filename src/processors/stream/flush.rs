@@ -5,12 +5,13 @@
 //! on meanwhile: everything here awaits with no borrow held.
 
 use super::{Inner, Live, now};
-use crate::processors::calls::{CleanupAnswer, CleanupCall, StreamAddress};
+use crate::processors::calls::{CleanupAnswer, CleanupCall, PatternView, StreamAddress};
 use crate::processors::outgoing;
 use crate::storage::d1::{self, Flush, IncidentRow, Origin, PatternRow, RecordRow, RollupRow};
 use crate::storage::fault::Fault;
 use sapwood_engine::config::Config;
 use sapwood_engine::machine::stream::{Effects, Event, LoadSpan, Outgoing};
+use sapwood_engine::pattern::PatternId;
 use sapwood_engine::time::{Millis, Timestamp};
 use sapwood_wire::data_service::{self, BATCH_PATH, BatchOutcome, DataServiceOutcome, DataServiceRecord, STORE_PATH};
 use sapwood_wire::record_view::PatternRef;
@@ -323,7 +324,11 @@ impl Live {
     fn d1_knowledge(&self, flush: &mut Flush) -> Result<(), Fault> {
         let (patterns, hours) = self.machine.d1_dirty();
         let tag = self.machine.identity().tag();
-        for (id, pattern) in patterns.into_iter().filter_map(|id| Some((id, self.machine.miner().pattern(id)?))) {
+        for id in patterns {
+            let Some(pattern) = self.machine.miner().pattern(id) else {
+                flush.patterns.push(left(id));
+                continue;
+            };
             flush.patterns.push(PatternRow {
                 id: id.to_string(),
                 template: pattern.template.clone(),
@@ -382,6 +387,19 @@ impl Live {
             pattern: Some(PatternRef { id: &pattern_id, template, name: None }),
         }
         .to_json()
+    }
+}
+
+/// The row of a pattern that left: its counts are the overflow's now, and its words may have been somebody's.
+fn left(id: PatternId) -> PatternRow {
+    PatternRow {
+        id: id.to_string(),
+        template: String::new(),
+        count: 0,
+        first_seen: 0,
+        last_seen: 0,
+        level: String::new(),
+        body: PatternView { id: id.to_string(), ..PatternView::default() },
     }
 }
 
