@@ -113,7 +113,7 @@ test("nothing is erased that was not named twice, is not there, or by somebody w
   assert.deepEqual([foreign.status, foreign.json.code], [403, "forbidden_domain"], foreign.text);
   const keys = [
     await service.key(["ingest", "read"], { domain: it.domain }),
-    await service.key(["admin"], { domain: it.domain, component: "cart" }),
+    await service.key(["ingest", "read"], { domain: it.domain, component: "cart" }),
   ];
   for (const key of keys) {
     assert.equal((await it.erase("components/cart", { confirm: "cart" }, key)).status, 403);
@@ -123,6 +123,10 @@ test("nothing is erased that was not named twice, is not there, or by somebody w
   }
   const other = await inDomain("elsewhere");
   assert.equal((await other.erase("components/cart", { confirm: "cart" })).status, 404, "another domain's is not there");
+  assert.equal((await it.erase("logs", { confirm: "bob" })).status, 400, "whose?");
+  assert.equal((await it.erase("logs", { user: "bob" })).status, 400);
+  assert.equal((await it.erase("logs", { user: "bob", confirm: "eve" })).status, 400);
+  assert.equal((await it.erase("logs", { user: "bob", component: "nowhere", confirm: "bob" })).status, 404);
   assert.deepEqual(await it.messages(), ["stays"]);
   assert.deepEqual((await it.request("GET", "/api/erasures")).json.erasures, []);
 });
@@ -171,6 +175,54 @@ test("an erasure that dies on the way is carried out to its end, and its receipt
   await service.kill9();
   await service.restart();
   assert.deepEqual((await it.messages()).sort(), ["anew", "stays"]);
+});
+
+test("what one user left behind leaves every tier, and counts stay", async () => {
+  const it = await inDomain("user");
+  const of = (user, number) => error("cart", `payment of ${user} number ${number} failed`, { user_id: user, id: `${user}-${number}` });
+  await it.send(...[1, 2, 3].flatMap((number) => [of("bob-marker", number), of("eve", number)]));
+  await it.send({ ...error("shop", "words that only bob-marker ever wrote"), user_id: "bob-marker" });
+  await it.send({ ...error("shop", "shop is empty"), user_id: "eve" });
+  await until("D1 has them", async () => (await it.count("record")) === 8);
+  await until("told", async () => (await it.request("GET", "/api/alerts")).text.includes("bob-marker"));
+  const summary = async () => {
+    const reply = (await it.request("GET", "/api/logs/analytics/summary")).json;
+    return [reply.total, JSON.stringify(reply.levels ?? reply.by_level)];
+  };
+  const before = await summary();
+  const kept = (await it.request("GET", "/api/logs/search?q=eve")).json.records.map((record) => record.id).sort();
+
+  const dry = await it.erase("logs", { user: "bob-marker", dry_run: "true" });
+  assert.deepEqual([dry.status, dry.json.records, dry.json.complete], [200, 4, true], dry.text);
+  assert.equal((await it.messages()).length, 8, "a dry run erases nothing");
+  const reply = await it.erase("logs", { user: "bob-marker", confirm: "bob-marker" });
+  assert.equal(reply.status, 202, reply.text);
+  assert.equal(reply.json.erased.objects.records, 4, reply.text);
+  assert.equal(reply.json.erased.copies["d1.record"], 4, reply.text);
+  assert.ok(reply.json.erased.objects.exemplars >= 4 && reply.json.erased.domain.exemplars_of_alerts >= 1, reply.text);
+  assert.match(reply.json.erases, /^user sha256:[0-9a-f]{16}$/);
+
+  const everything = async () =>
+    Promise.all(
+      ["/api/logs/search?limit=1000", "/api/logs/analytics/patterns?variables=true", "/api/alerts", "/api/incidents", "/api/audit", "/api/erasures"].map(
+        async (route) => (await it.request("GET", route)).text,
+      ),
+    );
+  assert.ok(!(await everything()).join().includes("bob-marker"), (await everything()).filter((text) => text.includes("bob-marker")).join());
+  assert.equal((await it.request("GET", "/api/logs/bob-marker-1")).status, 404);
+  assert.equal((await it.messages()).length, 4);
+  assert.deepEqual((await it.request("GET", "/api/logs/search?q=eve")).json.records.map((record) => record.id).sort(), kept);
+  for (const id of kept) assert.equal((await it.request("GET", `/api/logs/${id}`)).status, 200, "neighbours keep their ids");
+  assert.deepEqual(await summary(), before, "counts stay");
+  const dump = async () =>
+    JSON.stringify(await Promise.all(TABLES.map(async (table) => (await (await service.d1()).prepare(`SELECT * FROM ${table} WHERE domain = ?`).bind(it.domain).all()).results)));
+  await until("D1 has nothing of them", async () => !(await dump()).includes("bob-marker"));
+  const again = await it.request("POST", "/api/logs", { json: [of("bob-marker", 1)] });
+  assert.deepEqual([again.json.accepted, again.json.duplicate], [0, 1], "a retry does not bring back what was erased");
+  await service.kill9();
+  await service.restart();
+  assert.equal((await it.messages()).length, 4);
+  assert.ok(!(await everything()).join().includes("bob-marker"));
 });
 
 test("the bytes are gone from the disk", async () => {

@@ -316,9 +316,9 @@ mod tests {
         case.done("e1", count("cart"), StepOutcome::Counted { counts: counts(7), sent: Sent::default() });
         assert_eq!(case.register("cart"), Answer::NotYet);
         let erase = Step::Erase { component: "cart".into(), shard: 0, version };
-        assert_eq!(case.due(), [erase.clone()]);
+        assert_eq!(case.due(), std::slice::from_ref(&erase));
         case.restart();
-        assert_eq!(case.due(), [erase.clone()], "a crash between two steps repeats the step");
+        assert_eq!(case.due(), std::slice::from_ref(&erase), "a crash between two steps repeats the step");
         case.done("e1", erase.clone(), StepOutcome::Erased(Counts::new()));
         assert_eq!(case.register("cart"), Answer::Registered, "what comes now starts anew");
         case.done("e1", erase, StepOutcome::Erased(counts(99)));
@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(case.due(), [Step::Sweep]);
         case.done("e1", Step::Sweep, StepOutcome::Swept { counts: Counts::new(), is_done: true });
         let retell = Step::Retell { component: "cart".into(), shard: 0 };
-        assert_eq!(case.due(), [retell.clone()]);
+        assert_eq!(case.due(), std::slice::from_ref(&retell));
         assert_eq!(case.machine.erasure_at().map(|at| at > case.now), Some(true));
         let effects = case.done("e1", retell, StepOutcome::Retold);
         assert_eq!(effects.booked, [("ann".to_owned(), "erase.finished", "e1: component cart".to_owned())]);
