@@ -56,7 +56,7 @@ fn all(block: &Block<'_>) -> Vec<u32> {
     (0..block.summary().records).collect()
 }
 
-fn text() -> impl Strategy<Value = String> {
+fn text() -> BoxedStrategy<String> {
     prop_oneof![
         4 => "(order|payment|user|timeout) [0-9]{1,6} (failed|done) in [0-9]{1,3}ms",
         1 => "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
@@ -65,6 +65,7 @@ fn text() -> impl Strategy<Value = String> {
         2 => ".{0,20}",
         1 => Just(String::new()),
     ]
+    .boxed()
 }
 
 fn option() -> impl Strategy<Value = Option<String>> {
@@ -92,25 +93,27 @@ fn frame() -> impl Strategy<Value = Frame> {
         .prop_map(|(function, file, line, column, in_app)| Frame { function, file, line, column, in_app })
 }
 
-fn fault() -> impl Strategy<Value = Fault> {
+fn fault() -> BoxedStrategy<Fault> {
     let texts = (option(), option(), option(), option());
     let causes = proptest::collection::vec(text(), 0..3);
-    (any::<u64>(), pick(&Language::ALL), texts, causes).prop_map(|(fingerprint, language, texts, causes)| Fault {
-        fingerprint: Fingerprint(fingerprint),
-        language,
-        exception_type: texts.0,
-        function: texts.1,
-        file: texts.2,
-        causes,
-        told: texts.3,
-    })
+    (any::<u64>(), pick(&Language::ALL), texts, causes)
+        .prop_map(|(fingerprint, language, texts, causes)| Fault {
+            fingerprint: Fingerprint(fingerprint),
+            language,
+            exception_type: texts.0,
+            function: texts.1,
+            file: texts.2,
+            causes,
+            told: texts.3,
+        })
+        .boxed()
 }
 
 fn pick<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
     proptest::sample::select(all)
 }
 
-fn record() -> impl Strategy<Value = Record> {
+fn record() -> BoxedStrategy<Record> {
     let head = (any::<i64>(), 1u8..=24, text(), text(), text(), text());
     let texts = proptest::collection::vec(option(), 18);
     let kinds = (
@@ -130,51 +133,53 @@ fn record() -> impl Strategy<Value = Record> {
         proptest::option::weighted(0.2, fault()),
     );
     let numbers = (proptest::option::of(any::<f64>()), proptest::option::of(-1e9f64..1e9));
-    (head, texts, kinds, lists, numbers).prop_map(|(head, texts, kinds, lists, numbers)| {
-        let mut texts = texts.into_iter();
-        let mut next = || texts.next().flatten();
-        let attributes: Fields = lists.2;
-        Record {
-            id: next(),
-            timestamp: Timestamp(head.0),
-            level: Level::from_number(head.1).unwrap(),
-            message: head.2,
-            component: head.3,
-            service: next(),
-            environment: head.4,
-            source: kinds.0,
-            error_type: kinds.1,
-            error_code: next(),
-            endpoint: next(),
-            category: head.5,
-            priority: kinds.3,
-            user_id: next(),
-            session_id: next(),
-            request_id: next(),
-            trace_id: next(),
-            span_id: next(),
-            release: next(),
-            stack_trace: next(),
-            frames: lists.0,
-            fault: lists.5.map(Box::new),
-            url: next(),
-            method: next(),
-            ip: next(),
-            user_agent: next(),
-            // NaN is not equal to itself; that its bits survive is a test of its own.
-            duration_ms: numbers.0.filter(|number| !number.is_nan()),
-            memory_usage: numbers.1,
-            feature: next(),
-            workflow: next(),
-            tags: lists.1,
-            attributes,
-            message_template: next(),
-            triage: Triage { level: kinds.2, actions: kinds.5 },
-            categorization_confidence: kinds.4,
-            defects: lists.3,
-            redactions: lists.4.into_iter().map(|(kind, count)| Redaction { kind, count }).collect(),
-        }
-    })
+    (head, texts, kinds, lists, numbers)
+        .prop_map(|(head, texts, kinds, lists, numbers)| {
+            let mut texts = texts.into_iter();
+            let mut next = || texts.next().flatten();
+            let attributes: Fields = lists.2;
+            Record {
+                id: next(),
+                timestamp: Timestamp(head.0),
+                level: Level::from_number(head.1).unwrap(),
+                message: head.2,
+                component: head.3,
+                service: next(),
+                environment: head.4,
+                source: kinds.0,
+                error_type: kinds.1,
+                error_code: next(),
+                endpoint: next(),
+                category: head.5,
+                priority: kinds.3,
+                user_id: next(),
+                session_id: next(),
+                request_id: next(),
+                trace_id: next(),
+                span_id: next(),
+                release: next(),
+                stack_trace: next(),
+                frames: lists.0,
+                fault: lists.5.map(Box::new),
+                url: next(),
+                method: next(),
+                ip: next(),
+                user_agent: next(),
+                // NaN is not equal to itself; that its bits survive is a test of its own.
+                duration_ms: numbers.0.filter(|number| !number.is_nan()),
+                memory_usage: numbers.1,
+                feature: next(),
+                workflow: next(),
+                tags: lists.1,
+                attributes,
+                message_template: next(),
+                triage: Triage { level: kinds.2, actions: kinds.5 },
+                categorization_confidence: kinds.4,
+                defects: lists.3,
+                redactions: lists.4.into_iter().map(|(kind, count)| Redaction { kind, count }).collect(),
+            }
+        })
+        .boxed()
 }
 
 fn rows() -> impl Strategy<Value = Rows> {

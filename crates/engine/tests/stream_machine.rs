@@ -821,6 +821,44 @@ fn knowledge(machine: &StreamMachine, now: i64) -> impl PartialEq + std::fmt::De
     (machine.last_seq(), machine.outcomes(), totals, patterns, state, waiting, facets)
 }
 
+/// Lines whose patterns were joined by lessons, in two ways that once left places of another template behind.
+#[test]
+fn patterns_that_come_back_from_a_merge_have_the_places_of_their_template() {
+    let append = |records: &[(u8, u8)]| {
+        let records = records.iter().map(|&(shape, level)| (shape, level, false, 0)).collect();
+        Step::Append { records, key: None }
+    };
+    let found = [
+        vec![
+            (append(&[(3, 3), (0, 0), (1, 0)]), 0),
+            (Step::Merge(70, 26), 0),
+            (append(&[(3, 4)]), 0),
+            (Step::Wake, 30_000),
+            (Step::Undo(0), 0),
+            (append(&[(3, 1)]), 0),
+        ],
+        vec![
+            (append(&[(3, 3), (0, 0)]), 0),
+            (append(&[(4, 7), (1, 0), (2, 0)]), 0),
+            (Step::Merge(35, 66), 0),
+            (Step::Merge(12, 5), 0),
+            (Step::Merge(23, 45), 0),
+            (Step::Undo(34), 0),
+            (Step::Checkpoint, 0),
+            (append(&[(1, 0)]), 0),
+        ],
+    ];
+    for steps in found {
+        let mut object = Object::new();
+        let (mut now, mut version) = (NOW, 0);
+        for (step, pause) in &steps {
+            now += pause;
+            run(&mut object, step, now, &mut version);
+            assert_eq!(knowledge(&object.restored(), now), knowledge(&object.machine, now), "after {step:?}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 

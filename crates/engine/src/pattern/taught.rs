@@ -531,7 +531,7 @@ impl Miner {
         match self.taught.kept.get_mut(&from) {
             Some(kept) => {
                 kept.row.absorb(&own);
-                kept.row.template = own.template;
+                (kept.row.template, kept.row.variables) = (own.template, own.variables);
             }
             None => {
                 self.taught.kept.insert(from, Kept { row: own, holder: into });
@@ -655,14 +655,15 @@ impl Miner {
     }
 
     /// Makes a row that of another pattern, which has none.
-    fn put_row(&mut self, id: PatternId, row: Pattern) {
+    fn put_row(&mut self, id: PatternId, mut row: Pattern) {
         self.make_room();
         let slot = self.slot_for(id);
-        let template = match row.id == id {
-            true => row.template,
-            false => self.taught.template_for(id).unwrap_or(row.template),
-        };
-        self.put(slot, Pattern { id, template, is_dirty: true, ..row });
+        if row.id != id
+            && let Some(template) = self.taught.template_for(id)
+        {
+            row.retemplate(&template);
+        }
+        self.put(slot, Pattern { id, is_dirty: true, ..row });
     }
 }
 

@@ -169,6 +169,10 @@ impl World {
             }
             if is_lost {
                 self.tell(|| format!("stream {stream}: D1 is another one"));
+                // Rare enough that chance alone would hardly ever strike between the two commits.
+                if self.random.permille(self.plan.crashes * 10) {
+                    return self.crash_stream(stream);
+                }
                 run.flushes_d1 = false;
                 run.rounds = 0;
                 return self.alarm_step(stream, run);

@@ -195,9 +195,12 @@ fn wake_at(
 
 impl World {
     pub(super) fn disturb_domain(&mut self) {
-        if !self.random.permille(self.plan.crashes) {
-            return;
+        if self.random.permille(self.plan.crashes) {
+            self.crash_domain();
         }
+    }
+
+    pub(super) fn crash_domain(&mut self) {
         let pending = self.domain.disk.on_their_way() as u64;
         let kept = self.random.below(pending + 1) as usize;
         self.tell(|| format!("domain crashes, keeps {kept} of {pending} commits"));
@@ -360,6 +363,11 @@ impl World {
             let number = target.trim_start_matches('t').parse().unwrap_or(0);
             let waiter = self.domain.start(Task::Delivering(id.clone()));
             self.leave_domain(Parcel::Call(waiter, Place::Target(number), Rc::new(Call::Deliver(alert))));
+            // Nothing reaches an object whose last alert is under way, so chance has to come by itself.
+            if self.random.permille(self.plan.crashes_delivering) {
+                let wait = self.random.below(2_000) as i64;
+                self.after(wait, Event::CrashDomain);
+            }
         }
     }
 

@@ -28,6 +28,9 @@ pub struct Plan {
     pub delays: u64,
     /// An object crashes when something reaches it.
     pub crashes: u64,
+    /// The domain object crashes soon after it began to deliver an alert. It does so to the end: the last alerts of a run
+    /// are those of silence, and nothing reaches the object after them.
+    pub crashes_delivering: u64,
     /// An idle object is put to sleep when something reaches it.
     pub sleeps: u64,
     /// A statement fails.
@@ -78,6 +81,7 @@ impl Plan {
             doubles: rate(random, 100),
             delays: rate(random, 200),
             crashes: rate(random, 60),
+            crashes_delivering: rate(random, 600),
             sleeps: rate(random, 200),
             fails_write: rate(random, 40),
             slow_disk: rate(random, 200),

@@ -39,6 +39,8 @@ pub enum Event {
     Alarm { place: Place, look: u64 },
     /// D1 is dropped.
     DropD1,
+    /// The domain object crashes, whatever it is doing.
+    CrashDomain,
     /// An administrator does something.
     Administer,
 }
@@ -204,6 +206,7 @@ impl World {
                 self.tell(|| "D1 is dropped".into());
                 self.peers.d1.drop_all();
             }
+            Event::CrashDomain => self.crash_domain(),
             Event::Administer => self.administer(),
         }
     }
