@@ -188,14 +188,22 @@ impl From<&Erasure> for ReceiptView {
     }
 }
 
-/// An alert without the exemplars that are gone, and how many those were; `None` if none are, or if it cannot be read.
+/// An alert without the exemplars that are gone, and how many those were; `None` if none are, or if it cannot be read. Its
+/// title and its template may be the words of what is gone: they go too.
 pub fn without_exemplars(alert: &str, is_gone: impl Fn(&str) -> bool) -> Option<(String, u64)> {
     let mut alert: serde_json::Value = serde_json::from_str(alert).ok()?;
     let exemplars = alert.get_mut("exemplars")?.as_array_mut()?;
     let before = exemplars.len();
     exemplars.retain(|exemplar| !exemplar.get("id").and_then(serde_json::Value::as_str).is_some_and(&is_gone));
     let gone = before - exemplars.len();
-    (gone > 0).then(|| (alert.to_string(), gone as u64))
+    if gone == 0 {
+        return None;
+    }
+    let component = alert.get("component").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let shown = alert.as_object_mut()?;
+    shown.insert("title".to_owned(), format!("About records of {component} that were erased since").into());
+    shown.insert("pattern_template".to_owned(), serde_json::Value::Null);
+    Some((alert.to_string(), gone as u64))
 }
 
 /// Ids of the exemplars of an alert.
@@ -212,11 +220,12 @@ mod tests {
 
     #[test]
     fn an_alert_loses_the_lines_that_are_gone_and_nothing_else() {
-        let alert = r#"{"title":"t","exemplars":[{"id":"a","message":"one"},{"id":"b","message":"two"}],"count":2}"#;
+        let alert = r#"{"title":"one","pattern_template":"one","component":"cart","exemplars":[{"id":"a","message":"one"},{"id":"b","message":"two"}],"count":2}"#;
         assert_eq!(exemplar_ids(alert), ["a", "b"]);
         let (left, gone) = without_exemplars(alert, |id| id == "a").unwrap();
         assert_eq!((exemplar_ids(&left), gone), (vec!["b".to_owned()], 1));
-        assert!(left.contains(r#""title":"t""#) && left.contains(r#""count":2"#) && !left.contains("one"), "{left}");
+        assert!(left.contains("records of cart that were erased") && left.contains(r#""count":2"#), "{left}");
+        assert!(!left.contains("one"), "the words of what is gone stand nowhere: {left}");
         assert_eq!(without_exemplars(alert, |_| false), None);
         assert_eq!(without_exemplars("{}", |_| true), None);
         assert!(exemplar_ids("no").is_empty());

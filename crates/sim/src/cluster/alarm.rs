@@ -79,7 +79,7 @@ impl World {
     pub(super) fn alarm_step(&mut self, stream: usize, mut run: AlarmRun) {
         if let Some(id) = run.alerts.pop_front() {
             run.waits = Waits::Alert(id.clone());
-            return self.alarm_calls(stream, run, Place::Domain, Call::Alert(id));
+            return self.alarm_calls(stream, run, Place::Domain, Call::Alert(stream, id));
         }
         if let Some(from) = run.retain_from.take() {
             self.retain(stream, from);
@@ -192,6 +192,9 @@ impl World {
 
     fn next_flush(&mut self, stream: usize) -> Option<(Flush, Flushing)> {
         let object = &mut self.streams[stream];
+        if object.is_closing {
+            return None;
+        }
         if object.live.is_none() {
             object.live = object.load(false).ok();
         }
@@ -239,7 +242,7 @@ impl World {
 
     fn load_service(&mut self, stream: usize, mut run: AlarmRun) {
         let object = &mut self.streams[stream];
-        if object.live.is_none() {
+        if object.live.is_none() && !object.is_closing {
             object.live = object.load(false).ok();
         }
         let Some(machine) = object.live.take() else { return self.alarm_done(stream, run.due) };

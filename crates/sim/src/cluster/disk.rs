@@ -13,6 +13,7 @@ use sapwood_engine::time::Timestamp;
 use sapwood_engine::triage::Alert;
 use std::collections::{BTreeMap, VecDeque};
 
+use super::erase::Erased;
 use super::mutant::Mutant;
 
 /// Rows that can be changed by writes, and copied.
@@ -172,6 +173,15 @@ pub struct StreamRows {
     pub alarm: Option<i64>,
     /// Every alert that was ever put into the outbox; only the checkers read it.
     pub told: BTreeMap<String, Told>,
+    /// What was erased; only the checkers read it.
+    pub erased: Erased,
+}
+
+impl StreamRows {
+    /// Whether nothing was ever written, or all of it was erased.
+    pub fn is_blank(&self) -> bool {
+        self.journal.is_empty() && self.removed.is_empty() && self.state.is_none()
+    }
 }
 
 /// A statement of a stream object.
@@ -200,6 +210,7 @@ pub enum StreamWrite {
     Alarm(Option<i64>),
     Remove(Vec<u64>),
     RemoveHours(Timestamp),
+    Erase,
 }
 
 impl Rows for StreamRows {
@@ -251,6 +262,11 @@ impl Rows for StreamRows {
                 for seq in seqs {
                     self.removed.extend(self.journal.remove(&seq).map(|row| (seq, row)));
                 }
+            }
+            StreamWrite::Erase => {
+                let before = std::mem::take(self);
+                self.erased = before.erased.clone();
+                self.erased.note(&before);
             }
             StreamWrite::RemoveHours(from) => self.hours.retain(|hour, _| *hour > from),
         }

@@ -57,11 +57,19 @@ pub enum Mutant {
     DeliveryWithoutAlarm,
     /// The new database is remembered before the old one's loss is noted (found by this simulator).
     EpochBeforeLoss,
+    /// A stream is believed to be erased without being told so.
+    ErasedUnseen,
+    /// A stream is erased whatever it was told since.
+    NewLifeErased,
+    /// D1 is swept once, and nobody is told to send again.
+    SweptOnce,
+    /// The plan of an erasure is kept in memory only.
+    ErasureNotStored,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::AnswerBeforeCommit,
         Self::KeyTableForgotten,
         Self::IdTableForgotten,
@@ -89,6 +97,10 @@ impl Mutant {
         Self::AlarmAtRunningInstant,
         Self::DeliveryWithoutAlarm,
         Self::EpochBeforeLoss,
+        Self::ErasedUnseen,
+        Self::NewLifeErased,
+        Self::SweptOnce,
+        Self::ErasureNotStored,
     ];
 
     /// Its name on the command line: `answer-before-commit`.

@@ -72,6 +72,8 @@ pub struct StreamObject {
     running_for: Option<Option<i64>>,
     gate: VecDeque<(u64, Parcel)>,
     later: Vec<StreamWrite>,
+    /// It is being erased: nothing begins any more.
+    pub(super) is_closing: bool,
     /// Whether its state row was ever rebuilt: what only that row holds started anew then.
     pub was_rebuilt: bool,
 }
@@ -98,6 +100,7 @@ impl StreamObject {
             running_for: None,
             gate: VecDeque::new(),
             later: Vec::new(),
+            is_closing: false,
             was_rebuilt: false,
         }
     }
@@ -141,6 +144,21 @@ impl StreamObject {
         Waiter { place: Place::Stream(self.number), life: self.life, task: self.next_task }
     }
 
+    /// Whether something of it is on its way outside, or waits for its commit.
+    pub(super) fn has_something_under_way(&self) -> bool {
+        self.is_awake || self.is_handing_over || self.committing.is_some() || !self.waiting.is_empty()
+    }
+
+    /// It was erased: what waited belongs to the object that was.
+    pub(super) fn begin_anew(&mut self) {
+        self.live = None;
+        self.tasks.clear();
+        self.armed_at = None;
+        self.running_for = None;
+        self.later.clear();
+        self.is_closing = false;
+    }
+
     /// Everything in memory is gone; a prefix of the commits under way survives.
     fn crash(&mut self, kept: usize) {
         self.disk.crash(kept);
@@ -155,6 +173,7 @@ impl StreamObject {
         self.running_for = None;
         self.gate.clear();
         self.later.clear();
+        self.is_closing = false;
     }
 }
 
@@ -233,12 +252,15 @@ impl World {
     }
 
     /// Runs `work` on the machine; if it fails, the machine is forgotten and what was written is undone.
-    fn with_stream<T>(
+    pub(super) fn with_stream<T>(
         &mut self,
         stream: usize,
         work: impl FnOnce(&mut StreamMachine, &mut StreamDisk<'_>) -> Result<T, WriteFailed>,
     ) -> Result<T, WriteFailed> {
         let mutant = self.mutant;
+        if self.streams[stream].is_closing {
+            return Err(WriteFailed);
+        }
         if self.streams[stream].live.is_none() {
             let forgets = self.random.permille(self.plan.switches_version);
             if forgets {
@@ -348,6 +370,12 @@ impl World {
                 self.ledger.sent[*sent].arrivals += 1;
                 self.tell(|| format!("stream {stream} gets batch {sent}"));
                 self.append(stream, from, *sent);
+            }
+            Call::Erase(version, is_dry_run) => self.erase_called(stream, from, *version, *is_dry_run),
+            Call::Retell => self.retell_called(stream, from),
+            // Nothing was ever stored here: there is nothing to be told to.
+            Call::Configure(..) if self.streams[stream].disk.current.is_blank() => {
+                self.leave_stream(stream, Parcel::Answer(from, Answer::Failed));
             }
             Call::Configure(view, lessons) => {
                 let mut told = self.stream_transition(stream, Input::Configure(view.clone()));
@@ -524,7 +552,7 @@ impl World {
                     let _removed = self.stream_transition(stream, Input::AlertDelivered(id.clone()));
                 }
                 let waiter = self.streams[stream].start(Task::HandingOver(ids));
-                self.leave_stream(stream, Parcel::Call(waiter, Place::Domain, Rc::new(Call::Alert(id))));
+                self.leave_stream(stream, Parcel::Call(waiter, Place::Domain, Rc::new(Call::Alert(stream, id))));
             }
         }
     }

@@ -43,6 +43,8 @@ pub enum Event {
     CrashDomain,
     /// An administrator does something.
     Administer,
+    /// An administrator erases a component.
+    EraseComponent(usize),
 }
 
 /// What leaves an object as soon as its commits are on disk.
@@ -101,7 +103,7 @@ impl World {
             begin: now,
             mutant,
             streams,
-            domain: DomainObject::new(Disk::new(is_partial), plan.quota, targets),
+            domain: DomainObject::new(Disk::new(is_partial), plan.quota, targets, plan.settings.has_d1),
             peers: Peers { targets: vec![BTreeMap::new(); targets], ..Peers::default() },
             ledger: Ledger::default(),
             calls: Calls::default(),
@@ -122,6 +124,15 @@ impl World {
         for _ in 0..10 {
             let at = world.random.below(world.plan.active_ms) as i64;
             world.after(at, Event::Administer);
+        }
+        // A chance of its own: seeds without an erasure are the runs that they were before there were any.
+        let mut apart = Random::new(!seed);
+        if apart.permille(300) {
+            for _ in 0..apart.between(1, 3) {
+                let stream = apart.below(world.plan.streams as u64) as usize;
+                let at = apart.below(world.plan.active_ms) as i64;
+                world.after(at, Event::EraseComponent(stream));
+            }
         }
         world
     }
@@ -208,6 +219,7 @@ impl World {
             }
             Event::CrashDomain => self.crash_domain(),
             Event::Administer => self.administer(),
+            Event::EraseComponent(stream) => self.erase_component(stream),
         }
     }
 
