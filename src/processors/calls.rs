@@ -60,6 +60,17 @@ pub fn view_key(domain: &str) -> String {
     format!("domain:{domain}")
 }
 
+/// Stream to domain: tell of this.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AlertCall {
+    /// Makes it unique.
+    pub id: String,
+    /// JSON of the alert.
+    pub alert: String,
+    /// Version of the view that the stream had: alerts of a life that is over are told to nobody.
+    pub version: u64,
+}
+
 /// Status of a domain object's answer that there is no room for what was to be made known.
 pub const NO_ROOM: u16 = 507;
 

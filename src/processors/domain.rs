@@ -14,8 +14,8 @@ mod teach;
 use crate::config;
 use crate::monitoring::report;
 use crate::processors::calls::{
-    ComponentEntry, CreateKeyCall, DirectoryAnswer, DomainStatus, KeyView, NO_ROOM, RegisterCall, StreamAddress,
-    TailCall,
+    AlertCall, ComponentEntry, CreateKeyCall, DirectoryAnswer, DomainStatus, KeyView, NO_ROOM, RegisterCall,
+    StreamAddress, TailCall,
 };
 use crate::processors::running_alarm::RunningAlarm;
 use crate::processors::settings;
@@ -155,8 +155,10 @@ impl Inner {
                 }
             }
             "/alert" => {
-                let (id, alert): (String, String) = read(body)?;
-                self.take_alert(&id, &alert)
+                // Builds before this one send the id and the alert alone.
+                let call = read::<AlertCall>(body)
+                    .or_else(|_| read(body).map(|(id, alert)| AlertCall { id, alert, version: 0 }))?;
+                self.take_alert(&call)
             }
             "/tail-records" => json(&self.show(&read::<TailCall>(body)?)),
             "/directory" => {
@@ -309,15 +311,16 @@ impl Inner {
         })?)
     }
 
-    fn take_alert(self: Rc<Self>, id: &str, alert: &str) -> std::result::Result<Response, Fault> {
+    fn take_alert(self: Rc<Self>, call: &AlertCall) -> std::result::Result<Response, Fault> {
         // One that was taken is not taken again: the stream may not have heard that it was, and targets are told once.
+        let (id, alert) = (&call.id, &call.alert);
         let (is_known, is_of_erased) =
-            self.with_live(None, |live| Ok((live.rows.alert(id)?.is_some(), live.is_of_erased(alert))))?;
+            self.with_live(None, |live| Ok((live.rows.alert(id)?.is_some(), live.is_of_erased(call))))?;
         if is_of_erased {
             report("AlertOfErased", &[("id", &id)]);
         } else if !is_known {
-            let (kept, body) = (id.to_owned(), alert.to_owned());
-            let event = Event::Alert { id: id.to_owned() };
+            let (kept, body) = (id.clone(), alert.clone());
+            let event = Event::Alert { id: id.clone() };
             self.transition_with(None, event, move |rows| rows.add_alert(&kept, now(), &body))?;
             self.deliver_soon();
         }

@@ -4,11 +4,11 @@
 //! exception a stub is broken, so each call takes a new one.
 
 use super::calls::{
-    AlertEntry, AppendAnswer, AppendCall, AuditView, BaselineAnswer, BaselineCall, CleanupAnswer, CleanupCall,
-    CountsAnswer, CountsCall, CreateKeyCall, DirectoryAnswer, DomainStatus, EraseAnswer, EraseCall, EraseUserAnswer,
-    EraseUserCall, ErasureAnswer, ErasureCall, IncidentView, KeyView, LessonsAnswer, NO_ROOM, PatternView, ReceiptView,
-    RecordCall, RegisterCall, ReplayAnswer, ReplayCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress,
-    TailCall, TeachAnswer, TeachCall, VariablesCall, VariablesView,
+    AlertCall, AlertEntry, AppendAnswer, AppendCall, AuditView, BaselineAnswer, BaselineCall, CleanupAnswer,
+    CleanupCall, CountsAnswer, CountsCall, CreateKeyCall, DirectoryAnswer, DomainStatus, EraseAnswer, EraseCall,
+    EraseUserAnswer, EraseUserCall, ErasureAnswer, ErasureCall, IncidentView, KeyView, LessonsAnswer, NO_ROOM,
+    PatternView, ReceiptView, RecordCall, RegisterCall, ReplayAnswer, ReplayCall, SearchAnswer, SearchCall,
+    StatusAnswer, StreamAddress, TailCall, TeachAnswer, TeachCall, VariablesCall, VariablesView,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -231,9 +231,9 @@ impl<'a> Stubs<'a> {
         Ok(Lease { day, general, errors, is_spent })
     }
 
-    /// Hands an alert to the domain object: its id and its JSON.
-    pub async fn alert(&self, domain: &str, id: &str, alert: &str) -> Result<(), CallError> {
-        self.json(DOMAIN, domain, "/alert", &(id, alert)).await
+    /// Hands an alert to the domain object: its id, its JSON, and the version of the view under which that is done.
+    pub async fn alert(&self, domain: &str, id: &str, alert: &str, version: u64) -> Result<(), CallError> {
+        self.json(DOMAIN, domain, "/alert", &AlertCall { id: id.to_owned(), alert: alert.to_owned(), version }).await
     }
 
     /// Hands records to the domain's live tail; `false` if nobody watches any more.

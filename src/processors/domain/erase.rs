@@ -7,8 +7,8 @@
 use super::{Inner, Live, json, read};
 use crate::monitoring::report;
 use crate::processors::calls::{
-    EraseCall, EraseUserCall, ErasureAnswer, ErasureCall, ReceiptView, StreamAddress, exemplar_ids, view_key,
-    without_exemplars,
+    AlertCall, EraseCall, EraseUserCall, ErasureAnswer, ErasureCall, ReceiptView, StreamAddress, exemplar_ids,
+    view_key, without_exemplars,
 };
 use crate::processors::stubs::{CallError, Stubs};
 use crate::storage::d1::{self, Copies};
@@ -237,10 +237,13 @@ struct Origin {
 }
 
 impl Live {
-    /// Whether an alert comes from a component that was erased: one that has a say is in the directory.
-    pub(super) fn is_of_erased(&self, alert: &str) -> bool {
+    /// Whether an alert comes from a component that was erased: one that has a say is in the directory, and knows of the
+    /// erasure.
+    pub(super) fn is_of_erased(&self, call: &AlertCall) -> bool {
         let is_listed = |name: &str| self.machine.components().any(|(known, _, _)| known == name);
-        serde_json::from_str::<Origin>(alert).is_ok_and(|origin| !is_listed(&origin.component))
+        serde_json::from_str::<Origin>(&call.alert).is_ok_and(|Origin { component }| {
+            !is_listed(&component) || self.machine.is_of_old_life(&component, call.version)
+        })
     }
 
     /// Receipts, newest first.

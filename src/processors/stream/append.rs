@@ -88,10 +88,11 @@ impl Inner {
             RegisterCall { domain: address.domain.clone(), component: address.component.clone(), shard: address.shard };
         let refusal = match self.stubs(&config).register(&register).await {
             Ok(Some((view, lessons))) => {
-                self.transition(Event::Registered(view), now())?;
+                // Registered last: whoever is does not ask for the lessons again.
                 if let Some(lessons) = lessons {
                     self.transition(Event::Taught(lessons), now())?;
                 }
+                self.transition(Event::Registered(view), now())?;
                 self.with_live(|live| {
                     live.apply_overrides();
                     Ok(())

@@ -73,14 +73,14 @@ impl Inner {
 
     async fn hand_over_alerts(&self, ids: &[String]) -> Result<(), Fault> {
         for id in ids {
-            let (body, domain, config) = self.with_live(|live| {
-                let domain = live.machine.identity().domain.clone();
-                Ok((live.rows.alert(id)?, domain, Rc::clone(&live.config)))
+            let (body, domain, version, config) = self.with_live(|live| {
+                let (domain, version) = (live.machine.identity().domain.clone(), live.machine.view().version);
+                Ok((live.rows.alert(id)?, domain, version, Rc::clone(&live.config)))
             })?;
             // Without its row there is nothing to send; the machine forgets it.
             let handed_over = match body {
                 None => Ok(()),
-                Some(body) => self.stubs(&config).alert(&domain, id, &body).await,
+                Some(body) => self.stubs(&config).alert(&domain, id, &body, version).await,
             };
             match handed_over {
                 Ok(()) => self.transition(Event::AlertDelivered(id.clone()), now())?,

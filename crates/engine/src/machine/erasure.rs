@@ -4,8 +4,8 @@
 //! The domain object forgets first and then carries the plan out, stage by stage, each step at least once:
 //!
 //! `Streams` (each object counts, then erases) → `Copies` (D1 and KV) → `Settling` (the same again, after every write
-//! that may still have been on its way has arrived) → `Retelling` (objects that began anew under an erased name tell D1
-//! again what the sweep may have taken from them) → `Finished`.
+//! that may still have been on its way has arrived) → `Retelling` (after every sweep has arrived, objects that began anew
+//! under an erased name tell D1 again what the sweeps may have taken from them) → `Finished`.
 //!
 //! A stream is erased only if what it was told of the domain is older than the erasure (`version`): a name that starts
 //! anew is told a newer view before its first record, so a step that comes late or twice cannot touch the new life. Until
@@ -405,7 +405,9 @@ impl Erasure {
                         _ => Stage::Finished,
                     };
                 }
-                let wait = if is_done && self.stage == Stage::Settling { SETTLE } else { Millis(0) };
+                // A sweep that was not answered may still be on its way: it must not take what is told again.
+                let waits = matches!(self.stage, Stage::Settling | Stage::Retelling);
+                let wait = if is_done && waits { SETTLE } else { Millis(0) };
                 self.succeed(now.plus(wait));
                 return self.close(now);
             }

@@ -79,7 +79,8 @@ impl World {
     pub(super) fn alarm_step(&mut self, stream: usize, mut run: AlarmRun) {
         if let Some(id) = run.alerts.pop_front() {
             run.waits = Waits::Alert(id.clone());
-            return self.alarm_calls(stream, run, Place::Domain, Call::Alert(stream, id));
+            let call = self.alert_call(stream, id);
+            return self.alarm_calls(stream, run, Place::Domain, call);
         }
         if let Some(from) = run.retain_from.take() {
             self.retain(stream, from);

@@ -103,7 +103,7 @@ impl World {
             // Whoever cannot read the state row has no view until it registers again; the edge refuses the key meanwhile.
             let was_rebuilt = self.streams.get(sent.stream).is_some_and(|object| object.was_rebuilt);
             let erased = self.streams.get(sent.stream).map(|object| &object.disk.durable.erased);
-            let is_erased = erased.is_some_and(|erased| sent.uids.clone().any(|uid| erased.uids.contains(&uid)));
+            let is_erased = erased.is_some_and(|erased| erased.knows(sent));
             if is_erased {
                 // Sent again it was stored anew, once.
                 if held.iter().any(|count| *count > 1) && sent.declared != Declared::Nothing {

@@ -349,7 +349,7 @@ impl World {
                 Ok(Reply::Leased(lease)) => Answer::Leased(lease),
                 _ => Answer::Failed,
             },
-            Call::Alert(stream, id) => self.take_alert(*stream, id),
+            Call::Alert(stream, id, version) => self.take_alert(*stream, id, *version),
             _ => Answer::Failed,
         };
         self.leave_domain(Parcel::Answer(from, answer));
@@ -366,9 +366,12 @@ impl World {
         }
     }
 
-    fn take_alert(&mut self, stream: usize, id: &str) -> Answer {
+    fn take_alert(&mut self, stream: usize, id: &str, version: u64) -> Answer {
         let component = (self.streams[stream].identity.component.clone(), 0);
-        if !self.domain.disk.current.components.contains_key(&component) {
+        let machine = self.domain.live.take().unwrap_or_else(|| self.domain.load());
+        let is_old = machine.is_of_old_life(&component.0, version);
+        self.domain.live = Some(machine);
+        if is_old || !self.domain.disk.current.components.contains_key(&component) {
             // Of a component that was erased.
             return Answer::Done;
         }

@@ -7,12 +7,13 @@
 
 use super::disk::{StreamRows, StreamWrite, WriteFailed};
 use super::domain::Task;
-use super::message::{Answer, Call, CallId, Place};
+use super::ledger::Sent;
+use super::message::{Answer, Call, CallId, Place, Waiter};
 use super::mutant::Mutant;
-use super::world::{Parcel, World};
+use super::world::{Event, Parcel, World};
 use sapwood_engine::machine::domain::Event as Input;
 use sapwood_engine::machine::erasure::{Counts, Scope, Stage, Step, StepOutcome};
-use sapwood_engine::machine::row::{RowKind, records};
+use sapwood_engine::machine::row::{Heads, RowKind, records};
 use sapwood_engine::machine::stream::Event as StreamInput;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -26,6 +27,8 @@ pub struct Erased {
     pub uids: BTreeSet<u64>,
     /// The callers' ids of the records.
     pub ids: BTreeSet<String>,
+    /// Hashes of the batch keys.
+    pub keys: BTreeSet<u64>,
     /// Alerts.
     pub told: BTreeSet<String>,
 }
@@ -36,11 +39,21 @@ impl Erased {
         self.times += 1;
         self.told.extend(rows.told.keys().cloned());
         for row in rows.removed.values().chain(rows.journal.values()).filter(|row| row.kind != RowKind::Event) {
+            let heads = Heads::decode(&row.heads).unwrap_or_default();
+            self.keys.extend(heads.batches.iter().filter_map(|batch| Some(batch.key?.hash)));
             for record in records(&row.body).unwrap_or_default() {
                 self.uids.extend(record.request_id.as_ref().and_then(|uid| uid.parse::<u64>().ok()));
                 self.ids.extend(record.id);
             }
         }
+    }
+}
+
+impl Erased {
+    /// Whether a batch, or a part of it, was decided in a life that is over.
+    pub fn knows(&self, sent: &Sent) -> bool {
+        sent.batch.key.is_some_and(|key| self.keys.contains(&key.hash))
+            || sent.uids.clone().any(|uid| self.uids.contains(&uid) || self.ids.contains(&format!("id-{uid}")))
     }
 }
 
@@ -74,8 +87,15 @@ impl World {
                 Step::EraseUser { .. } => continue,
             };
             self.tell(|| format!("domain: erasure {id}: {step:?}"));
+            let call = Rc::new(call);
+            // Rare enough that chance alone would hardly ever strike: a copy that comes when a new life has begun.
+            if matches!(step, Step::Erase { .. }) && self.random.permille(self.plan.doubles * 4) {
+                let nobody = self.calls.open(Waiter { place: Place::Domain, life: 0, task: 0 });
+                let wait = self.random.between(10_000, 120_000) as i64;
+                self.after(wait, Event::Arrive { from: nobody, to, call: Rc::clone(&call) });
+            }
             let waiter = self.domain.start(Task::Erasing(id, step));
-            self.leave_domain(Parcel::Call(waiter, to, Rc::new(call)));
+            self.leave_domain(Parcel::Call(waiter, to, call));
         }
     }
 

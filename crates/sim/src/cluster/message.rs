@@ -36,7 +36,7 @@ pub enum Call {
     /// A stream asks for records.
     Lease(u64),
     /// A stream hands over an alert.
-    Alert(usize, String),
+    Alert(usize, String, u64),
     /// The domain erases a stream unless it knows this version of the view; or asks only what it holds.
     Erase(u64, bool),
     /// A stream sends everything to D1 again.

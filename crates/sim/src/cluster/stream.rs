@@ -413,8 +413,8 @@ impl World {
             _ if self.mutant == Some(Mutant::AcknowledgedUnregistered) => (DomainView::default(), Lessons::default()),
             _ => return self.refuse(stream, from),
         };
-        let known = self.stream_transition(stream, Input::Registered(view));
-        match known.and_then(|_| self.stream_transition(stream, Input::Taught(lessons))) {
+        let taught = self.stream_transition(stream, Input::Taught(lessons));
+        match taught.and_then(|_| self.stream_transition(stream, Input::Registered(view))) {
             Ok(_) => self.lease(stream, from, sent),
             Err(WriteFailed) => self.refuse(stream, from),
         }
@@ -551,10 +551,17 @@ impl World {
                     // What failed is told by the answer that never comes.
                     let _removed = self.stream_transition(stream, Input::AlertDelivered(id.clone()));
                 }
+                let call = self.alert_call(stream, id);
                 let waiter = self.streams[stream].start(Task::HandingOver(ids));
-                self.leave_stream(stream, Parcel::Call(waiter, Place::Domain, Rc::new(Call::Alert(stream, id))));
+                self.leave_stream(stream, Parcel::Call(waiter, Place::Domain, Rc::new(call)));
             }
         }
+    }
+
+    /// An alert with the version of the view under which it is handed over.
+    pub(super) fn alert_call(&mut self, stream: usize, id: String) -> Call {
+        let version = self.with_stream(stream, |machine, _| Ok(machine.view().version)).unwrap_or(0);
+        Call::Alert(stream, id, version)
     }
 
     /// What became of handing an alert over.

@@ -182,6 +182,15 @@ impl DomainMachine {
         }
     }
 
+    /// Whether what a stream says under this version of the view is of a life that is over. A stream that has no view, after
+    /// a change of builds, is believed.
+    pub fn is_of_old_life(&self, component: &str, version: u64) -> bool {
+        let is_meant = |erasure: &&Erasure| {
+            !matches!(erasure.scope, Scope::User { .. }) && erasure.parts.iter().any(|part| part.component == component)
+        };
+        version > 0 && self.erasures.values().filter(is_meant).any(|erasure| version < erasure.version)
+    }
+
     /// Whether this stream still holds what has to go.
     pub fn is_being_erased(&self, component: &str, shard: u16) -> bool {
         self.erasures.values().any(|erasure| !erasure.is_finished() && erasure.holds_back(component, shard))
@@ -322,6 +331,8 @@ mod tests {
         case.done("e1", erase.clone(), StepOutcome::Erased(Counts::new()));
         assert_eq!(case.register("cart"), Answer::Registered, "what comes now starts anew");
         case.done("e1", erase, StepOutcome::Erased(counts(99)));
+        assert!(case.machine.is_of_old_life("cart", version - 1) && !case.machine.is_of_old_life("cart", version));
+        assert!(!case.machine.is_of_old_life("cart", 0) && !case.machine.is_of_old_life("shop", version - 1));
 
         assert_eq!(case.due(), [Step::Sweep]);
         case.done("e1", Step::Sweep, StepOutcome::Swept { counts: counts(5), is_done: false });
@@ -331,6 +342,8 @@ mod tests {
         case.now = case.now.plus(SETTLE);
         assert_eq!(case.due(), [Step::Sweep]);
         case.done("e1", Step::Sweep, StepOutcome::Swept { counts: Counts::new(), is_done: true });
+        assert_eq!(case.due(), [], "nor may a sweep that was not answered take what is told again");
+        case.now = case.now.plus(SETTLE);
         let retell = Step::Retell { component: "cart".into(), shard: 0 };
         assert_eq!(case.due(), std::slice::from_ref(&retell));
         assert_eq!(case.machine.erasure_at().map(|at| at > case.now), Some(true));
