@@ -560,7 +560,7 @@ impl World {
 
     /// An alert with the version of the view under which it is handed over.
     pub(super) fn alert_call(&mut self, stream: usize, id: String) -> Call {
-        let version = self.with_stream(stream, |machine, _| Ok(machine.view().version)).unwrap_or(0);
+        let version = self.with_stream(stream, |machine, _| Ok(machine.view().version)).unwrap_or(1);
         Call::Alert(stream, id, version)
     }
 
