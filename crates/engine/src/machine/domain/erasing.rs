@@ -308,6 +308,7 @@ mod tests {
         let mut case = Case::new(true);
         case.register("cart");
         case.register("shop");
+        case.handle(Event::Watched(true));
         case.handle(Event::Alert { id: "a1".into() });
         case.handle(Event::Alert { id: "b1".into() });
         let told = case.machine.view().version;
