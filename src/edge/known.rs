@@ -8,6 +8,7 @@
 //! stored is stored. Best effort otherwise: an isolate may vanish at any time, and the objects check revocation again.
 
 use crate::processors::calls::DirectoryAnswer;
+pub use crate::processors::calls::view_key as kv_key;
 use crate::processors::settings;
 use sapwood_engine::config::Config;
 use sapwood_engine::redact::{RedactConfig, Redactor};
@@ -55,11 +56,6 @@ impl From<&DirectoryAnswer> for PublishedView {
     fn from(directory: &DirectoryAnswer) -> Self {
         Self { version: directory.version, revoked: directory.revoked.clone(), overrides: directory.overrides.clone() }
     }
-}
-
-/// The key under which KV carries a domain's view.
-pub fn kv_key(domain: &str) -> String {
-    format!("domain:{domain}")
 }
 
 impl DomainKnowledge {

@@ -100,6 +100,7 @@ pub fn shape(answer: Answer, context: &ReplyContext) -> Shaped {
     match answer {
         Answer::Json(body) => typed(200, "application/json", headers, body, context),
         Answer::Created(body) => typed(201, "application/json", headers, body, context),
+        Answer::Accepted(body) => typed(202, "application/json", headers, body, context),
         Answer::Ingested { reply, is_replay, has_representation } => {
             if has_representation {
                 headers.push(("Preference-Applied", "return=representation".to_owned()));

@@ -70,6 +70,16 @@ pub enum Route {
     Audit,
     /// `DELETE /api/logs/cleanup`.
     Cleanup,
+    /// `DELETE /api/components/{component}`.
+    EraseComponent(String),
+    /// `DELETE /api/domains/{domain}`.
+    EraseDomain(String),
+    /// `DELETE /api/logs`: what one user left behind.
+    EraseUser,
+    /// `GET /api/erasures`.
+    Erasures,
+    /// `GET /api/erasures/{id}`.
+    Erasure(String),
     /// `GET /api/logs/export`.
     Export,
     /// `POST /api/logs/import`.
@@ -131,6 +141,11 @@ impl Route {
             | Self::UndoFeedback(_)
             | Self::UndoLesson(_)
             | Self::Cleanup
+            | Self::EraseComponent(_)
+            | Self::EraseDomain(_)
+            | Self::EraseUser
+            | Self::Erasures
+            | Self::Erasure(_)
             | Self::Export
             | Self::Import
             | Self::RebuildD1 => Some(Scopes::ADMIN),
@@ -170,7 +185,8 @@ fn routes_at(path: &str) -> Vec<(&'static str, Route)> {
         ["health"] => vec![("GET", Route::Health)],
         ["metrics"] => vec![("GET", Route::Metrics)],
         ["logs"] => vec![("POST", Route::Submit)],
-        ["api", "logs"] | ["api", "logs", "store" | "batch"] => vec![("POST", Route::Ingest)],
+        ["api", "logs"] => vec![("POST", Route::Ingest), ("DELETE", Route::EraseUser)],
+        ["api", "logs", "store" | "batch"] => vec![("POST", Route::Ingest)],
         ["api", "logs", "cleanup"] => vec![("DELETE", Route::Cleanup)],
         ["api", "logs", "export"] => vec![("GET", Route::Export)],
         ["api", "logs", "import"] => vec![("POST", Route::Import)],
@@ -188,6 +204,10 @@ fn routes_at(path: &str) -> Vec<(&'static str, Route)> {
         ["api", "logs", "analytics" | "patterns" | "analyze"] => Vec::new(),
         ["api", "logs", id] if !id.is_empty() => vec![("GET", Route::Record(decoded(id)))],
         ["api", "components"] => vec![("GET", Route::Components)],
+        ["api", "components", id] if !id.is_empty() => vec![("DELETE", Route::EraseComponent(decoded(id)))],
+        ["api", "domains", id] if !id.is_empty() => vec![("DELETE", Route::EraseDomain(decoded(id)))],
+        ["api", "erasures"] => vec![("GET", Route::Erasures)],
+        ["api", "erasures", id] if !id.is_empty() => vec![("GET", Route::Erasure(decoded(id)))],
         ["api", "components", id, "baseline"] if !id.is_empty() => vec![("GET", Route::Baseline(decoded(id)))],
         ["api", "components", id, "baseline.svg"] if !id.is_empty() => vec![("GET", Route::Chart(decoded(id)))],
         ["api", "components", id, "windows"] if !id.is_empty() => vec![("GET", Route::Windows(decoded(id)))],
@@ -255,6 +275,11 @@ mod tests {
         check("GET", "/api/logs/patterns/lessons", Route::Lessons);
         check("DELETE", "/api/logs/patterns/lessons/7", Route::UndoLesson("7".into()));
         check("DELETE", "/api/logs/cleanup", Route::Cleanup);
+        check("DELETE", "/api/components/a%20b", Route::EraseComponent("a b".into()));
+        check("DELETE", "/api/domains/a.example", Route::EraseDomain("a.example".into()));
+        check("DELETE", "/api/logs", Route::EraseUser);
+        check("GET", "/api/erasures", Route::Erasures);
+        check("GET", "/api/erasures/e1", Route::Erasure("e1".into()));
         check("GET", "/api/logs/export", Route::Export);
         check("POST", "/api/logs/import", Route::Import);
         check("POST", "/api/logs/analyze/patterns", Route::AnalyzePatterns);
@@ -291,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_wrong_method_is_told_from_a_wrong_path() {
-        assert_eq!(find("DELETE", "/api/logs"), Err(Miss::OtherMethods(vec!["POST", "OPTIONS"])));
+        assert_eq!(find("PUT", "/api/logs"), Err(Miss::OtherMethods(vec!["POST", "DELETE", "OPTIONS"])));
         assert_eq!(find("PATCH", "/api/keys"), Err(Miss::OtherMethods(vec!["GET", "POST", "HEAD", "OPTIONS"])));
         for path in ["/", "", "/api", "/api/logs//", "/api/logs/analytics", "/api/logs/a/b", "/LOGS", "/api/keys/"] {
             let found = find("GET", path);

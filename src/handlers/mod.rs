@@ -9,6 +9,7 @@ pub mod chart;
 pub mod cleanup;
 pub mod configuration;
 pub mod deployments;
+pub mod erase;
 pub mod fall_through;
 pub mod fan_out;
 #[cfg(feature = "fault-injection")]
@@ -65,6 +66,8 @@ pub enum Answer {
     Json(Vec<u8>),
     /// 201 with JSON.
     Created(Vec<u8>),
+    /// 202 with JSON: it is seen to, and not done yet.
+    Accepted(Vec<u8>),
     /// 202: every record of a request has its outcome.
     Ingested {
         /// The outcomes.

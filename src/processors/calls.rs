@@ -6,11 +6,16 @@
 
 mod baseline;
 mod deployments;
+mod erase;
 mod feedback;
 mod windows;
 
 pub use baseline::{BaselineAnswer, BaselineCall, DecisionView, PointView, SeriesView};
 pub use deployments::{DeployedCall, DeploymentView};
+pub use erase::{
+    EraseAnswer, EraseCall, EraseUserAnswer, EraseUserCall, ErasureAnswer, ErasureCall, ReceiptView, ScopeView,
+    SentView, exemplar_ids, without_exemplars,
+};
 pub use feedback::{FeedbackCall, FeedbackOutcome, FeedbackView, ThresholdView};
 pub use windows::{WindowsAnswer, WindowsCall};
 
@@ -39,6 +44,11 @@ impl StreamAddress {
         format!("{}|{}|{}", self.domain, self.component, self.shard)
     }
 
+    /// The key under which KV has its summary.
+    pub fn summary_key(&self) -> String {
+        format!("summary:{}:{}:{}", self.domain, self.component, self.shard)
+    }
+
     /// Reads an object's name.
     pub fn parse(name: &str) -> Option<Self> {
         let mut parts = name.split('|');
@@ -49,6 +59,22 @@ impl StreamAddress {
         };
         parts.next().is_none().then_some(address)
     }
+}
+
+/// The key under which KV carries a domain's view.
+pub fn view_key(domain: &str) -> String {
+    format!("domain:{domain}")
+}
+
+/// Stream to domain: tell of this.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AlertCall {
+    /// Makes it unique.
+    pub id: String,
+    /// JSON of the alert.
+    pub alert: String,
+    /// Version of the view that the stream had: alerts of a life that is over are told to nobody.
+    pub version: u64,
 }
 
 /// Status of a domain object's answer that there is no room for what was to be made known.

@@ -7,14 +7,15 @@
 #![allow(missing_docs)]
 
 mod deliver;
+mod erase;
 mod tail;
 mod teach;
 
 use crate::config;
 use crate::monitoring::report;
 use crate::processors::calls::{
-    ComponentEntry, CreateKeyCall, DirectoryAnswer, DomainStatus, KeyView, NO_ROOM, RegisterCall, StreamAddress,
-    TailCall,
+    AlertCall, ComponentEntry, CreateKeyCall, DirectoryAnswer, DomainStatus, KeyView, NO_ROOM, RegisterCall,
+    StreamAddress, TailCall,
 };
 use crate::processors::running_alarm::RunningAlarm;
 use crate::processors::settings;
@@ -56,6 +57,8 @@ pub(crate) struct Inner {
     last_error: RefCell<Option<String>>,
     /// Targets to which a delivery is under way.
     delivering: RefCell<BTreeSet<String>>,
+    /// Whether steps of erasures are being carried out.
+    is_erasing: Cell<bool>,
 }
 
 pub(crate) struct Live {
@@ -83,6 +86,7 @@ impl DurableObject for DomainObject {
                 delivered: Cell::new(0),
                 last_error: RefCell::new(None),
                 delivering: RefCell::new(BTreeSet::new()),
+                is_erasing: Cell::new(false),
             }),
         }
     }
@@ -97,6 +101,7 @@ impl DurableObject for DomainObject {
         let answered = match path.as_str() {
             // These wait until the streams have it too: a lesson is in force when its author hears of it.
             "/lessons/teach" | "/lessons/undo" => Rc::clone(&self.inner).answer_lesson(&path, &actor, &body).await,
+            "/erasures/start" => Rc::clone(&self.inner).start_erasure(&actor, &body).await,
             _ => Rc::clone(&self.inner).answer(&path, &actor, &body),
         };
         match answered {
@@ -150,8 +155,10 @@ impl Inner {
                 }
             }
             "/alert" => {
-                let (id, alert): (String, String) = read(body)?;
-                self.take_alert(&id, &alert)
+                // Builds before this one send the id and the alert alone.
+                let call = read::<AlertCall>(body)
+                    .or_else(|_| read(body).map(|(id, alert)| AlertCall { id, alert, version: 0 }))?;
+                self.take_alert(&call)
             }
             "/tail-records" => json(&self.show(&read::<TailCall>(body)?)),
             "/directory" => {
@@ -166,6 +173,10 @@ impl Inner {
             "/keys" => {
                 let domain: String = read(body)?;
                 json(&self.with_live(Some(&domain), |live| Ok(live.keys()))?)
+            }
+            "/erasures" => {
+                let domain: String = read(body)?;
+                json(&self.with_live(Some(&domain), |live| Ok(live.receipts()))?)
             }
             "/keys/create" => self.create_key(actor, read(body)?),
             "/keys/revoke" => self.revoke_key(actor, read(body)?),
@@ -286,6 +297,10 @@ impl Inner {
     fn register(self: Rc<Self>, call: &RegisterCall) -> std::result::Result<Response, Fault> {
         let event = Event::Register { component: call.component.clone(), shard: call.shard };
         let effects = self.transition_in(Some(&call.domain), event)?;
+        if effects.answer == Answer::NotYet {
+            return Response::error("what was there under this name is still being erased", 503)
+                .map_err(|error| Fault::new("answer", error));
+        }
         if effects.answer == Answer::Full {
             return Response::error("the domain has no room for another component", 507)
                 .map_err(|error| Fault::new("answer", error));
@@ -296,12 +311,16 @@ impl Inner {
         })?)
     }
 
-    fn take_alert(self: Rc<Self>, id: &str, alert: &str) -> std::result::Result<Response, Fault> {
+    fn take_alert(self: Rc<Self>, call: &AlertCall) -> std::result::Result<Response, Fault> {
         // One that was taken is not taken again: the stream may not have heard that it was, and targets are told once.
-        let is_known = self.with_live(None, |live| Ok(live.rows.alert(id)?.is_some()))?;
-        if !is_known {
-            let (kept, body) = (id.to_owned(), alert.to_owned());
-            let event = Event::Alert { id: id.to_owned() };
+        let (id, alert) = (&call.id, &call.alert);
+        let (is_known, is_of_erased) =
+            self.with_live(None, |live| Ok((live.rows.alert(id)?.is_some(), live.is_of_erased(call))))?;
+        if is_of_erased {
+            report("AlertOfErased", &[("id", &id)]);
+        } else if !is_known {
+            let (kept, body) = (id.clone(), alert.clone());
+            let event = Event::Alert { id: id.clone() };
             self.transition_with(None, event, move |rows| rows.add_alert(&kept, now(), &body))?;
             self.deliver_soon();
         }
@@ -378,6 +397,7 @@ impl Inner {
         self.transition(Event::Wake)?;
         self.deliver_due().await?;
         self.sync_streams().await?;
+        self.erase_due().await?;
         let wake_at = self.with_live(None, |live| Ok(live.machine.wake_at_beside(&self.delivering.borrow(), now())))?;
         self.arm(wake_at);
         Ok(())
@@ -436,6 +456,21 @@ impl Live {
         }
         for (id, target, due) in &effects.messages {
             self.rows.add_message(id, target, *due)?;
+        }
+        for (name, shard) in &effects.components_gone {
+            self.rows.remove_component(name, *shard)?;
+        }
+        for id in &effects.alerts_gone {
+            self.rows.remove_alert(id)?;
+        }
+        for (id, body) in &effects.erasures {
+            self.rows.set_erasure(id, body.clone())?;
+        }
+        for id in &effects.erasures_gone {
+            self.rows.remove_erasure(id)?;
+        }
+        for (who, action, detail) in &effects.booked {
+            self.rows.audit(now(), who, action, detail)?;
         }
         if effects.lessons_changed {
             self.rows.set_lessons(self.machine.lessons().encode())?;

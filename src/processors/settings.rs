@@ -76,5 +76,6 @@ pub fn domain(config: &Config) -> DomainSettings {
         records_per_day: config.records_per_day(),
         retry: RetryPolicy { base: config.webhook_retry_base(), cap: config.webhook_retry_max() },
         targets,
+        has_copies: config.storage_mode() != StorageMode::Local,
     }
 }

@@ -12,6 +12,7 @@
 
 mod append;
 mod baseline;
+mod erase;
 mod feedback;
 mod flush;
 mod pack;
@@ -42,7 +43,10 @@ use worker::{
 /// One component's object.
 #[durable_object]
 pub struct StreamObject {
-    inner: Rc<Inner>,
+    /// Another one after the component was erased: what was under way belongs to the one that was.
+    inner: RefCell<Rc<Inner>>,
+    state: Rc<State>,
+    env: Env,
 }
 
 // The cells are emptied before code runs that may panic, and filled after it: see the module's story.
@@ -50,9 +54,13 @@ impl std::panic::RefUnwindSafe for StreamObject {}
 
 /// What handlers, the committer and the alarm share.
 pub(crate) struct Inner {
-    state: State,
+    state: Rc<State>,
     env: Env,
     live: RefCell<Option<Live>>,
+    /// The component is being erased, or was: nothing begins any more, and what is under way finds nothing.
+    is_closing: Cell<bool>,
+    /// Its rows are gone, or going.
+    is_erased: Cell<bool>,
     intake: Intake,
     tail: TailBuffer,
     /// The alarm that is set, as far as this instance knows.
@@ -77,6 +85,9 @@ pub(crate) struct Live {
     config: Rc<Config>,
 }
 
+/// Writes of the shell's own that belong to a transition.
+type Before = Box<dyn FnOnce(&StreamRows) -> std::result::Result<(), Fault>>;
+
 /// Reads the clock: once per event.
 fn now() -> Timestamp {
     Timestamp(i64::try_from(worker::Date::now().as_millis()).unwrap_or(i64::MAX))
@@ -84,31 +95,20 @@ fn now() -> Timestamp {
 
 impl DurableObject for StreamObject {
     fn new(state: State, env: Env) -> Self {
-        Self {
-            inner: Rc::new(Inner {
-                state,
-                env,
-                live: RefCell::new(None),
-                intake: Intake::default(),
-                tail: TailBuffer::default(),
-                armed_at: Cell::new(None),
-                running: RunningAlarm::default(),
-                damaged_rows: Cell::new(0),
-                published_at: Cell::new(Timestamp(0)),
-                is_awake: Cell::new(false),
-                is_handing_over: Cell::new(false),
-                alarms: Cell::new(0),
-                #[cfg(feature = "fault-injection")]
-                breaks_at: RefCell::default(),
-            }),
-        }
+        let state = Rc::new(state);
+        Self { inner: RefCell::new(Inner::new(Rc::clone(&state), env.clone())), state, env }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         // Always drained, whatever the answer: an undrained body breaks the answer.
         let body = request.bytes().await?;
         let path = request.path();
-        match Rc::clone(&self.inner).answer(&path, &body).await {
+        let inner = self.inner();
+        let answered = match path.as_str() {
+            "/erase" => self.erase(&inner, &body).await,
+            _ => inner.answer(&path, &body).await,
+        };
+        match answered {
             Ok(response) => Ok(response),
             Err(fault) => {
                 report("StreamCallFailed", &[("path", &path), ("fault", &fault)]);
@@ -118,15 +118,18 @@ impl DurableObject for StreamObject {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        self.inner.alarms.set(self.inner.alarms.get() + 1);
-        self.inner.running.begins(self.inner.armed_at.take());
+        let inner = self.inner();
+        inner.alarms.set(inner.alarms.get() + 1);
+        inner.running.begins(inner.armed_at.take());
         // Never an error: the runtime gives up an alarm after six of them. What failed is in the machine's sinks and
         // outbox with its own time to try again.
-        if let Err(fault) = Rc::clone(&self.inner).wake().await {
+        if let Err(fault) = Rc::clone(&inner).wake().await
+            && inner.has_rows()
+        {
             report("AlarmFailed", &[("fault", &fault)]);
-            self.inner.set_alarm(now().plus(Millis::from_secs(10)));
+            inner.set_alarm(now().plus(Millis::from_secs(10)));
         }
-        self.inner.running.ends();
+        inner.running.ends();
         Response::empty()
     }
 
@@ -142,7 +145,34 @@ impl DurableObject for StreamObject {
     }
 }
 
+impl StreamObject {
+    fn inner(&self) -> Rc<Inner> {
+        Rc::clone(&self.inner.borrow())
+    }
+}
+
 impl Inner {
+    fn new(state: Rc<State>, env: Env) -> Rc<Self> {
+        Rc::new(Self {
+            state,
+            env,
+            live: RefCell::new(None),
+            is_closing: Cell::new(false),
+            is_erased: Cell::new(false),
+            intake: Intake::default(),
+            tail: TailBuffer::default(),
+            armed_at: Cell::new(None),
+            running: RunningAlarm::default(),
+            damaged_rows: Cell::new(0),
+            published_at: Cell::new(Timestamp(0)),
+            is_awake: Cell::new(false),
+            is_handing_over: Cell::new(false),
+            alarms: Cell::new(0),
+            #[cfg(feature = "fault-injection")]
+            breaks_at: RefCell::default(),
+        })
+    }
+
     async fn answer(self: Rc<Self>, path: &str, body: &[u8]) -> std::result::Result<Response, Fault> {
         match path {
             "/append" => self.answer_append(body).await,
@@ -174,10 +204,16 @@ impl Inner {
                 let call = serde_json::from_slice(body).map_err(|error| Fault::new("read a call", error))?;
                 json(&self.clean_up(&call).await?)
             }
+            // An object that has nothing has nothing to tell.
+            "/rebuild-d1" if !self.has_rows() => json(&()),
             "/rebuild-d1" => {
                 let hours = self.with_live(|live| live.rows.hours())?;
                 self.transition(Event::D1Lost(hours), now())?;
                 json(&())
+            }
+            "/erase-user" => {
+                let call = serde_json::from_slice(body).map_err(|error| Fault::new("read a call", error))?;
+                json(&self.erase_user(&call)?)
             }
             #[cfg(feature = "fault-injection")]
             "/panic" => self.break_at(body),
@@ -187,6 +223,16 @@ impl Inner {
 
     /// Handles an event and performs what has to be done in the same turn: rows, then the alarm.
     fn transition(&self, event: Event, now: Timestamp) -> std::result::Result<Effects, Fault> {
+        self.transition_with(event, now, None)
+    }
+
+    /// The same with writes of the shell's own before it; all of it stays, or nothing.
+    fn transition_with(
+        &self,
+        event: Event,
+        now: Timestamp,
+        before: Option<Before>,
+    ) -> std::result::Result<Effects, Fault> {
         #[cfg(feature = "fault-injection")]
         let is_append = matches!(event, Event::Append(_));
         let mut live = self.take_live(None)?;
@@ -196,8 +242,11 @@ impl Inner {
             self.break_if_asked("handled");
             live.rows.sql().fails_in.set(self.failing_statement());
         }
-        let (live, effects) = if effects.takes_a_transaction() {
-            sql::atomically(&self.state.storage(), "write a transition", move || live.write(effects))?
+        let (live, effects) = if effects.takes_a_transaction() || before.is_some() {
+            sql::atomically(&self.state.storage(), "write a transition", move || {
+                before.map_or(Ok(()), |before| before(&live.rows))?;
+                live.write(effects)
+            })?
         } else {
             live.write(effects)?
         };
@@ -258,6 +307,12 @@ impl Inner {
         number
     }
 
+    /// Whether there is anything that an alarm could be for.
+    fn has_rows(&self) -> bool {
+        let rows = || StreamRows::open(Sql::new(&self.state.storage()))?.identity();
+        !self.is_closing.get() && !matches!(rows(), Ok(None))
+    }
+
     /// Runs `work` on the machine. If it fails, or panics, the machine is forgotten.
     fn with_live<T>(
         &self,
@@ -271,6 +326,9 @@ impl Inner {
 
     /// The machine out of its cell, restored if it was not there.
     fn take_live(&self, address: Option<&StreamAddress>) -> std::result::Result<Live, Fault> {
+        if self.is_closing.get() {
+            return Err(Fault::new("meet", "the component is being erased"));
+        }
         let known = self.live.take();
         known.map_or_else(|| self.load(address), Ok)
     }

@@ -4,11 +4,12 @@
 //! exception a stub is broken, so each call takes a new one.
 
 use super::calls::{
-    AlertEntry, AppendAnswer, AppendCall, AuditView, BaselineAnswer, BaselineCall, CleanupAnswer, CleanupCall,
-    CountsAnswer, CountsCall, CreateKeyCall, DeployedCall, DeploymentView, DirectoryAnswer, DomainStatus, FeedbackCall,
-    FeedbackOutcome, FeedbackView, IncidentView, KeyView, LessonsAnswer, NO_ROOM, PatternView, RecordCall,
-    RegisterCall, ReplayAnswer, ReplayCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress, TailCall,
-    TeachAnswer, TeachCall, VariablesCall, VariablesView, WindowsAnswer, WindowsCall,
+    AlertCall, AlertEntry, AppendAnswer, AppendCall, AuditView, BaselineAnswer, BaselineCall, CleanupAnswer,
+    CleanupCall, CountsAnswer, CountsCall, CreateKeyCall, DeployedCall, DeploymentView, DirectoryAnswer, DomainStatus,
+    EraseAnswer, EraseCall, EraseUserAnswer, EraseUserCall, ErasureAnswer, ErasureCall, FeedbackCall, FeedbackOutcome,
+    FeedbackView, IncidentView, KeyView, LessonsAnswer, NO_ROOM, PatternView, ReceiptView, RecordCall, RegisterCall,
+    ReplayAnswer, ReplayCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress, TailCall, TeachAnswer, TeachCall,
+    VariablesCall, VariablesView, WindowsAnswer, WindowsCall,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -214,6 +215,21 @@ impl<'a> Stubs<'a> {
         self.json(STREAM, &to.name(), "/cleanup", call).await
     }
 
+    /// Erases the object, or counts what is there.
+    pub async fn erase(&self, call: &EraseCall) -> Result<EraseAnswer, CallError> {
+        self.json(STREAM, &call.address.name(), "/erase", call).await
+    }
+
+    /// Erases a slice of one user's records, or counts them.
+    pub async fn erase_user(&self, call: &EraseUserCall) -> Result<EraseUserAnswer, CallError> {
+        self.json(STREAM, &call.address.name(), "/erase-user", call).await
+    }
+
+    /// Which of these ids still lead to a record.
+    pub async fn present(&self, to: &StreamAddress, ids: &[String]) -> Result<Vec<String>, CallError> {
+        self.json(STREAM, &to.name(), "/present", &ids).await
+    }
+
     /// Has the object send all that it has to D1 again.
     pub async fn rebuild_d1(&self, to: &StreamAddress) -> Result<(), CallError> {
         self.json(STREAM, &to.name(), "/rebuild-d1", &()).await
@@ -241,9 +257,9 @@ impl<'a> Stubs<'a> {
         Ok(Lease { day, general, errors, is_spent })
     }
 
-    /// Hands an alert to the domain object: its id and its JSON.
-    pub async fn alert(&self, domain: &str, id: &str, alert: &str) -> Result<(), CallError> {
-        self.json(DOMAIN, domain, "/alert", &(id, alert)).await
+    /// Hands an alert to the domain object: its id, its JSON, and the version of the view under which that is done.
+    pub async fn alert(&self, domain: &str, id: &str, alert: &str, version: u64) -> Result<(), CallError> {
+        self.json(DOMAIN, domain, "/alert", &AlertCall { id: id.to_owned(), alert: alert.to_owned(), version }).await
     }
 
     /// Hands records to the domain's live tail; `false` if nobody watches any more.
@@ -319,6 +335,21 @@ impl<'a> Stubs<'a> {
     /// Everything taught.
     pub async fn lessons(&self, domain: &str) -> Result<LessonsAnswer, CallError> {
         self.json(DOMAIN, domain, "/lessons", &domain).await
+    }
+
+    /// Begins an erasure.
+    pub async fn start_erasure(
+        &self,
+        domain: &str,
+        actor: &str,
+        call: &ErasureCall,
+    ) -> Result<ErasureAnswer, CallError> {
+        self.audited(domain, "/erasures/start", actor, &(domain, call)).await
+    }
+
+    /// Receipts of erasures, newest first.
+    pub async fn erasures(&self, domain: &str) -> Result<Vec<ReceiptView>, CallError> {
+        self.json(DOMAIN, domain, "/erasures", &domain).await
     }
 
     /// The audit log, newest first.

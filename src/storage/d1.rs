@@ -5,6 +5,7 @@
 //! true and never replaces something newer.
 
 use super::fault::Fault;
+use sapwood_engine::machine::erasure::Counts;
 use serde::Serialize;
 use worker::D1Database;
 use worker::wasm_bindgen::JsValue;
@@ -218,4 +219,64 @@ pub async fn prune(database: &D1Database, domain: &str, component: &str, from: i
         }
     }
     Ok(())
+}
+
+/// Tables that hold copies, with their primary keys. What is kept in one more table is erased by one more line.
+const COPIES: [(&str, &str); 5] = [
+    ("record", "domain, id"),
+    ("pattern", "domain, component, shard, id"),
+    ("rollup", "domain, component, shard, hour, kind, key"),
+    ("incident", "domain, id"),
+    ("flush", "domain, component, shard"),
+];
+
+/// What of a domain's copies is to go.
+#[derive(Clone, Copy, Debug)]
+pub enum Copies<'a> {
+    /// Everything.
+    All,
+    /// Those of one component.
+    Component(&'a str),
+    /// A user's records, of one component or of all.
+    User(&'a str, Option<&'a str>),
+}
+
+/// Removes copies, at most [`PRUNED_MAX`] rows of each table; what went, by table, and whether that was all.
+pub async fn erase(database: &D1Database, domain: &str, copies: Copies<'_>) -> Result<(Counts, bool), Fault> {
+    let fault = |error: worker::Error| Fault::new("erase from D1", error);
+    let optional = |text: Option<&str>| text.map_or(JsValue::NULL, JsValue::from_str);
+    let (tables, component, user) = match copies {
+        Copies::All => (COPIES.as_slice(), None, None),
+        Copies::Component(name) => (COPIES.as_slice(), Some(name), None),
+        // Only records name users.
+        Copies::User(user, component) => (COPIES.get(..1).unwrap_or_default(), component, Some(user)),
+    };
+    let values = [JsValue::from_str(domain), optional(component), optional(user)];
+    let mut statements = Vec::new();
+    for (table, key) in tables {
+        let of_user = if user.is_some() { "body->>'$.user_id' = ?3" } else { "?3 IS NULL" };
+        let statement = format!(
+            "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} \
+             WHERE domain = ?1 AND (?2 IS NULL OR component = ?2) AND {of_user} LIMIT {PRUNED_MAX})"
+        );
+        statements.push(database.prepare(statement).bind(&values).map_err(fault)?);
+    }
+    let results = match database.batch(statements).await {
+        Ok(results) => results,
+        // Nobody has run the migrations: there is nothing.
+        Err(error) if error.to_string().contains("no such table") => return Ok((Counts::new(), true)),
+        Err(error) => return Err(fault(error)),
+    };
+    let (mut counts, mut is_done) = (Counts::new(), true);
+    for ((table, _), result) in tables.iter().zip(results) {
+        if !result.success() {
+            return Err(Fault::new("erase from D1", result.error().unwrap_or_default()));
+        }
+        let gone = result.meta().map_err(fault)?.and_then(|meta| meta.changes).unwrap_or(0) as u64;
+        is_done &= gone < u64::from(PRUNED_MAX);
+        if gone > 0 {
+            counts.insert(format!("d1.{table}"), gone);
+        }
+    }
+    Ok((counts, is_done))
 }

@@ -8,7 +8,8 @@ use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::time::Timestamp;
 use worker::SqlStorageValue as Value;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/domain/0001_init.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../../migrations/domain/0001_init.sql"), include_str!("../../migrations/domain/0002_erasure.sql")];
 /// Alerts that are kept after delivery, for people.
 const ALERTS_KEPT: i64 = 500;
 
@@ -58,7 +59,9 @@ impl DomainRows {
             let at = Timestamp(columns.int());
             (id, Due { at, attempts: columns.int() as u32, order: columns.uint() })
         })?;
-        Ok(Stored { state: self.sql.meta("state")?, components, keys, outbox, lessons: self.sql.meta("lessons")? })
+        let erasures = self.sql.all("read erasures", "SELECT body FROM erasure", vec![], Columns::blob)?;
+        let (state, lessons) = (self.sql.meta("state")?, self.sql.meta("lessons")?);
+        Ok(Stored { state, components, keys, outbox, lessons, erasures })
     }
 
     /// Writes the state row.
@@ -75,6 +78,42 @@ impl DomainRows {
     pub fn add_component(&self, name: &str, shard: u16, component: &Component) -> Result<(), Fault> {
         let values = vec![text(name), int(shard.into()), time(component.registered_at)];
         self.sql.run("add a component", "INSERT OR IGNORE INTO component VALUES (?, ?, ?)", values)
+    }
+
+    /// Removes a component.
+    pub fn remove_component(&self, name: &str, shard: u16) -> Result<(), Fault> {
+        let statement = "DELETE FROM component WHERE name = ? AND shard = ?";
+        self.sql.run("remove a component", statement, vec![text(name), int(shard.into())])
+    }
+
+    /// Writes an erasure.
+    pub fn set_erasure(&self, id: &str, body: Vec<u8>) -> Result<(), Fault> {
+        let statement = "INSERT INTO erasure VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body";
+        self.sql.run("write an erasure", statement, vec![text(id), Value::Blob(body)])
+    }
+
+    /// Removes an erasure.
+    pub fn remove_erasure(&self, id: &str) -> Result<(), Fault> {
+        self.sql.run("remove an erasure", "DELETE FROM erasure WHERE id = ?", vec![text(id)])
+    }
+
+    /// Ids of the alerts of one component, or of all.
+    pub fn alerts_of(&self, component: Option<&str>) -> Result<Vec<String>, Fault> {
+        let query = "SELECT id FROM alert WHERE ?1 IS NULL OR json_extract(body, '$.component') = ?1";
+        let component = component.map_or(Value::Null, text);
+        self.sql.all("find alerts", query, vec![component], Columns::text)
+    }
+
+    /// Replaces the JSON of an alert.
+    pub fn set_alert(&self, id: &str, body: &str) -> Result<(), Fault> {
+        self.sql.run("rewrite an alert", "UPDATE alert SET body = ? WHERE id = ?", vec![text(body), text(id)])
+    }
+
+    /// Removes an alert with its messages.
+    pub fn remove_alert(&self, id: &str) -> Result<(), Fault> {
+        self.sql.run("drop an alert", "DELETE FROM alert WHERE id = ?", vec![text(id)])?;
+        let statement = "DELETE FROM outbox WHERE substr(id, 1, length(?1) + 1) = ?1 || '#'";
+        self.sql.run("drop its deliveries", statement, vec![text(id)])
     }
 
     /// Writes a key.
@@ -99,9 +138,7 @@ impl DomainRows {
         let old = "SELECT id FROM alert WHERE id NOT IN (SELECT id FROM alert ORDER BY at DESC LIMIT ?1) \
                    AND NOT EXISTS (SELECT 1 FROM outbox WHERE due IS NOT NULL AND substr(outbox.id, 1, length(alert.id) + 1) = alert.id || '#')";
         for id in self.sql.all("find old alerts", old, vec![int(ALERTS_KEPT)], Columns::text)? {
-            self.sql.run("drop an old alert", "DELETE FROM alert WHERE id = ?", vec![text(id.clone())])?;
-            let statement = "DELETE FROM outbox WHERE substr(id, 1, length(?1) + 1) = ?1 || '#'";
-            self.sql.run("drop its deliveries", statement, vec![text(id)])?;
+            self.remove_alert(&id)?;
         }
         Ok(())
     }

@@ -15,12 +15,14 @@ use super::fault::Fault;
 use super::sql::{Columns, Sql, int, time, uint};
 use crate::monitoring::report;
 use sapwood_engine::machine::compaction::{self, PackedRows};
+use sapwood_engine::machine::erasure::Counts;
 use sapwood_engine::machine::row::{Row, RowKind};
 use sapwood_engine::machine::stream::{LooseRow, Outline, Packing};
 use sapwood_engine::query::RowSummary;
 use sapwood_engine::segment::block::Block;
 use sapwood_engine::time::Timestamp;
 use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use worker::SqlStorageValue as Value;
 
@@ -417,6 +419,108 @@ impl Journal {
         Ok(found.into_iter().next().unwrap_or_default())
     }
 
+    /// Receive times of the first and the last row with records, up to a row.
+    pub fn received_between(&self, to: u64) -> Result<Option<(Timestamp, Timestamp)>, Fault> {
+        let query = format!(
+            "SELECT min(at), max(at) FROM ({}) WHERE kind = 0 AND count > 0 AND seq <= ?",
+            self.plain_rows("seq, at, kind, count")
+        );
+        let plain = self.sql.all("find what was received", &query, vec![uint(to)], |columns| {
+            columns.optional_int().zip(columns.optional_int())
+        })?;
+        let plain = plain.into_iter().flatten().flat_map(|(from, to)| [Timestamp(from), Timestamp(to)]);
+        let blocks = self.heads_of("count > 0 AND seq_first <= ? ORDER BY seq_first", vec![uint(to)])?;
+        let first = match blocks.first() {
+            None => None,
+            Some(head) => self.rows_of(head)?.iter().map(|row| row.at).min(),
+        };
+        let times: Vec<Timestamp> = plain.chain(first).chain(blocks.iter().map(|head| head.at_max)).collect();
+        Ok(times.iter().min().copied().zip(times.iter().max().copied()))
+    }
+
+    /// Which of these rows have left.
+    pub fn missing(&self, seqs: BTreeSet<u64>) -> Result<BTreeSet<u64>, Fault> {
+        let mut missing = seqs;
+        let (Some(&first), Some(&last)) = (missing.first(), missing.last()) else { return Ok(missing) };
+        let query = format!("SELECT seq FROM ({}) WHERE seq BETWEEN ? AND ?", self.plain_rows("seq"));
+        for seq in self.sql.all("find rows", &query, vec![uint(first), uint(last)], Columns::uint)? {
+            missing.remove(&seq);
+        }
+        for head in self.heads_of("count > 0 AND seq_last >= ? AND seq_first <= ?", vec![uint(first), uint(last)])? {
+            if missing.range(head.seq_first..=head.seq_last).next().is_some() {
+                self.rows_of(&head)?.iter().for_each(|row| {
+                    missing.remove(&row.seq);
+                });
+            }
+        }
+        Ok(missing)
+    }
+
+    /// What is held, by name.
+    pub fn holdings(&self) -> Result<Counts, Fault> {
+        let one = |query: &str| {
+            let found = self.sql.all("count what is held", query, vec![], Columns::uint)?;
+            Ok::<u64, Fault>(found.into_iter().sum())
+        };
+        let rows = self.plain_rows("kind, count");
+        let figures = self.figures()?;
+        let records = one(&format!("SELECT total(count) FROM ({rows}) WHERE kind = 0"))? + figures.records;
+        Ok(Counts::from([
+            ("records".to_owned(), records),
+            ("journal_rows".to_owned(), one(&format!("SELECT count(*) FROM ({rows})"))?),
+            ("blocks".to_owned(), figures.blocks),
+        ]))
+    }
+
+    // --- rewriting --------------------------------------------------------------------------------
+
+    /// Replaces the records of rows; what their columns say of them stays. Hidden copies are rewritten too: nothing of
+    /// what is taken out waits on disk for its table to be dropped.
+    pub fn set_bodies(&self, bodies: Vec<(u64, Vec<u8>)>) -> Result<(), Fault> {
+        for (seq, body) in &bodies {
+            for table in ["aside", "journal_old", "journal"] {
+                let statement = format!("UPDATE {table} SET body = ? WHERE seq = ?");
+                self.sql.run("rewrite a row", &statement, vec![Value::Blob(body.clone()), uint(*seq)])?;
+            }
+        }
+        let (Some(first), Some(last)) = (bodies.first(), bodies.last()) else { return Ok(()) };
+        let span = vec![uint(first.0), uint(last.0)];
+        let mut bodies: BTreeMap<u64, Vec<u8>> = bodies.into_iter().collect();
+        for head in self.heads_of("count > 0 AND seq_last >= ? AND seq_first <= ?", span)? {
+            let mut rows = self.rows_of(&head)?.to_vec();
+            let mut is_other = false;
+            for row in &mut rows {
+                if let Some(body) = bodies.remove(&row.seq) {
+                    (row.body, is_other) = (body, true);
+                }
+            }
+            if is_other {
+                self.remake(&head, &rows)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a block anew of these rows of its own.
+    fn remake(&self, head: &Head, rows: &[Row]) -> Result<(), Fault> {
+        let doing = "make a block anew";
+        let packed = compaction::pack(rows).map_err(|unfit| Fault::new(doing, format!("{unfit:?}")))?;
+        if packed.seqs.len() != rows.len() {
+            let left = rows.len() - packed.seqs.len();
+            return Err(Fault::new(doing, format!("{left} rows of block {} do not fit", head.seq_first)));
+        }
+        self.put_block(head.seq_first, &packed)
+    }
+
+    /// Puts a block in the place of another.
+    fn put_block(&self, seq_first: u64, packed: &PackedRows) -> Result<(), Fault> {
+        let values = block_values(Some(packed)).into_iter().chain([uint(seq_first)]).collect();
+        let statement = "UPDATE block SET at_max = ?, time_min = ?, time_max = ?, count = ?, rows = ?, levels = ?, \
+                         body = ? WHERE seq_first = ?";
+        self.opened.replace(None);
+        self.sql.run("make a block anew", statement, values)
+    }
+
     // --- packing ----------------------------------------------------------------------------------
 
     /// Stores a block and sets aside what stays beside it; the rest of the span is hidden by it.
@@ -531,11 +635,7 @@ impl Journal {
                 // It leaves as a whole, later.
                 _ => continue,
             };
-            let values = block_values(Some(&packed)).into_iter().chain([uint(head.seq_first)]).collect();
-            let statement = "UPDATE block SET at_max = ?, time_min = ?, time_max = ?, count = ?, rows = ?, levels = ?, \
-                             body = ? WHERE seq_first = ?";
-            self.sql.run("make a block anew", statement, values)?;
-            self.opened.replace(None);
+            self.put_block(head.seq_first, &packed)?;
         }
         Ok(None)
     }

@@ -5,8 +5,10 @@ use super::fault::Fault;
 use super::journal::Journal;
 use super::sql::{Columns, Sql, int, text, time, uint};
 use sapwood_engine::counter::{Facets, HOUR, Rollup};
+use sapwood_engine::machine::erasure::Counts;
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::Row;
+use sapwood_engine::machine::sink::Sink;
 use sapwood_engine::machine::stream::{Checkpoint, Identity, LooseRow, Outline, Packing, Stored, StreamStore};
 use sapwood_engine::machine::window::Page;
 use sapwood_engine::pattern::Pattern;
@@ -205,6 +207,40 @@ impl StreamRows {
         let values = vec![time(from.minus(HOUR))];
         self.sql.run("delete expired counts", "DELETE FROM rollup WHERE hour <= ?", values.clone())?;
         self.sql.run("delete expired facets", "DELETE FROM facets WHERE hour <= ?", values)
+    }
+
+    /// Alerts in the outbox: id and JSON.
+    pub fn alerts(&self) -> Result<Vec<(String, String)>, Fault> {
+        let query = "SELECT id, body FROM outbox";
+        self.sql.all("read the outbox", query, vec![], |columns| (columns.text(), columns.text()))
+    }
+
+    /// Replaces the JSON of an alert in the outbox.
+    pub fn set_alert(&self, id: &str, body: &str) -> Result<(), Fault> {
+        self.sql.run("rewrite an alert", "UPDATE outbox SET body = ? WHERE id = ?", vec![text(body), text(id)])
+    }
+
+    /// What an erasure of the whole object takes, by name. One more table is one more line.
+    pub fn holdings(&self) -> Result<Counts, Fault> {
+        const COUNTED: [(&str, &str); 4] = [
+            ("patterns", "SELECT count(*) FROM pattern"),
+            ("hours", "SELECT count(*) FROM rollup"),
+            ("keys_pages", "SELECT count(*) FROM page"),
+            ("alerts_waiting", "SELECT count(*) FROM outbox"),
+        ];
+        let mut counts = self.journal.holdings()?;
+        for (name, query) in COUNTED {
+            let found = self.sql.all("count what is held", query, vec![], Columns::uint)?;
+            counts.insert(name.to_owned(), found.into_iter().sum());
+        }
+        counts.retain(|_, count| *count > 0);
+        Ok(counts)
+    }
+
+    /// How far the data service got.
+    pub fn data_service_sink(&self) -> Result<Sink, Fault> {
+        let row = self.sql.meta("sink_data_service")?;
+        Ok(row.and_then(|row| Sink::decode(&row).ok()).unwrap_or_default())
     }
 
     /// Hours for which counts are stored.

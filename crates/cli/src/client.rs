@@ -175,8 +175,15 @@ impl Client {
     }
 
     /// Removes what is at `path`.
-    pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientFault> {
-        let request = self.agent.delete(format!("{}{path}", self.endpoint.url));
+    pub(crate) fn delete<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&str, String)],
+    ) -> Result<T, ClientFault> {
+        let mut request = self.agent.delete(format!("{}{path}", self.endpoint.url));
+        for (name, value) in parameters {
+            request = request.query(name, value);
+        }
         self.answer(path, request.header("X-API-Key", &self.endpoint.key).call())
     }
 

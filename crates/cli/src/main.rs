@@ -11,6 +11,7 @@ mod components;
 mod demo;
 mod deployed;
 mod endpoint;
+mod erase;
 mod fault;
 mod feedback;
 mod first_sight;
@@ -81,6 +82,8 @@ enum Command {
     Export(transfer::Export),
     /// Bring the records of such a file in, under another component's name if wanted.
     Import(transfer::Import),
+    /// Erase a component, the domain, or what one user left behind, from every tier; and show the receipts.
+    Erase(erase::Erase),
     /// Play files and show what the service makes of them, from the first line to the account.
     Demo(demo::Demo),
     /// Show the configuration that would hold, where each value comes from, and everything wrong with it.
@@ -115,6 +118,7 @@ fn main() -> ExitCode {
         Command::Score(command) => command.run(&mut out),
         Command::Export(command) => command.run(&mut out),
         Command::Import(command) => command.run(&mut out),
+        Command::Erase(command) => command.run(&mut out),
         Command::Demo(command) => command.run(&mut out),
         Command::CheckConfig(command) => command.run(&mut out).map_err(|fault| Fault::Request(fault.to_string())),
     };

@@ -149,7 +149,7 @@ impl Teach {
         let client = |scope| Ok::<_, Fault>(Client::new(self.endpoint.resolve(scope)?));
         match &self.what {
             What::Undo { lesson } => {
-                let _: Value = client(Scope::Admin)?.delete(&format!("{LESSONS}/{lesson}"))?;
+                let _: Value = client(Scope::Admin)?.delete(&format!("{LESSONS}/{lesson}"), &[])?;
                 writeln!(out, "lesson {lesson} is undone")?;
             }
             What::List { json } => {

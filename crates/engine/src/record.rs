@@ -251,6 +251,20 @@ pub struct Record {
     pub redactions: Vec<Redaction>,
 }
 
+impl Record {
+    /// What stays of a record that was erased: its place among its neighbours, whose ids count on it, its time and its
+    /// level. Nobody is shown it.
+    pub fn husk(&self) -> Self {
+        Self { timestamp: self.timestamp, level: self.level, ..Self::default() }
+    }
+
+    /// Whether this is what stays of a record that was erased. A record that came in has words, or the template that
+    /// stands for them, and a component.
+    pub fn is_husk(&self) -> bool {
+        self.message.is_empty() && self.component.is_empty() && self.message_template.is_none() && self.id.is_none()
+    }
+}
+
 /// How urgent a record is for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TriageLevel {

@@ -40,10 +40,20 @@ pub(super) struct Intake {
     pub(super) commits: Cell<u64>,
 }
 
+impl Intake {
+    /// Whether something waits for its commit or is being committed.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_committing.get() || !self.waiting.borrow().is_empty()
+    }
+}
+
 impl Inner {
     pub(super) async fn answer_append(self: Rc<Self>, body: &[u8]) -> Result<Response, Fault> {
         self.intake.calls.set(self.intake.calls.get() + 1);
         let call = AppendCall::decode(body).map_err(|error| Fault::new("read an append", error))?;
+        if self.is_closing.get() {
+            return bytes(AppendAnswer::Unregistered.encode());
+        }
         self.meet(&call.address)?;
         if let Some(refusal) = self.register(&call).await? {
             return bytes(refusal.encode());
@@ -78,10 +88,11 @@ impl Inner {
             RegisterCall { domain: address.domain.clone(), component: address.component.clone(), shard: address.shard };
         let refusal = match self.stubs(&config).register(&register).await {
             Ok(Some((view, lessons))) => {
-                self.transition(Event::Registered(view), now())?;
+                // Registered last: whoever is does not ask for the lessons again.
                 if let Some(lessons) = lessons {
                     self.transition(Event::Taught(lessons), now())?;
                 }
+                self.transition(Event::Registered(view), now())?;
                 self.with_live(|live| {
                     live.apply_overrides();
                     Ok(())

@@ -5,13 +5,14 @@
 //! on meanwhile: everything here awaits with no borrow held.
 
 use super::{Inner, Live, now};
-use crate::processors::calls::{CleanupAnswer, CleanupCall};
+use crate::processors::calls::{CleanupAnswer, CleanupCall, PatternView, StreamAddress};
 use crate::processors::outgoing;
 use crate::storage::d1::{self, Flush, IncidentRow, Origin, PatternRow, RecordRow, RollupRow};
 use crate::storage::fault::Fault;
 use crate::storage::journal::Expiry;
 use sapwood_engine::config::Config;
 use sapwood_engine::machine::stream::{Effects, Event, LoadSpan, Outgoing};
+use sapwood_engine::pattern::PatternId;
 use sapwood_engine::time::{Millis, Timestamp};
 use sapwood_wire::data_service::{self, BATCH_PATH, BatchOutcome, DataServiceOutcome, DataServiceRecord, STORE_PATH};
 use sapwood_wire::record_view::PatternRef;
@@ -78,14 +79,14 @@ impl Inner {
 
     async fn hand_over_alerts(&self, ids: &[String]) -> Result<(), Fault> {
         for id in ids {
-            let (body, domain, config) = self.with_live(|live| {
-                let domain = live.machine.identity().domain.clone();
-                Ok((live.rows.alert(id)?, domain, Rc::clone(&live.config)))
+            let (body, domain, version, config) = self.with_live(|live| {
+                let (domain, version) = (live.machine.identity().domain.clone(), live.machine.view().version);
+                Ok((live.rows.alert(id)?, domain, version, Rc::clone(&live.config)))
             })?;
             // Without its row there is nothing to send; the machine forgets it.
             let handed_over = match body {
                 None => Ok(()),
-                Some(body) => self.stubs(&config).alert(&domain, id, &body).await,
+                Some(body) => self.stubs(&config).alert(&domain, id, &body, version).await,
             };
             match handed_over {
                 Ok(()) => self.transition(Event::AlertDelivered(id.clone()), now())?,
@@ -286,8 +287,9 @@ impl Inner {
         }
         self.published_at.set(now());
         let summary = self.with_live(|live| {
-            let identity = live.machine.identity();
-            let key = format!("summary:{}:{}:{}", identity.domain, identity.component, identity.shard);
+            let identity = live.machine.identity().clone();
+            let (domain, component, shard) = (identity.domain, identity.component, identity.shard);
+            let key = StreamAddress { domain, component, shard }.summary_key();
             let outcomes = live.machine.outcomes();
             let summary = serde_json::json!({
                 "at_ms": now().0,
@@ -338,7 +340,11 @@ impl Live {
     fn d1_knowledge(&self, flush: &mut Flush) -> Result<(), Fault> {
         let (patterns, hours) = self.machine.d1_dirty();
         let tag = self.machine.identity().tag();
-        for (id, pattern) in patterns.into_iter().filter_map(|id| Some((id, self.machine.miner().pattern(id)?))) {
+        for id in patterns {
+            let Some(pattern) = self.machine.miner().pattern(id) else {
+                flush.patterns.push(left(id));
+                continue;
+            };
             flush.patterns.push(PatternRow {
                 id: id.to_string(),
                 template: pattern.template.clone(),
@@ -397,6 +403,19 @@ impl Live {
             pattern: Some(PatternRef { id: &pattern_id, template, name: None }),
         }
         .to_json()
+    }
+}
+
+/// The row of a pattern that left: its counts are the overflow's now, and its words may have been somebody's.
+fn left(id: PatternId) -> PatternRow {
+    PatternRow {
+        id: id.to_string(),
+        template: String::new(),
+        count: 0,
+        first_seen: 0,
+        last_seen: 0,
+        level: String::new(),
+        body: PatternView { id: id.to_string(), ..PatternView::default() },
     }
 }
 

@@ -27,7 +27,7 @@ use sapwood_engine::time::Timestamp;
 use sapwood_wire::record_view::{PatternRef, RecordView};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use worker::Response;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -51,6 +51,7 @@ impl Inner {
             }
             "/feedback" => json(&live.feedback()),
             "/replay" => json(&live.replay(&read::<ReplayCall>(body)?)?),
+            "/present" => json(&live.present(&read::<Vec<String>>(body)?)?),
             "/status" => json(&StatusAnswer {
                 append_calls: self.intake.calls.get(),
                 commits: self.intake.commits.get(),
@@ -117,7 +118,7 @@ impl Live {
             return Ok(true);
         }
         let Some((records, heads)) = self.open_row(summary)? else { return Ok(false) };
-        for (index, record) in records.into_iter().enumerate() {
+        for (index, record) in records.into_iter().enumerate().filter(|(_, record)| !record.is_husk()) {
             let position = Position { timestamp: record.timestamp, seq: summary.seq, index: index as u16 };
             page.offer(record, position, summary.at, heads.pattern_at(index));
         }
@@ -147,7 +148,7 @@ impl Live {
         });
         match selected {
             Ok(selected) => {
-                for stored in selected {
+                for stored in selected.into_iter().filter(|stored| !stored.record.is_husk()) {
                     let position =
                         Position { timestamp: stored.record.timestamp, seq: stored.seq, index: stored.index };
                     page.offer(stored.record, position, stored.at, stored.pattern);
@@ -217,13 +218,29 @@ impl Live {
                     return Ok(None);
                 };
                 let Some((records, heads)) = self.open_row(&RowSummary::from(&row))? else { return Ok(None) };
-                let found = records.get(usize::from(*index));
+                let found = records.get(usize::from(*index)).filter(|record| !record.is_husk());
                 found
                     .map(|record| self.show(record, *seq, *index, row.at, heads.pattern_at(usize::from(*index))))
                     .transpose()
             }
             RecordCall::Foreign(id) => self.foreign_record(id),
         }
+    }
+
+    /// Which of these ids of ours still lead to a record.
+    fn present(&self, ids: &[String]) -> Result<Vec<String>, Fault> {
+        let places: BTreeMap<&String, RecordId> =
+            ids.iter().filter_map(|id| Some((id, RecordId::parse(id)?))).collect();
+        let mut present = Vec::new();
+        let rows: BTreeSet<u64> = places.values().map(|place| place.seq).collect();
+        for seq in rows {
+            let Some(row) = self.rows.journal().row(seq)? else { continue };
+            let Some((records, _)) = self.open_row(&RowSummary::from(&row))? else { continue };
+            let here = places.iter().filter(|(_, place)| place.seq == seq && place.received_at == row.at);
+            let is_there = |place: &RecordId| records.get(usize::from(place.index)).is_some_and(|it| !it.is_husk());
+            present.extend(here.filter(|(_, place)| is_there(place)).map(|(id, _)| (*id).clone()));
+        }
+        Ok(present)
     }
 
     /// Looks for the caller's id in the heads of the rows, newest first, and opens only the row that has it.

@@ -5,8 +5,11 @@
 //! commit. Whatever its streams have to know is the [`DomainView`]; a change of it is pushed to each of them, and pushed
 //! again until it arrived (`unsynced`), so that a revoked key stops at the objects at once.
 
+mod erasing;
+
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::limits;
+use crate::machine::erasure::{Counts, Erasure, Scope, Step, StepOutcome};
 use crate::machine::outbox::{Due, Outbox, RetryPolicy};
 use crate::machine::stream::{DomainView, Lease};
 use crate::pattern::lesson::{Lesson, LessonFault, Lessons, Teaching, UndoFault};
@@ -55,11 +58,19 @@ pub struct DomainSettings {
     pub retry: RetryPolicy,
     /// Names of the targets that alerts go to.
     pub targets: Vec<String>,
+    /// Whether streams copy to D1.
+    pub has_copies: bool,
 }
 
 impl Default for DomainSettings {
     fn default() -> Self {
-        Self { components_max: 200, records_per_day: None, retry: RetryPolicy::default(), targets: Vec::new() }
+        Self {
+            components_max: 200,
+            records_per_day: None,
+            retry: RetryPolicy::default(),
+            targets: Vec::new(),
+            has_copies: false,
+        }
     }
 }
 
@@ -131,6 +142,35 @@ pub enum Event {
     },
     /// A stream could not be reached.
     SyncFailed,
+    /// Something is to be erased from every tier.
+    Erase {
+        /// Id of the erasure.
+        id: String,
+        /// What.
+        scope: Scope,
+        /// Who asks for it.
+        by: String,
+        /// Ids of the alerts that go with it.
+        alerts: Vec<String>,
+    },
+    /// Which steps of erasures are due?
+    ErasureDue,
+    /// What came of one.
+    ErasureStep {
+        /// Id of the erasure.
+        id: String,
+        /// The step.
+        step: Step,
+        /// What came of it.
+        outcome: StepOutcome,
+    },
+    /// Alerts lost this much to the erasure of a user.
+    AlertsStripped {
+        /// Id of the erasure.
+        id: String,
+        /// By name.
+        counts: Counts,
+    },
     /// The alarm.
     Wake,
 }
@@ -160,6 +200,10 @@ pub enum Answer {
     Undone(Box<Lesson>),
     /// Why it was not.
     NotUndone(UndoFault),
+    /// What was there before has to go first.
+    NotYet,
+    /// The id of the erasure that sees to it, and whether it was there before.
+    Erasing(String, bool),
 }
 
 /// Output, performed in the order of the fields.
@@ -185,6 +229,18 @@ pub struct Effects {
     pub deliver: Vec<String>,
     /// Streams to tell the view.
     pub sync: Vec<(String, u16)>,
+    /// Component rows that go.
+    pub components_gone: Vec<(String, u16)>,
+    /// Alerts that go, with their messages.
+    pub alerts_gone: Vec<String>,
+    /// Rows of erasures to write.
+    pub erasures: Vec<(String, Vec<u8>)>,
+    /// Rows of erasures that go.
+    pub erasures_gone: Vec<String>,
+    /// Steps of erasures to carry out.
+    pub steps: Vec<(String, Step)>,
+    /// Entries of the audit log: who, what, detail.
+    pub booked: Vec<(String, &'static str, String)>,
 }
 
 impl Default for Effects {
@@ -200,6 +256,12 @@ impl Default for Effects {
             answer: Answer::None,
             deliver: Vec::new(),
             sync: Vec::new(),
+            components_gone: Vec::new(),
+            alerts_gone: Vec::new(),
+            erasures: Vec::new(),
+            erasures_gone: Vec::new(),
+            steps: Vec::new(),
+            booked: Vec::new(),
         }
     }
 }
@@ -217,6 +279,8 @@ pub struct Stored {
     pub outbox: Vec<(String, Due)>,
     /// The row of the lessons.
     pub lessons: Option<Vec<u8>>,
+    /// Rows of erasures.
+    pub erasures: Vec<Vec<u8>>,
 }
 
 /// One domain's machine.
@@ -241,6 +305,8 @@ pub struct DomainMachine {
     granted_errors: u64,
     /// Alerts that found no room in the outbox.
     alerts_dropped: u64,
+    /// Erasures by id, finished ones too.
+    erasures: BTreeMap<String, Erasure>,
 }
 
 /// The id of a message: one alert to one target.
@@ -265,6 +331,9 @@ impl DomainMachine {
             stored.components.into_iter().map(|(name, shard, component)| ((name, shard), component)).collect();
         machine.keys = stored.keys.into_iter().collect();
         machine.outbox = Outbox::restore(stored.outbox);
+        // One that cannot be read is of a later build, which will go on with it.
+        let erasures = stored.erasures.iter().filter_map(|row| Erasure::decode(row).ok());
+        machine.erasures = erasures.map(|erasure| (erasure.id.clone(), erasure)).collect();
         machine.lessons = stored.lessons.as_deref().map(Lessons::decode).transpose()?.unwrap_or_default();
         match stored.state {
             Some(state) => machine.read_state(&state)?,
@@ -365,6 +434,10 @@ impl DomainMachine {
                 let policy = RetryPolicy { base: Millis::from_secs(1), cap: Millis::from_mins(5) };
                 self.sync_at = now.plus(policy.wait(self.sync_failures, self.view.version));
             }
+            Event::Erase { id, scope, by, alerts } => self.erase(id, scope, by, alerts, now, &mut effects),
+            Event::ErasureDue => self.erasure_due(now, &mut effects),
+            Event::ErasureStep { id, step, outcome } => self.erasure_step(&id, &step, outcome, now, &mut effects),
+            Event::AlertsStripped { id, counts } => self.alerts_stripped(&id, &counts, &mut effects),
             Event::Wake => {
                 effects.deliver = self.outbox.due(now, OUTBOX_MAX);
                 if now >= self.sync_at {
@@ -379,6 +452,10 @@ impl DomainMachine {
         let key = (component, shard);
         effects.answer = Answer::Registered;
         if self.components.contains_key(&key) {
+            return;
+        }
+        if self.is_being_erased(&key.0, key.1) {
+            effects.answer = Answer::NotYet;
             return;
         }
         let is_reserved = matches!(key.0.as_str(), "default" | "other");
@@ -494,7 +571,7 @@ impl DomainMachine {
         let message = self.outbox.wake_at_for(|id| !is_busy(id));
         let patience = now.plus(DELIVERY_PATIENCE);
         let under_way = self.outbox.wake_at_for(is_busy).map(|due| due.max(patience));
-        [message, under_way, sync].into_iter().flatten().min()
+        [message, under_way, sync, self.erasure_at()].into_iter().flatten().min()
     }
 
     /// New settings, after a change of configuration.
@@ -620,6 +697,7 @@ mod tests {
             keys: machine.keys().map(|(id, entry)| (id.clone(), entry.clone())).collect(),
             outbox: Vec::new(),
             lessons: Some(machine.lessons().encode()),
+            erasures: machine.erasures().map(Erasure::encode).collect(),
         };
         DomainMachine::restore(machine.settings.clone(), stored).unwrap()
     }

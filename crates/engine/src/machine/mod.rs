@@ -6,12 +6,16 @@
 //!
 //! - [`stream`]: one component's journal folded into patterns, counters and incidents.
 //! - [`domain`]: one domain's directory, keys, limits and deliveries.
+//! - [`erasure`]: what has to go, and how far that is.
+//! - [`retract`]: a row without one user's records.
 //! - [`compaction`]: rows of the journal as a block, and back.
 //! - [`outbox`], [`sink`], [`window`], [`row`]: the parts they are made of.
 
 pub mod compaction;
 pub mod domain;
+pub mod erasure;
 pub mod outbox;
+pub mod retract;
 pub mod row;
 pub mod sink;
 pub mod stream;

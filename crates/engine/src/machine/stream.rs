@@ -13,6 +13,7 @@ mod detection;
 mod feedback;
 mod outgoing;
 mod packing;
+mod retracting;
 mod state;
 mod store;
 
@@ -25,11 +26,13 @@ use feedback::Feedbacks;
 pub use feedback::{Demand, Feedback, FeedbackAnswer, Opinion, Threshold};
 pub use outgoing::{D1Span, LoadSpan, Outgoing};
 pub use packing::{BlockPolicy, LooseRow, Next, Packing};
+pub use retracting::{Line, Retraction};
 pub use state::{Checkpoint, Stored, decode_domain_view, decode_told, encode_domain_view, encode_told};
 pub use store::{Outline, Restored, StreamStore};
 
 use crate::counter::Counters;
 use crate::limits;
+use crate::machine::erasure::Counts;
 use crate::machine::outbox::{Due, Outbox, RetryPolicy};
 use crate::machine::row::{Row, RowKind};
 use crate::machine::sink::{Sink, SinkPolicy};
@@ -203,6 +206,10 @@ pub enum Event {
     },
     /// The data service was away.
     DataFailed(String),
+    /// What was folded is written as a checkpoint, if that is not done.
+    Fold,
+    /// A user's records were taken out of their rows.
+    Retract(Retraction),
     /// The data service refused for good.
     DataStopped(String),
     /// The data service has no batch route; not to be asked for it until then.
@@ -244,6 +251,8 @@ pub struct Effects {
     pub pack: bool,
     /// Whether the row that says when to do so again has to be written.
     pub packing_changed: bool,
+    /// What a retraction took, by name.
+    pub retracted: Counts,
 }
 
 /// One component's machine.
@@ -395,6 +404,8 @@ impl StreamMachine {
                 self.data_service.no_batch_until = until;
                 effects.sinks_changed = true;
             }
+            Event::Fold => effects.checkpoint = self.folded < self.last,
+            Event::Retract(retraction) => self.retract(retraction, now, &mut effects),
             Event::Retained(oldest) => {
                 self.retain_at =
                     oldest.map(|oldest| oldest.plus(self.settings.retention).max(now.plus(Millis::from_mins(1))));

@@ -353,6 +353,12 @@ pub fn child_id(template: &str, place: usize, value: &str) -> Option<PatternId> 
 }
 
 impl Lessons {
+    /// Nothing is taught any more. The version goes on: a stream takes only what is newer.
+    pub fn clear(&mut self) {
+        self.version = self.version.saturating_add(1);
+        self.list.clear();
+    }
+
     /// All of them, in the order taught.
     pub fn list(&self) -> &[Lesson] {
         &self.list

@@ -7,7 +7,7 @@ use super::shape::cover;
 use super::signature::signature_of;
 use super::stats::Position;
 use super::taught::Taught;
-use super::{Pattern, PatternId};
+use super::{Exemplar, Pattern, PatternId};
 use crate::fault::Fault;
 use crate::limits;
 use crate::record::Record;
@@ -249,19 +249,66 @@ impl Miner {
             return;
         }
         for (_, _, slot) in self.ranked(limits::PATTERNS_MAX / 10) {
-            let Some(pattern) = self.take(slot) else { continue };
-            if !self.taught.is_idle() {
-                self.left_with_all(pattern.id);
-            }
-            self.learner.forget(slot);
-            self.learner.remember_left(pattern.id, pattern.first_seen);
-            self.gone.push(pattern.id);
-            self.overflow
-                .get_or_insert_with(|| {
-                    Pattern::born(PatternId::OVERFLOW, "<more shapes than room>".into(), pattern.first_seen)
-                })
-                .absorb(&pattern);
+            self.leave(slot);
         }
+    }
+
+    /// A pattern leaves; its counts stay with the overflow.
+    fn leave(&mut self, slot: u32) {
+        let Some(pattern) = self.take(slot) else { return };
+        if !self.taught.is_idle() {
+            self.left_with_all(pattern.id);
+        }
+        self.learner.forget(slot);
+        self.learner.remember_left(pattern.id, pattern.first_seen);
+        self.gone.push(pattern.id);
+        self.overflow
+            .get_or_insert_with(|| {
+                Pattern::born(PatternId::OVERFLOW, "<more shapes than room>".into(), pattern.first_seen)
+            })
+            .absorb(&pattern);
+    }
+
+    /// Takes back the text of a record that is erased. A pattern that was nothing but such records leaves, since its words
+    /// are theirs. Returns the pattern, how many exemplars went, and whether it left.
+    pub fn retract(
+        &mut self,
+        record: &Record,
+        id: PatternId,
+        seq: u64,
+        index: u16,
+    ) -> Option<(PatternId, usize, bool)> {
+        let slot = self.learner.slot_of(self.current(id))?;
+        let pattern = self.patterns.get_mut(slot as usize)?.as_mut()?;
+        let (id, bytes) = (pattern.id, pattern.variables.memory_bytes());
+        let exemplars = pattern.retract(record, seq, index);
+        let is_bereft = exemplars > 0 && pattern.is_bereft();
+        self.variables_bytes = self.variables_bytes + pattern.variables.memory_bytes() - bytes;
+        if is_bereft {
+            self.leave(slot);
+        }
+        Some((id, exemplars, is_bereft))
+    }
+
+    /// Shows no more what `is_gone` picks; the patterns that lost something, how many exemplars went, and how many patterns
+    /// left since nothing else stood behind them.
+    pub fn drop_exemplars(&mut self, is_gone: impl Fn(&Exemplar) -> bool) -> (Vec<PatternId>, usize, usize) {
+        let (mut touched, mut bereft, mut gone) = (Vec::new(), Vec::new(), 0);
+        for (slot, pattern) in self.patterns.iter_mut().enumerate() {
+            let Some(pattern) = pattern else { continue };
+            let here = pattern.drop_exemplars(&is_gone);
+            if here > 0 {
+                touched.push(pattern.id);
+                bereft.extend(pattern.is_bereft().then_some(slot as u32));
+                gone += here;
+            }
+        }
+        if let Some(overflow) = &mut self.overflow {
+            gone += overflow.drop_exemplars(&is_gone);
+        }
+        let left = bereft.len();
+        bereft.into_iter().for_each(|slot| self.leave(slot));
+        (touched, gone, left)
     }
 
     /// Marks a pattern as one that raised an alert.

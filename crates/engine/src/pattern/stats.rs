@@ -8,9 +8,10 @@ use crate::level::Level;
 use crate::limits;
 use crate::record::Record;
 use crate::time::Timestamp;
+use xxhash_rust::xxh3::xxh3_64;
 
-/// A record that shows what a pattern looks like.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A record that shows what a pattern looks like. Two are equal if they show the same record.
+#[derive(Clone, Debug, Default)]
 pub struct Exemplar {
     /// Row of the journal.
     pub seq: u64,
@@ -24,7 +25,37 @@ pub struct Exemplar {
     pub level: Level,
     /// The message as stored, cut to [`limits::EXEMPLAR_BYTES_MAX`].
     pub message: String,
+    /// Whose record it is, so that it can go when they ask for it, long after the record itself.
+    pub owner: Owner,
 }
+
+/// Whose record an exemplar shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Owner {
+    /// It was written before owners were noted.
+    #[default]
+    Unknown,
+    /// The record named no user.
+    Nobody,
+    /// The hash of the user's name.
+    User(u64),
+}
+
+impl Owner {
+    /// Whose a record is that names this user.
+    pub fn of(user: Option<&str>) -> Self {
+        user.map_or(Self::Nobody, |user| Self::User(xxh3_64(user.as_bytes())))
+    }
+}
+
+impl PartialEq for Exemplar {
+    fn eq(&self, other: &Self) -> bool {
+        let position = |it: &Self| (it.seq, it.index, it.received_at, it.timestamp, it.level);
+        position(self) == position(other) && self.message == other.message
+    }
+}
+
+impl Eq for Exemplar {}
 
 /// Where a record is stored.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +75,7 @@ impl Exemplar {
         self.level = record.level;
         self.message.clear();
         self.message.push_str(cut(&record.message, limits::EXEMPLAR_BYTES_MAX));
+        self.owner = Owner::of(record.user_id.as_deref());
     }
 
     /// Its bytes, as part of a row.
@@ -106,6 +138,7 @@ impl Exemplar {
             timestamp: Timestamp(input.int()?),
             level: Level::from_number(input.u8()?).ok_or(ReadError::Unknown("level"))?,
             message: String::new(),
+            owner: Owner::Unknown,
         })
     }
 }
@@ -154,6 +187,8 @@ const VERSION_WITHOUT_SECTIONS: u8 = 1;
 const SECTION_VARIABLES: u8 = 1;
 /// Tag of the section that holds the fault.
 const SECTION_FAULT: u8 = 2;
+/// Tag of the section that says whose the exemplars are: one byte each, and the hash where it is a user's.
+const SECTION_OWNERS: u8 = 4;
 
 impl Pattern {
     pub(super) fn born(id: PatternId, template: String, timestamp: Timestamp) -> Self {
@@ -196,6 +231,30 @@ impl Pattern {
             self.last.get_or_insert_default().set(record, position);
         }
         self.is_dirty = true;
+    }
+
+    /// Takes back the text of a record: it is shown no more, and what only it brought is forgotten. Counts stay. Returns
+    /// how many exemplars went.
+    pub(super) fn retract(&mut self, record: &Record, seq: u64, index: u16) -> usize {
+        let line = if record.message_template.is_some() { &record.message } else { told(record) };
+        self.variables.retract(&self.template, line);
+        self.is_dirty = true;
+        self.drop_exemplars(|exemplar| exemplar.seq == seq && exemplar.index == index)
+    }
+
+    /// Shows these records no more; returns how many were shown.
+    pub(super) fn drop_exemplars(&mut self, is_gone: impl Fn(&Exemplar) -> bool) -> usize {
+        let before = self.exemplars.len() + usize::from(self.last.is_some());
+        self.exemplars.retain(|exemplar| !is_gone(exemplar));
+        self.last.take_if(|exemplar| is_gone(exemplar));
+        let gone = before - self.exemplars.len() - usize::from(self.last.is_some());
+        self.is_dirty |= gone > 0;
+        gone
+    }
+
+    /// Whether every record of it was shown and is shown no more: what is left are words of records that went.
+    pub(super) fn is_bereft(&self) -> bool {
+        self.exemplars.is_empty() && self.last.is_none() && self.count <= limits::PATTERN_EXEMPLARS_MAX as u64 + 1
     }
 
     /// Takes over the counts of a pattern that had to leave.
@@ -300,7 +359,47 @@ impl Pattern {
             out.u8(SECTION_FAULT);
             out.bytes(section.as_bytes());
         }
+        let owners: Vec<Owner> = self.shown().map(|exemplar| exemplar.owner).collect();
+        // Most patterns show records of nobody.
+        if owners.iter().any(|owner| *owner != Owner::Nobody) {
+            let mut section = Writer::new();
+            for owner in owners {
+                match owner {
+                    Owner::Unknown => section.u8(0),
+                    Owner::Nobody => section.u8(1),
+                    Owner::User(hash) => {
+                        section.u8(2);
+                        section.u64_fixed(hash);
+                    }
+                }
+            }
+            out.u8(SECTION_OWNERS);
+            out.bytes(section.as_bytes());
+        } else if !owners.is_empty() {
+            out.u8(SECTION_OWNERS);
+            out.bytes(&[]);
+        }
         out.into_bytes()
+    }
+
+    /// Its exemplars, the newest record last.
+    fn shown(&self) -> impl Iterator<Item = &Exemplar> {
+        self.exemplars.iter().chain(&self.last)
+    }
+
+    /// Reads whose the exemplars are; an empty section says that they are nobody's.
+    fn read_owners(&mut self, section: &[u8]) -> Result<(), ReadError> {
+        let mut input = Reader::new(section);
+        let is_of_nobody = input.is_empty();
+        for exemplar in self.exemplars.iter_mut().chain(&mut self.last) {
+            exemplar.owner = match if is_of_nobody { 1 } else { input.u8()? } {
+                0 => Owner::Unknown,
+                1 => Owner::Nobody,
+                2 => Owner::User(input.u64_fixed()?),
+                _ => return Err(ReadError::Unknown("owner of an exemplar")),
+            };
+        }
+        Ok(())
     }
 
     /// Reads a row.
@@ -350,6 +449,7 @@ impl Pattern {
                 let (tag, section) = (input.u8()?, input.bytes()?);
                 match tag {
                     SECTION_VARIABLES => pattern.variables.decode(section)?,
+                    SECTION_OWNERS => pattern.read_owners(section)?,
                     SECTION_FAULT => pattern.fault = Some(Box::new(Fault::read(&mut Reader::new(section))?)),
                     _ => {}
                 }
@@ -415,8 +515,14 @@ mod tests {
         pattern.exemplars[2].message = String::new();
         let row = pattern.encode();
         assert_eq!(Pattern::decode(&row), Ok(pattern));
+        // Without its last section, which is empty here, it is a row of a build that did not note owners.
+        let without_owners = row.len() - 2;
         for length in 0..row.len() {
-            assert!(Pattern::decode(&row[..length]).is_err(), "{length}");
+            assert_eq!(Pattern::decode(&row[..length]).is_ok(), length == without_owners, "{length}");
         }
+        let older = Pattern::decode(&row[..without_owners]).unwrap();
+        assert!(older.shown().all(|exemplar| exemplar.owner == Owner::Unknown));
+        let newer = Pattern::decode(&row).unwrap();
+        assert!(newer.shown().all(|exemplar| exemplar.owner == Owner::Nobody));
     }
 }

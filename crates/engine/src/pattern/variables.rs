@@ -259,6 +259,15 @@ impl Variables {
         }
     }
 
+    /// Takes back what a line of the pattern brought: values that came with no other line are forgotten. Of numbers and
+    /// of how many different values there were, nothing leads back to a line.
+    pub(super) fn retract(&mut self, template: &str, message: &str) {
+        let Some(split) = self.places.split(template, message) else { return };
+        for (variable, text) in self.held.iter_mut().zip(split.variables) {
+            variable.top.retract(hash_of_value(text.trim()));
+        }
+    }
+
     /// Lets go of all of it until the pattern came twice as often.
     pub(super) fn forget(&mut self, count: u64) {
         self.held = Vec::new();

@@ -100,6 +100,23 @@ impl SpaceSaving {
         Inserted::Replaced(replaced)
     }
 
+    /// Takes a value back that was noted. One that nobody else brought is forgotten; how much was seen in all stays.
+    pub fn retract(&mut self, hash: u64) {
+        let Some(at) = self.entries.iter().position(|known| known.hash == hash) else { return };
+        let is_exact = self.is_exact;
+        let Some(known) = self.entries.get_mut(at) else { return };
+        known.count = known.count.saturating_sub(1);
+        if known.count > known.error {
+            return;
+        }
+        known.error = known.count;
+        self.text_bytes -= known.text.take().map_or(0, |text| text.len());
+        // Where nothing was ever replaced a value without a count is none; elsewhere its place is the floor of others.
+        if is_exact {
+            self.entries.remove(at);
+        }
+    }
+
     /// Takes in what another saw. The errors of both add up, and stay below the sum of both totals by the capacity.
     pub fn merge(&mut self, other: &Self) {
         let (floor, other_floor) = (self.floor(), other.floor());

@@ -635,14 +635,14 @@ mod tests {
         let policy = AlertPolicy::default();
         let mut incidents = Incidents::default();
         for i in 0..50 {
-            incidents.open_new_pattern(novelty(), &trigger(&i.to_string(), i, i as i64 * 60_000), &policy);
+            incidents.open_new_pattern(novelty(), &trigger(&i.to_string(), i, i as i64 * 60_000), 1, &policy);
         }
         assert_eq!(incidents.all().count(), STORM_PATTERNS);
         let storm = incidents.all().last().unwrap().clone();
         assert_eq!((storm.signal.total, storm.last_seen), (46, Timestamp(49 * 60_000)));
         assert_eq!(incidents.of_new_pattern(Subject::Pattern(PatternId(40))), Some(storm.id.clone()));
         let after = 49 * 60_000 + STORM_SPAN.0 + 1;
-        incidents.open_new_pattern(novelty(), &trigger("after", 99, after), &policy);
+        incidents.open_new_pattern(novelty(), &trigger("after", 99, after), 1, &policy);
         assert_eq!(incidents.all().count(), STORM_PATTERNS + 1);
         assert_eq!(storm.evidence.len(), EVIDENCE_MAX);
     }

@@ -83,7 +83,8 @@ impl World {
     pub(super) fn alarm_step(&mut self, stream: usize, mut run: AlarmRun) {
         if let Some(id) = run.alerts.pop_front() {
             run.waits = Waits::Alert(id.clone());
-            return self.alarm_calls(stream, run, Place::Domain, Call::Alert(id));
+            let call = self.alert_call(stream, id);
+            return self.alarm_calls(stream, run, Place::Domain, call);
         }
         if let Some(from) = run.retain_from.take() {
             self.retain(stream, from);
@@ -255,6 +256,9 @@ impl World {
 
     fn next_flush(&mut self, stream: usize) -> Option<(Flush, Flushing)> {
         let object = &mut self.streams[stream];
+        if object.is_closing {
+            return None;
+        }
         if object.live.is_none() {
             object.live = object.load(false).ok();
         }
@@ -302,7 +306,7 @@ impl World {
 
     fn load_service(&mut self, stream: usize, mut run: AlarmRun) {
         let object = &mut self.streams[stream];
-        if object.live.is_none() {
+        if object.live.is_none() && !object.is_closing {
             object.live = object.load(false).ok();
         }
         let Some(machine) = object.live.take() else { return self.alarm_done(stream, run.due) };

@@ -89,6 +89,7 @@ impl World {
         self.check_service(&stored, &mut wrong);
         self.check_quota(&mut wrong);
         self.check_calm(&mut wrong);
+        self.check_erasures(&mut wrong);
         self.violations.append(&mut wrong);
     }
 
@@ -104,12 +105,23 @@ impl World {
             let held: Vec<u32> = sent.uids.clone().map(|uid| copies.get(&uid).copied().unwrap_or(0)).collect();
             // Whoever cannot read the state row has no view until it registers again; the edge refuses the key meanwhile.
             let was_rebuilt = self.streams.get(sent.stream).is_some_and(|object| object.was_rebuilt);
+            let erased = self.streams.get(sent.stream).map(|object| &object.disk.durable.erased);
+            let is_erased = erased.is_some_and(|erased| erased.knows(sent));
+            if is_erased {
+                // Sent again it was stored anew, once.
+                if held.iter().any(|count| *count > 1) && sent.declared != Declared::Nothing {
+                    wrong.push(format!("batch {number}: a record is stored twice after it was erased"));
+                }
+                continue;
+            }
             for problem in check_sent(sent, &held, sent.is_revoked && !was_rebuilt) {
                 wrong.push(format!("batch {number} ({:?}): {problem}", sent.declared));
             }
             if let Some(victim) = sent.steals_from.and_then(|victim| self.ledger.sent.get(victim)) {
                 let answered = !sent.receipts.is_empty() || sent.refused.is_some();
-                let was_in_window = !victim.receipts.is_empty() && self.plan.settings.key_window.0 > 3_600_000;
+                let was_in_window = erased.is_none_or(|erased| erased.times == 0)
+                    && !victim.receipts.is_empty()
+                    && self.plan.settings.key_window.0 > 3_600_000;
                 if answered && was_in_window && sent.refused != Some(AppendAnswer::KeyReused) && !is_revoked(sent) {
                     wrong.push(format!("batch {number}: a used key was taken for another body"));
                 }
@@ -149,7 +161,8 @@ impl World {
             for id in told.iter().filter(|id| !target.contains_key(*id)) {
                 wrong.push(format!("alert {id} never reached target {number}"));
             }
-            for id in target.keys().filter(|id| !told.contains(*id)) {
+            let is_erased = |id: &String| self.streams.iter().any(|it| it.disk.durable.erased.told.contains(id));
+            for id in target.keys().filter(|id| !told.contains(*id) && !is_erased(id)) {
                 wrong.push(format!("alert {id} reached target {number} though no row tells of it"));
             }
         }
@@ -214,13 +227,17 @@ impl World {
         for id in wanted.iter().filter(|id| !self.peers.service.contains_key(**id)) {
             wrong.push(format!("record {id} never reached the data service"));
         }
-        let foreign = self.peers.service.keys().filter(|id| id.starts_with("id-") && !wanted.contains(id)).count();
+        let was_erased = |id: &String| self.streams.iter().any(|it| it.disk.durable.erased.ids.contains(id));
+        let is_foreign = |id: &&String| id.starts_with("id-") && !wanted.contains(*id) && !was_erased(id);
+        let foreign = self.peers.service.keys().filter(is_foreign).count();
         if foreign > 0 {
             wrong.push(format!("{foreign} records reached the data service and are not stored"));
         }
         let unnamed = stored.iter().filter(|it| it.record.id.is_none()).count();
         let there = self.peers.service.keys().filter(|id| !id.starts_with("id-")).count();
-        if unnamed != there {
+        // What was sent before it was erased is there, and nobody can take it back.
+        let has_erased = self.streams.iter().any(|it| it.disk.durable.erased.times > 0);
+        if unnamed > there || (unnamed != there && !has_erased) {
             wrong.push(format!("{unnamed} records without an id are stored, {there} are in the data service"));
         }
     }

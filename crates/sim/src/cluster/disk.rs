@@ -14,6 +14,7 @@ use sapwood_engine::time::Timestamp;
 use sapwood_engine::triage::Alert;
 use std::collections::{BTreeMap, VecDeque};
 
+use super::erase::Erased;
 use super::mutant::Mutant;
 
 /// Rows that can be changed by writes, and copied.
@@ -178,6 +179,15 @@ pub struct StreamRows {
     pub alarm: Option<i64>,
     /// Every alert that was ever put into the outbox; only the checkers read it.
     pub told: BTreeMap<String, Told>,
+    /// What was erased; only the checkers read it.
+    pub erased: Erased,
+}
+
+impl StreamRows {
+    /// Whether nothing was ever written, or all of it was erased.
+    pub fn is_blank(&self) -> bool {
+        self.rows().is_empty() && self.removed.is_empty() && self.state.is_none()
+    }
 }
 
 /// A statement of a stream object.
@@ -207,6 +217,7 @@ pub enum StreamWrite {
     Remove(Vec<u64>),
     RemoveBlock(u64),
     RemoveHours(Timestamp),
+    Erase,
     Packing(Vec<u8>),
     /// The rows of the span leave the journal; those named stay aside.
     LeaveJournal(std::ops::RangeInclusive<u64>, Vec<u64>),
@@ -303,6 +314,11 @@ impl Rows for StreamRows {
             }
             StreamWrite::Block(first, last, body) => {
                 self.blocks.insert(first, (last, body));
+            }
+            StreamWrite::Erase => {
+                let before = std::mem::take(self);
+                self.erased = before.erased.clone();
+                self.erased.note(&before);
             }
             StreamWrite::RemoveHours(from) => self.hours.retain(|hour, _| *hour > from),
         }

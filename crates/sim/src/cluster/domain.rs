@@ -8,6 +8,7 @@ use sapwood_engine::machine::domain::{
     Answer as Reply, Component, DomainMachine, DomainSettings, Effects, Event as Input, KeyEntry, Stored,
     split_message_id,
 };
+use sapwood_engine::machine::erasure::Step;
 use sapwood_engine::machine::outbox::{Due, RetryPolicy};
 use sapwood_engine::pattern::lesson::{Reference, Teaching};
 use sapwood_engine::time::{Millis, Timestamp};
@@ -22,8 +23,9 @@ pub struct DomainRows {
     /// The directory.
     pub components: BTreeMap<(String, u16), Component>,
     keys: BTreeMap<String, KeyEntry>,
-    /// Alerts that were taken.
-    pub alerts: BTreeSet<String>,
+    /// Alerts that were taken, and whose they are.
+    pub alerts: BTreeMap<String, usize>,
+    erasures: BTreeMap<String, Vec<u8>>,
     /// Messages: when they are due, and `None` once they are settled.
     pub outbox: BTreeMap<String, Option<Due>>,
     /// When the platform wakes the object.
@@ -38,7 +40,11 @@ pub enum DomainWrite {
     Lessons(Vec<u8>),
     Component(String, u16, Component),
     Key(String, KeyEntry),
-    Alert(String),
+    Alert(String, usize),
+    AlertGone(String),
+    ComponentGone(String, u16),
+    Erasure(String, Vec<u8>),
+    ErasureGone(String),
     Message(String, Due),
     Due(String, Due),
     Settle(String),
@@ -58,8 +64,21 @@ impl Rows for DomainRows {
             DomainWrite::Key(id, entry) => {
                 self.keys.insert(id, entry);
             }
-            DomainWrite::Alert(id) => {
-                self.alerts.insert(id);
+            DomainWrite::Alert(id, stream) => {
+                self.alerts.insert(id, stream);
+            }
+            DomainWrite::AlertGone(id) => {
+                self.alerts.remove(&id);
+                self.outbox.retain(|message, _| split_message_id(message).0 != id);
+            }
+            DomainWrite::ComponentGone(name, shard) => {
+                self.components.remove(&(name, shard));
+            }
+            DomainWrite::Erasure(id, body) => {
+                self.erasures.insert(id, body);
+            }
+            DomainWrite::ErasureGone(id) => {
+                self.erasures.remove(&id);
             }
             DomainWrite::Message(id, due) => {
                 self.outbox.entry(id).or_insert(Some(due));
@@ -68,7 +87,7 @@ impl Rows for DomainRows {
                 self.outbox.entry(id).and_modify(|known| *known = Some(due));
             }
             DomainWrite::Settle(id) => {
-                self.outbox.insert(id, None);
+                self.outbox.entry(id).and_modify(|due| *due = None);
             }
             DomainWrite::Alarm(at) => self.alarm = at,
         }
@@ -77,7 +96,9 @@ impl Rows for DomainRows {
 
 /// What it waits for.
 #[derive(Clone, Debug)]
-enum Task {
+pub(super) enum Task {
+    /// A step of an erasure.
+    Erasing(String, Step),
     /// A target.
     Delivering(String),
     /// A stream that is told the view of this version.
@@ -107,9 +128,10 @@ pub struct DomainObject {
 
 impl DomainObject {
     /// An object that nobody has called yet.
-    pub fn new(disk: Disk<DomainRows>, quota: Option<u64>, targets: usize) -> Self {
+    pub fn new(disk: Disk<DomainRows>, quota: Option<u64>, targets: usize, has_copies: bool) -> Self {
         let settings = DomainSettings {
             records_per_day: quota,
+            has_copies,
             targets: (0..targets).map(|target| format!("t{target}")).collect(),
             retry: RetryPolicy { base: Millis::from_secs(5), cap: Millis::from_mins(10) },
             ..DomainSettings::default()
@@ -141,6 +163,7 @@ impl DomainObject {
             keys: rows.keys.iter().map(|(id, entry)| (id.clone(), entry.clone())).collect(),
             outbox: rows.outbox.iter().filter_map(due).collect(),
             lessons: rows.lessons.clone(),
+            erasures: rows.erasures.values().cloned().collect(),
         }
     }
 
@@ -174,7 +197,7 @@ impl DomainObject {
         Some(parcels)
     }
 
-    fn start(&mut self, task: Task) -> Waiter {
+    pub(super) fn start(&mut self, task: Task) -> Waiter {
         self.next_task += 1;
         self.tasks.insert(self.next_task, task);
         Waiter { place: Place::Domain, life: self.life, task: self.next_task }
@@ -245,6 +268,20 @@ impl World {
                     object.disk.write(DomainWrite::Message(id.clone(), *due))?;
                 }
             }
+            for (name, shard) in &effects.components_gone {
+                object.disk.write(DomainWrite::ComponentGone(name.clone(), *shard))?;
+            }
+            for id in &effects.alerts_gone {
+                object.disk.write(DomainWrite::AlertGone(id.clone()))?;
+            }
+            for (id, body) in &effects.erasures {
+                if mutant != Some(Mutant::ErasureNotStored) {
+                    object.disk.write(DomainWrite::Erasure(id.clone(), body.clone()))?;
+                }
+            }
+            for id in &effects.erasures_gone {
+                object.disk.write(DomainWrite::ErasureGone(id.clone()))?;
+            }
             if effects.lessons_changed {
                 object.disk.write(DomainWrite::Lessons(machine.lessons().encode()))?;
             }
@@ -273,7 +310,7 @@ impl World {
         result
     }
 
-    fn domain_transition(&mut self, input: Input) -> Result<Effects, WriteFailed> {
+    pub(super) fn domain_transition(&mut self, input: Input) -> Result<Effects, WriteFailed> {
         self.domain_turn(None, input, |_| Vec::new())
     }
 
@@ -298,7 +335,7 @@ impl World {
         }
     }
 
-    fn leave_domain(&mut self, parcel: Parcel) {
+    pub(super) fn leave_domain(&mut self, parcel: Parcel) {
         match self.domain.disk.pending() {
             Some(commit) => self.domain.gate.push_back((commit, parcel)),
             None => self.dispatch(parcel),
@@ -312,7 +349,7 @@ impl World {
                 Ok(Reply::Leased(lease)) => Answer::Leased(lease),
                 _ => Answer::Failed,
             },
-            Call::Alert(id) => self.take_alert(id),
+            Call::Alert(stream, id, version) => self.take_alert(*stream, id, *version),
             _ => Answer::Failed,
         };
         self.leave_domain(Parcel::Answer(from, answer));
@@ -329,16 +366,25 @@ impl World {
         }
     }
 
-    fn take_alert(&mut self, id: &str) -> Answer {
-        let is_known = self.domain.disk.current.alerts.contains(id);
+    fn take_alert(&mut self, stream: usize, id: &str, version: u64) -> Answer {
+        let component = (self.streams[stream].identity.component.clone(), 0);
+        let machine = self.domain.live.take().unwrap_or_else(|| self.domain.load());
+        let is_old = machine.is_of_old_life(&component.0, version);
+        self.domain.live = Some(machine);
+        if is_old || !self.domain.disk.current.components.contains_key(&component) {
+            // Of a component that was erased.
+            return Answer::Done;
+        }
+        let is_known = self.domain.disk.current.alerts.contains_key(id);
         if is_known && self.mutant != Some(Mutant::AlertTakenTwice) {
             return Answer::Done;
         }
         self.tell(|| format!("domain takes alert {id}"));
-        let taken =
-            self.domain_turn(Some(DomainWrite::Alert(id.to_owned())), Input::Alert { id: id.to_owned() }, |_| {
-                Vec::new()
-            });
+        let taken = self.domain_turn(
+            Some(DomainWrite::Alert(id.to_owned(), stream)),
+            Input::Alert { id: id.to_owned() },
+            |_| Vec::new(),
+        );
         match taken {
             Ok(_) => {
                 self.deliver_due();
@@ -371,7 +417,7 @@ impl World {
         }
     }
 
-    fn sync_streams(&mut self) {
+    pub(super) fn sync_streams(&mut self) {
         let Ok(effects) = self.domain_transition(Input::Wake) else { return };
         let Some(machine) = &self.domain.live else { return };
         let view = machine.view().clone();
@@ -394,6 +440,7 @@ impl World {
         }
         match self.domain.tasks.remove(&task) {
             None => {}
+            Some(Task::Erasing(id, step)) => self.erasure_resumed(id, step, answer),
             Some(Task::Delivering(id)) => {
                 self.domain.busy.remove(split_message_id(&id).1);
                 let settled = if matches!(answer, Some(Answer::Done)) {
@@ -427,6 +474,7 @@ impl World {
         self.tell(|| "domain: alarm".into());
         self.deliver_due();
         self.sync_streams();
+        self.erase_due();
         let wake_at = match self.domain.live.take() {
             Some(machine) => {
                 let wake_at = wake_at(&machine, &self.domain.busy, Timestamp(self.now), self.mutant);

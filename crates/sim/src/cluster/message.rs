@@ -36,7 +36,13 @@ pub enum Call {
     /// A stream asks for records.
     Lease(u64),
     /// A stream hands over an alert.
-    Alert(String),
+    Alert(usize, String, u64),
+    /// The domain erases a stream unless it knows this version of the view; or asks only what it holds.
+    Erase(u64, bool),
+    /// A stream sends everything to D1 again.
+    Retell,
+    /// D1 forgets a stream.
+    Sweep(usize),
     /// The domain tells its view, and its lessons where they may not be known.
     Configure(DomainView, Option<Lessons>),
     /// Which database is this?
@@ -77,6 +83,8 @@ pub enum Answer {
     Epoch(u64),
     /// The first records that have their outcome.
     Taken(usize),
+    /// How many records were erased, or are there; or that something has to end first.
+    Erased(u64, bool),
     /// Done.
     Done,
     /// It did not work out; nothing was done, as far as the other side knows.

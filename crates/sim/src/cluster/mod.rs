@@ -15,6 +15,7 @@ mod alarm;
 pub mod check;
 pub mod disk;
 pub mod domain;
+pub mod erase;
 pub mod ledger;
 pub mod message;
 pub mod mutant;

@@ -65,11 +65,19 @@ pub enum Mutant {
     CompactionDropsTheRest,
     /// Nobody makes blocks.
     CompactionNeverRuns,
+    /// A stream is believed to be erased without being told so.
+    ErasedUnseen,
+    /// A stream is erased whatever it was told since.
+    NewLifeErased,
+    /// D1 is swept once, and nobody is told to send again.
+    SweptOnce,
+    /// The plan of an erasure is kept in memory only.
+    ErasureNotStored,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 35] = [
         Self::AnswerBeforeCommit,
         Self::KeyTableForgotten,
         Self::IdTableForgotten,
@@ -101,6 +109,10 @@ impl Mutant {
         Self::CompactionBeforeFold,
         Self::CompactionDropsTheRest,
         Self::CompactionNeverRuns,
+        Self::ErasedUnseen,
+        Self::NewLifeErased,
+        Self::SweptOnce,
+        Self::ErasureNotStored,
     ];
 
     /// Its name on the command line: `answer-before-commit`.

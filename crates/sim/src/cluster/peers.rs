@@ -69,6 +69,12 @@ impl Peers {
                 }
                 Answer::Taken(ids.len())
             }
+            Call::Sweep(stream) => {
+                self.d1.records.retain(|(of, _)| of != stream);
+                self.d1.patterns.retain(|(of, _), _| of != stream);
+                self.d1.rollups.retain(|(of, _), _| of != stream);
+                Answer::Done
+            }
             Call::Deliver(id) => {
                 if let Some(seen) = target.and_then(|target| self.targets.get_mut(target)) {
                     *seen.entry(id.clone()).or_insert(0) += 1;

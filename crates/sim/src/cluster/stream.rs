@@ -72,6 +72,8 @@ pub struct StreamObject {
     running_for: Option<Option<i64>>,
     gate: VecDeque<(u64, Parcel)>,
     pub(super) later: Vec<StreamWrite>,
+    /// It is being erased: nothing begins any more.
+    pub(super) is_closing: bool,
     /// Whether its state row was ever rebuilt: what only that row holds started anew then.
     pub was_rebuilt: bool,
 }
@@ -98,6 +100,7 @@ impl StreamObject {
             running_for: None,
             gate: VecDeque::new(),
             later: Vec::new(),
+            is_closing: false,
             was_rebuilt: false,
         }
     }
@@ -141,6 +144,21 @@ impl StreamObject {
         Waiter { place: Place::Stream(self.number), life: self.life, task: self.next_task }
     }
 
+    /// Whether something of it is on its way outside, or waits for its commit.
+    pub(super) fn has_something_under_way(&self) -> bool {
+        self.is_awake || self.is_handing_over || self.committing.is_some() || !self.waiting.is_empty()
+    }
+
+    /// It was erased: what waited belongs to the object that was.
+    pub(super) fn begin_anew(&mut self) {
+        self.live = None;
+        self.tasks.clear();
+        self.armed_at = None;
+        self.running_for = None;
+        self.later.clear();
+        self.is_closing = false;
+    }
+
     /// Everything in memory is gone; a prefix of the commits under way survives.
     fn crash(&mut self, kept: usize) {
         self.disk.crash(kept);
@@ -155,6 +173,7 @@ impl StreamObject {
         self.running_for = None;
         self.gate.clear();
         self.later.clear();
+        self.is_closing = false;
     }
 }
 
@@ -239,6 +258,9 @@ impl World {
         work: impl FnOnce(&mut StreamMachine, &mut StreamDisk<'_>) -> Result<T, WriteFailed>,
     ) -> Result<T, WriteFailed> {
         let mutant = self.mutant;
+        if self.streams[stream].is_closing {
+            return Err(WriteFailed);
+        }
         if self.streams[stream].live.is_none() {
             let forgets = self.random.permille(self.plan.switches_version);
             if forgets {
@@ -349,6 +371,12 @@ impl World {
                 self.tell(|| format!("stream {stream} gets batch {sent}"));
                 self.append(stream, from, *sent);
             }
+            Call::Erase(version, is_dry_run) => self.erase_called(stream, from, *version, *is_dry_run),
+            Call::Retell => self.retell_called(stream, from),
+            // Nothing was ever stored here: there is nothing to be told to.
+            Call::Configure(..) if self.streams[stream].disk.current.is_blank() => {
+                self.leave_stream(stream, Parcel::Answer(from, Answer::Failed));
+            }
             Call::Configure(view, lessons) => {
                 let mut told = self.stream_transition(stream, Input::Configure(view.clone()));
                 if let (Ok(_), Some(lessons)) = (&told, lessons) {
@@ -385,8 +413,8 @@ impl World {
             _ if self.mutant == Some(Mutant::AcknowledgedUnregistered) => (DomainView::default(), Lessons::default()),
             _ => return self.refuse(stream, from),
         };
-        let known = self.stream_transition(stream, Input::Registered(view));
-        match known.and_then(|_| self.stream_transition(stream, Input::Taught(lessons))) {
+        let taught = self.stream_transition(stream, Input::Taught(lessons));
+        match taught.and_then(|_| self.stream_transition(stream, Input::Registered(view))) {
             Ok(_) => self.lease(stream, from, sent),
             Err(WriteFailed) => self.refuse(stream, from),
         }
@@ -523,10 +551,17 @@ impl World {
                     // What failed is told by the answer that never comes.
                     let _removed = self.stream_transition(stream, Input::AlertDelivered(id.clone()));
                 }
+                let call = self.alert_call(stream, id);
                 let waiter = self.streams[stream].start(Task::HandingOver(ids));
-                self.leave_stream(stream, Parcel::Call(waiter, Place::Domain, Rc::new(Call::Alert(id))));
+                self.leave_stream(stream, Parcel::Call(waiter, Place::Domain, Rc::new(call)));
             }
         }
+    }
+
+    /// An alert with the version of the view under which it is handed over.
+    pub(super) fn alert_call(&mut self, stream: usize, id: String) -> Call {
+        let version = self.with_stream(stream, |machine, _| Ok(machine.view().version)).unwrap_or(1);
+        Call::Alert(stream, id, version)
     }
 
     /// What became of handing an alert over.

@@ -10,7 +10,7 @@ use crate::detect::Facts;
 use crate::limits;
 use crate::machine::row::{self, BatchHead, BatchKey, Fate, Heads, Place, Receipt, Row, RowKind};
 use crate::machine::window::Entry;
-use crate::pattern::{Exemplar, PatternId};
+use crate::pattern::{Exemplar, Owner, PatternId};
 use crate::record::Record;
 use crate::record_id::RecordId;
 use crate::segment;
@@ -316,6 +316,11 @@ impl StreamMachine {
     ) -> Vec<PatternId> {
         let mut patterns = Vec::with_capacity(records.len());
         for (index, record) in records.iter().enumerate() {
+            if record.is_husk() {
+                // Erased since: what it counted is in the checkpoint, if anywhere.
+                patterns.push(PatternId::OVERFLOW);
+                continue;
+            }
             let index = index as u16;
             self.see_release(record, at);
             let observed = self.miner.observe(record, seq, index, at);
@@ -420,6 +425,7 @@ impl StreamMachine {
             timestamp: record.timestamp,
             level: record.level,
             message,
+            owner: Owner::of(record.user_id.as_deref()),
         };
         self.recent_errors.push_back((pattern, exemplar));
     }

@@ -96,6 +96,9 @@ impl StreamMachine {
             for (index, record) in records.iter().enumerate() {
                 let pattern = heads.pattern_at(index);
                 let index = index as u16;
+                if record.is_husk() {
+                    continue;
+                }
                 if record.level.class() >= level_min || self.is_exemplar(pattern, row.seq, index) {
                     bytes += take(Outgoing { record, seq: row.seq, index, at: row.at, pattern })?;
                     count += 1;
@@ -155,6 +158,9 @@ impl StreamMachine {
             for (index, record) in records.iter().enumerate().skip(from as usize) {
                 if taken >= room {
                     return Ok(LoadSpan { cursor: row.seq - 1, index: index as u32, is_last: false, ..span });
+                }
+                if record.is_husk() {
+                    continue;
                 }
                 if only_warnings && record.level.class() < LevelClass::Warn {
                     span.skipped += 1;

@@ -32,6 +32,7 @@ const EVENT_CLOSE: u8 = 4;
 const EVENT_FEEDBACK: u8 = 5;
 const EVENT_FEEDBACK_UNDONE: u8 = 6;
 const EVENT_DEPLOYED: u8 = 7;
+const EVENT_RETRACTION: u8 = 8;
 
 /// Rows to write in one commit.
 #[derive(Clone, Debug, Default)]
@@ -396,6 +397,12 @@ pub(super) fn encode_deployed(deployment: &Deployment) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// The body of an event row: a user's records were taken out. What followed from it is in the checkpoint of the same
+/// commit.
+pub(super) fn encode_retraction() -> Vec<u8> {
+    vec![EVENT_RETRACTION]
+}
+
 /// The body of an event row: records granted by the domain.
 pub(super) fn encode_lease(lease: &Lease) -> Vec<u8> {
     let mut out = Writer::new();
@@ -425,6 +432,10 @@ pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timesta
             if machine.lease.is_spent {
                 machine.lease = Lease::default();
             }
+            machine.set_dirty(now);
+            Ok(())
+        }
+        EVENT_RETRACTION => {
             machine.set_dirty(now);
             Ok(())
         }

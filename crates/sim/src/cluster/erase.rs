@@ -1,0 +1,246 @@
+//! Erasing a component while everything else goes on and goes wrong: the shells of the domain and of the stream, and what
+//! must be true of it.
+//!
+//! The plan is the product's (`engine::machine::erasure`). Modelled are the calls between the objects, D1's sweep, and the
+//! stream that closes, waits until nothing of it is on its way, and loses its disk in one commit. What was erased is kept
+//! aside for the checkers: none of it may come back, and nothing else may be missing.
+
+use super::disk::{StreamRows, StreamWrite, WriteFailed};
+use super::domain::Task;
+use super::ledger::Sent;
+use super::message::{Answer, Call, CallId, Place, Waiter};
+use super::mutant::Mutant;
+use super::world::{Event, Parcel, World};
+use sapwood_engine::machine::domain::Event as Input;
+use sapwood_engine::machine::erasure::{Counts, Scope, Stage, Step, StepOutcome};
+use sapwood_engine::machine::row::{Heads, RowKind, records};
+use sapwood_engine::machine::stream::Event as StreamInput;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+/// What an object held before it was erased; only the checkers read it.
+#[derive(Clone, Debug, Default)]
+pub struct Erased {
+    /// How often it was erased.
+    pub times: u32,
+    /// Numbers of the records.
+    pub uids: BTreeSet<u64>,
+    /// The callers' ids of the records.
+    pub ids: BTreeSet<String>,
+    /// Hashes of the batch keys.
+    pub keys: BTreeSet<u64>,
+    /// Alerts.
+    pub told: BTreeSet<String>,
+}
+
+impl Erased {
+    /// Takes note of what goes.
+    pub fn note(&mut self, rows: &StreamRows) {
+        self.times += 1;
+        self.told.extend(rows.told.keys().cloned());
+        let held = rows.rows();
+        for row in rows.removed.values().chain(held.values()).filter(|row| row.kind != RowKind::Event) {
+            let heads = Heads::decode(&row.heads).unwrap_or_default();
+            self.keys.extend(heads.batches.iter().filter_map(|batch| Some(batch.key?.hash)));
+            for record in records(&row.body).unwrap_or_default() {
+                self.uids.extend(record.request_id.as_ref().and_then(|uid| uid.parse::<u64>().ok()));
+                self.ids.extend(record.id);
+            }
+        }
+    }
+}
+
+impl Erased {
+    /// Whether a batch, or a part of it, was decided in a life that is over.
+    pub fn knows(&self, sent: &Sent) -> bool {
+        sent.batch.key.is_some_and(|key| self.keys.contains(&key.hash))
+            || sent.uids.clone().any(|uid| self.uids.contains(&uid) || self.ids.contains(&format!("id-{uid}")))
+    }
+}
+
+impl World {
+    /// An administrator erases a component.
+    pub(super) fn erase_component(&mut self, stream: usize) {
+        let component = self.streams[stream].identity.component.clone();
+        let rows = &self.domain.disk.current;
+        let alerts = rows.alerts.iter().filter(|(_, of)| **of == stream).map(|(id, _)| id.clone()).collect();
+        self.tell(|| format!("{component} is to be erased"));
+        let id = format!("e{}", self.now);
+        let event = Input::Erase { id, scope: Scope::Component(component), by: "ann".into(), alerts };
+        if self.domain_transition(event).is_ok() {
+            self.sync_streams();
+            self.erase_due();
+        }
+    }
+
+    /// Carries out what is due.
+    pub(super) fn erase_due(&mut self) {
+        let Ok(effects) = self.domain_transition(Input::ErasureDue) else { return };
+        for (id, step) in effects.steps {
+            let number = |component: &str| component.trim_start_matches('c').parse().unwrap_or(0);
+            let (to, call) = match &step {
+                Step::Count { component, .. } => (Place::Stream(number(component)), Call::Erase(u64::MAX, true)),
+                Step::Erase { component, version, .. } => {
+                    (Place::Stream(number(component)), Call::Erase(*version, false))
+                }
+                Step::Sweep => (Place::D1, Call::Sweep(self.swept_by(&id))),
+                Step::Retell { component, .. } => (Place::Stream(number(component)), Call::Retell),
+                Step::EraseUser { .. } => continue,
+            };
+            self.tell(|| format!("domain: erasure {id}: {step:?}"));
+            let call = Rc::new(call);
+            // Rare enough that chance alone would hardly ever strike: a copy that comes when a new life has begun.
+            if matches!(step, Step::Erase { .. }) && self.random.permille(self.plan.doubles * 4) {
+                let nobody = self.calls.open(Waiter { place: Place::Domain, life: 0, task: 0 });
+                let wait = self.random.between(10_000, 120_000) as i64;
+                self.after(wait, Event::Arrive { from: nobody, to, call: Rc::clone(&call) });
+            }
+            let waiter = self.domain.start(Task::Erasing(id, step));
+            self.leave_domain(Parcel::Call(waiter, to, call));
+        }
+    }
+
+    fn swept_by(&self, id: &str) -> usize {
+        let erasure = self.domain.live.as_ref().and_then(|machine| machine.erasure(id));
+        let component = erasure.and_then(|it| it.parts.first()).map(|part| part.component.as_str());
+        component.and_then(|name| name.trim_start_matches('c').parse().ok()).unwrap_or(usize::MAX)
+    }
+
+    /// What came of a step.
+    pub(super) fn erasure_resumed(&mut self, id: String, step: Step, answer: Option<Answer>) {
+        let failed = || StepOutcome::Failed("no".into());
+        let outcome = match (&step, answer) {
+            (Step::Count { .. }, Some(Answer::Erased(records, _))) => {
+                StepOutcome::Counted { counts: counted(records), sent: Default::default() }
+            }
+            (Step::Erase { .. }, Some(Answer::Erased(records, false))) => StepOutcome::Erased(counted(records)),
+            (Step::Sweep, Some(Answer::Done)) => StepOutcome::Swept { counts: Counts::new(), is_done: true },
+            (Step::Retell { .. }, Some(Answer::Done)) => StepOutcome::Retold,
+            _ => failed(),
+        };
+        // A broken build believes that what it asked for was done.
+        let believes = self.mutant == Some(Mutant::ErasedUnseen) && matches!(step, Step::Erase { .. });
+        let outcome = if believes { StepOutcome::Erased(Counts::new()) } else { outcome };
+        let is_swept = matches!(outcome, StepOutcome::Swept { .. });
+        let booked = self.domain_transition(Input::ErasureStep { id: id.clone(), step, outcome });
+        if is_swept && self.mutant == Some(Mutant::SweptOnce) && booked.is_ok() {
+            self.skip_the_rest(&id);
+        }
+        self.erase_due();
+    }
+
+    /// What a broken build does after the first sweep.
+    fn skip_the_rest(&mut self, id: &str) {
+        for _ in 0..4 {
+            let erasure = self.domain.live.as_ref().and_then(|machine| machine.erasure(id));
+            let Some(erasure) = erasure.filter(|erasure| !erasure.is_finished()) else { return };
+            for step in erasure.steps() {
+                let outcome = match erasure_stage(self, id) {
+                    Some(Stage::Settling) => StepOutcome::Swept { counts: Counts::new(), is_done: true },
+                    _ => StepOutcome::Retold,
+                };
+                if self.domain_transition(Input::ErasureStep { id: id.to_owned(), step, outcome }).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    // --- the stream -------------------------------------------------------------------------------
+
+    pub(super) fn erase_called(&mut self, stream: usize, from: CallId, version: u64, is_dry_run: bool) {
+        let answer = self.erase_stream(stream, version, is_dry_run).unwrap_or(Answer::Failed);
+        self.leave_stream(stream, Parcel::Answer(from, answer));
+    }
+
+    fn erase_stream(&mut self, stream: usize, version: u64, is_dry_run: bool) -> Result<Answer, WriteFailed> {
+        if self.streams[stream].disk.current.is_blank() {
+            self.streams[stream].is_closing = false;
+            return Ok(Answer::Erased(0, false));
+        }
+        if !self.streams[stream].is_closing {
+            let (is_registered, known) =
+                self.with_stream(stream, |machine, _| Ok((machine.is_registered(), machine.view().version)))?;
+            let is_newer = is_registered && known >= version;
+            if is_newer && self.mutant != Some(Mutant::NewLifeErased) {
+                return Ok(Answer::Erased(0, false));
+            }
+        }
+        let object = &mut self.streams[stream];
+        let held = object.disk.current.rows();
+        let held = held.values().filter(|row| row.kind == RowKind::Segments);
+        let count = held.map(|row| u64::from(row.count)).sum();
+        if is_dry_run {
+            return Ok(Answer::Erased(count, false));
+        }
+        object.is_closing = true;
+        object.live = None;
+        if object.has_something_under_way() {
+            return Ok(Answer::Erased(count, true));
+        }
+        object.disk.fails_in = None;
+        object.disk.write(StreamWrite::Erase)?;
+        object.begin_anew();
+        self.tell(|| format!("stream {stream} is erased"));
+        self.end_turn(stream);
+        Ok(Answer::Erased(count, false))
+    }
+
+    pub(super) fn retell_called(&mut self, stream: usize, from: CallId) {
+        let is_done = self.streams[stream].disk.current.is_blank() || {
+            let hours = self.streams[stream].disk.current.hours.keys().copied().collect();
+            self.stream_transition(stream, StreamInput::D1Lost(hours)).is_ok()
+        };
+        let answer = if is_done { Answer::Done } else { Answer::Failed };
+        self.leave_stream(stream, Parcel::Answer(from, answer));
+    }
+
+    // --- what must be true ------------------------------------------------------------------------
+
+    /// Nothing of what was erased is left, and no erasure waits for ever.
+    pub(super) fn check_erasures(&self, wrong: &mut Vec<String>) {
+        let machine = self.domain.load();
+        for erasure in machine.erasures().filter(|erasure| !erasure.is_finished()) {
+            wrong.push(format!("erasure {} is not finished: {:?} {:?}", erasure.id, erasure.stage, erasure.last_error));
+        }
+        for erasure in machine.erasures() {
+            let Scope::Component(name) = &erasure.scope else { continue };
+            let times = machine.erasures().filter(|other| other.scope == erasure.scope).count() as u32;
+            let object = self.streams.iter().find(|object| object.identity.component == *name);
+            if let Some(object) = object.filter(|object| object.disk.durable.erased.times > times) {
+                wrong.push(format!("{name} was erased {} times, asked for {times}", object.disk.durable.erased.times));
+            }
+        }
+        for object in self.streams.iter().filter(|object| object.disk.durable.erased.times > 0) {
+            let stream = object.number;
+            let rows = &object.disk.durable;
+            let there = rows.rows();
+            let held = there.values().chain(rows.removed.values()).filter(|row| row.kind == RowKind::Segments);
+            let ids: BTreeSet<String> =
+                held.flat_map(|row| records(&row.body).unwrap_or_default()).filter_map(|record| record.id).collect();
+            for (_, id) in self.peers.d1.records.iter().filter(|(of, _)| *of == stream) {
+                if rows.erased.ids.contains(id) && !ids.contains(id) {
+                    wrong.push(format!("stream {stream}: D1 still has {id}, which was erased"));
+                }
+            }
+            for id in self.domain.disk.durable.alerts.keys().filter(|id| rows.erased.told.contains(*id)) {
+                wrong.push(format!("stream {stream}: the domain still has alert {id}, which was erased"));
+            }
+            let Some(machine) = &object.live else { continue };
+            for ((_, id), (count, _)) in self.peers.d1.patterns.iter().filter(|((of, _), _)| *of == stream) {
+                let here = machine.miner().patterns().any(|pattern| pattern.id.to_string() == *id);
+                if *count > 0 && !here {
+                    wrong.push(format!("stream {stream}: D1 counts {count} of pattern {id}, which was erased"));
+                }
+            }
+        }
+    }
+}
+
+fn erasure_stage(world: &World, id: &str) -> Option<Stage> {
+    world.domain.live.as_ref()?.erasure(id).map(|erasure| erasure.stage)
+}
+
+fn counted(records: u64) -> Counts {
+    if records == 0 { Counts::new() } else { Counts::from([("records".to_owned(), records)]) }
+}
