@@ -75,7 +75,7 @@ impl Feedback {
         let path = format!("/api/incidents/{}/feedback", crate::baseline::encoded(incident));
         let reply: Value = match &self.verdict {
             Some(verdict) => client.post(&path, &json!({"verdict": verdict, "note": self.note}))?,
-            None if self.undo => client.delete(&path)?,
+            None if self.undo => client.delete(&path, &[])?,
             None => return Err(Fault::Request("say noise or real, or --undo".to_owned())),
         };
         if self.json {
