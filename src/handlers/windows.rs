@@ -199,7 +199,7 @@ mod tests {
             (vec![("resolution", "10s"), ("from", "-2h")], "from span_too_long"),
             (vec![("from", "-3d")], "from span_too_long"),
             (vec![("from", "-1h"), ("to", "-2h")], "from invalid_value"),
-            (vec![("from", "soon")], "from invalid_time"),
+            (vec![("from", "soon")], "from invalid_value"),
         ] {
             assert_eq!(asked(&query).unwrap_err(), [expected], "{query:?}");
         }

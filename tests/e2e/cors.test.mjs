@@ -30,7 +30,7 @@ test("an allowed origin may read success and refusal alike", async () => {
     [401, await from(ALLOWED, "GET", "/api/logs/search", { key: "sw_wrong" })],
     [403, await from(ALLOWED, "GET", "/api/keys")],
     [404, await from(ALLOWED, "GET", "/nowhere")],
-    [405, await from(ALLOWED, "DELETE", "/api/logs")],
+    [405, await from(ALLOWED, "PATCH", "/api/logs")],
     [415, await from(ALLOWED, "POST", "/api/logs", { body: "x", headers: { "Content-Type": "image/png" } })],
     [201, await from(ALLOWED, "POST", "/logs", { json: { severity: "info", message: "x" } })],
     [400, await from(ALLOWED, "POST", "/logs", { json: { severity: "info" } })],

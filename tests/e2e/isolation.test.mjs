@@ -37,6 +37,8 @@ before(async () => {
   const taught = await service.request("POST", "/api/logs/patterns/learn", { key: keys.mine.key, json: { kind: "template", template: `${MARK} opened <*> doors`, name: `${MARK} doors` } });
   assert.equal(taught.status, 201, taught.text);
   await until("the alert is out", () => webhook.requests.some((request) => request.body.toString().includes(MARK)));
+  const open = await service.request("GET", "/api/incidents", { key: keys.mine.key });
+  secretOfMine.incident = open.json.incidents[0].id;
   // The neighbour has records too: an empty domain would show nothing for want of anything.
   const other = await service.request("POST", "/api/logs", { key: keys.theirs.key, json: [{ level: "error", component: "shop", message: "neighbour failed" }, { level: "info", component: "shop", message: "neighbour works" }] });
   assert.equal(other.json.accepted, 2, other.text);
@@ -67,6 +69,18 @@ function attempts() {
     ["GET", "/api/logs/patterns/lessons?format=file"],
     ["DELETE", "/api/logs/patterns/lessons/1"],
     ["DELETE", "/api/logs/cleanup?older_than_days=1"],
+    ["DELETE", `/api/logs?user=${mark}-user&confirm=${mark}-user`],
+    ["DELETE", `/api/components/${mark}-api?confirm=${mark}-api`],
+    ["DELETE", `/api/domains/${mine}?confirm=${mine}`],
+    ["GET", "/api/erasures"],
+    ["GET", `/api/erasures/${secretOfMine.ids[0]}`],
+    ["GET", `/api/components/${mark}-api/baseline.svg`],
+    ["GET", `/api/components/${mark}-api/windows`],
+    ["GET", "/api/incidents/feedback"],
+    ["POST", `/api/incidents/${encodeURIComponent(secretOfMine.incident)}/feedback`, { verdict: "noise" }],
+    ["DELETE", `/api/incidents/${encodeURIComponent(secretOfMine.incident)}/feedback`],
+    ["GET", "/api/deployments"],
+    ["POST", "/api/deployments", { release: "9", component: `${mark}-api` }],
     ["GET", "/api/logs/export"],
     ["POST", "/api/logs/import", [{ level: "info", message: "x", component: "shop" }]],
     ["GET", "/api/components"],

@@ -254,7 +254,7 @@ test("clean ids, times and numbers lose nothing", async () => {
 });
 
 test("nothing that is stored, shown or sent holds any of them, in any form", async () => {
-  const last = await post("/api/logs", { json: { level: "error", component: "vault", message: "the very last line of the vault" } });
+  const last = await post("/api/logs", { json: { level: "error", component: "vault-door", message: "the very last line of the vault" } });
   assert.equal(last.status, 202);
   const marks = [["the tail", () => frames], ["the webhook", () => webhook.requests.map((request) => request.body.toString())], ["Slack", () => slack.requests.map((request) => request.body.toString())], ["the data service", () => dataService.requests.map((request) => request.body.toString())]];
   for (const [where, said] of marks) await until(`${where} has the last line`, () => said().some((text) => text.includes("very last line")), { within: 20_000 });

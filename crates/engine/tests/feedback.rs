@@ -206,7 +206,7 @@ fn a_burst_that_begins_small_is_told_when_it_has_grown() {
             object.alerts.clear();
         }
         // Not sure enough in its first slot; then ever more, in every minute.
-        let first = if opinions > 0 { 17 } else { 14 };
+        let first = if opinions > 0 { 15 } else { 11 };
         for minute in 0..5 {
             let records = if minute == 0 { first } else { 60 };
             let step = if minute == 0 { 10 * SECOND } else { MINUTE } / records;

@@ -38,6 +38,7 @@ struct Disk {
     outbox: BTreeMap<String, Due>,
     d1: Option<Vec<u8>>,
     data_service: Option<Vec<u8>>,
+    packing: Option<Vec<u8>>,
 }
 
 struct Object {
@@ -78,8 +79,12 @@ impl Object {
             self.disk.d1 = Some(self.machine.d1().encode());
             self.disk.data_service = Some(self.machine.data_service().encode());
         }
-        if effects.checkpoint {
+        if effects.checkpoint || effects.packing_changed {
             self.checkpoint();
+        }
+        if effects.pack {
+            // Nothing here is worth a block.
+            self.handle(Event::Packed(None), now);
         }
         effects
     }
@@ -94,6 +99,7 @@ impl Object {
         for id in checkpoint.patterns_gone {
             disk.patterns.remove(&id);
         }
+        disk.packing = checkpoint.packing.or(disk.packing.take());
         disk.learnt = checkpoint.learnt.or(disk.learnt.take());
         disk.taught = checkpoint.taught.or(disk.taught.take());
         for (hour, delta) in checkpoint.hours {
@@ -122,7 +128,7 @@ impl Object {
             outbox: disk.outbox.into_iter().collect(),
             d1: disk.d1,
             data_service: disk.data_service,
-            packing: None,
+            packing: disk.packing,
         }
     }
 
@@ -820,6 +826,15 @@ fn knowledge(machine: &StreamMachine, now: i64) -> impl PartialEq + std::fmt::De
     let state = (checkpoint.state, checkpoint.detection, wake_at);
     let waiting = machine.outbox().due(Timestamp(i64::MAX), usize::MAX);
     (machine.last_seq(), machine.outcomes(), totals, patterns, state, waiting, facets)
+}
+
+#[test]
+fn a_restart_before_anything_came_cannot_be_noticed() {
+    let mut object = Object::new();
+    object.checkpoint();
+    assert_eq!(object.machine.wake_at(), None);
+    assert_eq!(object.restored().wake_at(), None);
+    assert_eq!(knowledge(&object.restored(), NOW), knowledge(&object.machine, NOW));
 }
 
 /// Lines whose patterns were joined by lessons, in two ways that once left places of another template behind.

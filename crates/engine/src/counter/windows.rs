@@ -265,6 +265,7 @@ mod tests {
                 counters.count(&record, PatternId(pattern));
                 series_of(&record, PatternId(pattern)).iter().for_each(|key| fine.add(record.timestamp, key, 1));
             }
+            counters.settle();
             for (minute, key, count) in counters.pending_between(Timestamp(0), Timestamp(600_000)) {
                 coarse.add(minute, &key, count);
             }

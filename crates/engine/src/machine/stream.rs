@@ -518,7 +518,8 @@ impl StreamMachine {
         if self.retain_at.is_some_and(|at| at <= now) {
             effects.retain_from = Some(now.minus(self.settings.retention));
         }
-        if self.pack_at.is_some_and(|at| at <= now) {
+        // Behind a flush: what it has not yet folded and handed on cannot be packed, and its alarm comes anyway.
+        if self.flush_at.is_none() && self.pack_at.is_some_and(|at| at <= now) {
             self.begin_packing(now);
             effects.pack = true;
         }
@@ -551,7 +552,7 @@ impl StreamMachine {
             sink(&self.d1, self.settings.has_d1 && self.is_d1_behind()),
             sink(&self.data_service, self.settings.has_data_service && self.data_service.cursor < self.last),
             self.retain_at,
-            self.pack_at,
+            self.pack_at.filter(|_| self.flush_at.is_none()),
         ]
         .into_iter()
         .flatten()

@@ -59,8 +59,8 @@ impl Default for AlertPolicy {
 const OPEN_MAX: Millis = Millis::from_hours(7 * 24);
 /// New error patterns that open incidents of their own within [`STORM_SPAN`]: what is dumping its registers, or was
 /// rewritten, has one incident and not fifty.
-const STORM_PATTERNS: usize = 5;
-const STORM_SPAN: Millis = Millis::from_mins(30);
+const STORM_PATTERNS: usize = 10;
+const STORM_SPAN: Millis = Millis::from_mins(5);
 /// Records that an incident remembers as its evidence.
 pub(crate) const EVIDENCE_MAX: usize = 5;
 
@@ -635,13 +635,13 @@ mod tests {
         let policy = AlertPolicy::default();
         let mut incidents = Incidents::default();
         for i in 0..50 {
-            incidents.open_new_pattern(novelty(), &trigger(&i.to_string(), i, i as i64 * 60_000), 1, &policy);
+            incidents.open_new_pattern(novelty(), &trigger(&i.to_string(), i, i as i64 * 10_000), 1, &policy);
         }
         assert_eq!(incidents.all().count(), STORM_PATTERNS);
         let storm = incidents.all().last().unwrap().clone();
-        assert_eq!((storm.signal.total, storm.last_seen), (46, Timestamp(49 * 60_000)));
+        assert_eq!((storm.signal.total, storm.last_seen), (41, Timestamp(49 * 10_000)));
         assert_eq!(incidents.of_new_pattern(Subject::Pattern(PatternId(40))), Some(storm.id.clone()));
-        let after = 49 * 60_000 + STORM_SPAN.0 + 1;
+        let after = 49 * 10_000 + STORM_SPAN.0 + 1;
         incidents.open_new_pattern(novelty(), &trigger("after", 99, after), 1, &policy);
         assert_eq!(incidents.all().count(), STORM_PATTERNS + 1);
         assert_eq!(storm.evidence.len(), EVIDENCE_MAX);

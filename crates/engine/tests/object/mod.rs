@@ -25,6 +25,7 @@ pub(crate) struct Object {
     pub(crate) rows: Vec<Row>,
     pub(crate) patterns: BTreeMap<PatternId, Vec<u8>>,
     pub(crate) learnt: Option<Vec<u8>>,
+    pub(crate) packing: Option<Vec<u8>>,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) alerts: Vec<Alert>,
     pub(crate) alarms: u32,
@@ -47,6 +48,7 @@ impl Object {
             rows: Vec::new(),
             patterns: BTreeMap::new(),
             learnt: None,
+            packing: None,
             checkpoint: Checkpoint::default(),
             alerts: Vec::new(),
             alarms: 0,
@@ -61,9 +63,13 @@ impl Object {
             self.machine.handle(Event::AlertDelivered(alert.id.clone()), Timestamp(now));
             self.alerts.push(alert);
         }
-        if effects.checkpoint {
-            self.flushes += 1;
+        if effects.checkpoint || effects.packing_changed {
+            self.flushes += u32::from(effects.checkpoint);
             self.write_checkpoint();
+        }
+        if effects.pack {
+            // Nothing here is worth a block.
+            self.handle(Event::Packed(None), now);
         }
     }
 
@@ -72,6 +78,7 @@ impl Object {
         self.patterns.extend(checkpoint.patterns.iter().cloned());
         checkpoint.patterns_gone.iter().for_each(|id| drop(self.patterns.remove(id)));
         self.learnt = checkpoint.learnt.clone().or(self.learnt.take());
+        self.packing = checkpoint.packing.clone().or(self.packing.take());
         self.checkpoint = checkpoint;
     }
 
@@ -97,6 +104,7 @@ impl Object {
             detection: Some(self.checkpoint.detection.clone()).filter(|row| !row.is_empty()),
             patterns: self.patterns.values().map(|row| Pattern::decode(row).unwrap()).collect(),
             learnt: self.learnt.clone(),
+            packing: self.packing.clone(),
             ..Stored::default()
         };
         let mut machine = match from_rows_alone {

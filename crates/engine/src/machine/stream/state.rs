@@ -105,6 +105,8 @@ impl StreamMachine {
         let mut machine = Self::from_rows(identity, settings, &stored);
         if let Some(state) = &stored.state {
             machine.read_state(state)?;
+            // The domain's view in it was an event, which makes dirty; when to pack is what the row says.
+            machine.read_packing(stored.packing.as_deref());
         }
         let cursor = machine.d1.cursor;
         machine.d1_patterns.retain(|_, &mut dirtied| dirtied > cursor);
