@@ -58,7 +58,7 @@ pub(crate) struct Inner {
     env: Env,
     live: RefCell<Option<Live>>,
     /// The component is being erased, or was: nothing begins any more, and what is under way finds nothing.
-    is_closing: Cell<bool>,
+    closing_until: Cell<Timestamp>,
     /// Its rows are gone, or going.
     is_erased: Cell<bool>,
     intake: Intake,
@@ -157,7 +157,7 @@ impl Inner {
             state,
             env,
             live: RefCell::new(None),
-            is_closing: Cell::new(false),
+            closing_until: Cell::new(Timestamp(0)),
             is_erased: Cell::new(false),
             intake: Intake::default(),
             tail: TailBuffer::default(),
@@ -190,6 +190,7 @@ impl Inner {
                 self.arm_after_alarm()?;
                 empty()
             }
+            "/deployed" if !self.has_rows() => json(&()),
             "/deployed" => {
                 let call: DeployedCall =
                     serde_json::from_slice(body).map_err(|error| Fault::new("read a call", error))?;
@@ -307,10 +308,15 @@ impl Inner {
         number
     }
 
-    /// Whether there is anything that an alarm could be for.
+    /// Whether it is being erased, and whoever erases it is coming again.
+    fn is_closing(&self) -> bool {
+        now() < self.closing_until.get()
+    }
+
+    /// Whether there is anything that an alarm, or a question, could be for.
     fn has_rows(&self) -> bool {
         let rows = || StreamRows::open(Sql::new(&self.state.storage()))?.identity();
-        !self.is_closing.get() && !matches!(rows(), Ok(None))
+        !self.is_closing() && !matches!(rows(), Ok(None))
     }
 
     /// Runs `work` on the machine. If it fails, or panics, the machine is forgotten.
@@ -326,7 +332,7 @@ impl Inner {
 
     /// The machine out of its cell, restored if it was not there.
     fn take_live(&self, address: Option<&StreamAddress>) -> std::result::Result<Live, Fault> {
-        if self.is_closing.get() {
+        if self.is_closing() {
             return Err(Fault::new("meet", "the component is being erased"));
         }
         let known = self.live.take();

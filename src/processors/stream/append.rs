@@ -51,7 +51,7 @@ impl Inner {
     pub(super) async fn answer_append(self: Rc<Self>, body: &[u8]) -> Result<Response, Fault> {
         self.intake.calls.set(self.intake.calls.get() + 1);
         let call = AppendCall::decode(body).map_err(|error| Fault::new("read an append", error))?;
-        if self.is_closing.get() {
+        if self.is_closing() {
             return bytes(AppendAnswer::Unregistered.encode());
         }
         self.meet(&call.address)?;

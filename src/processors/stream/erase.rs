@@ -19,6 +19,7 @@ use sapwood_engine::machine::erasure::{Counts, Sent, add_counts};
 use sapwood_engine::machine::retract::without_user;
 use sapwood_engine::machine::row::{Heads, Row, RowKind};
 use sapwood_engine::machine::stream::{Event, Line, Retraction};
+use sapwood_engine::time::Millis;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use worker::Response;
@@ -26,6 +27,10 @@ use worker::Response;
 /// Rows and records that one slice opens.
 const SLICE_ROWS: usize = 500;
 const SLICE_RECORDS: u64 = 20_000;
+
+/// How long an object stays closed for a caller who was told to come again: longer than the domain object ever waits
+/// between two tries. One who does not come (a call that arrived twice, or late) must not keep it closed.
+const CLOSING: Millis = Millis::from_mins(10);
 
 /// What a slice of rows holds of a user.
 #[derive(Default)]
@@ -60,7 +65,7 @@ impl Inner {
             // Done by another call while this one was on its way in.
             return Ok(nothing());
         }
-        if !self.is_closing.get() {
+        if !self.is_closing() {
             let rows = StreamRows::open(Sql::new(&self.state.storage()))?;
             if rows.identity()?.is_none() {
                 return Ok(nothing());
@@ -77,7 +82,7 @@ impl Inner {
         if call.is_dry_run {
             return Ok((answer, false));
         }
-        self.is_closing.set(true);
+        self.closing_until.set(now().plus(CLOSING));
         self.live.take();
         if self.is_awake.get() || self.is_handing_over.get() || self.intake.is_busy() {
             return Ok((EraseAnswer { is_busy: true, ..answer }, false));

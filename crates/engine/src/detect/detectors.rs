@@ -288,7 +288,7 @@ impl Detectors {
         Some(candidate.signal)
     }
 
-    /// In these spans of event time, and in windows that reach into them, counts and durations may lie [`WIDER`] times as
+    /// In these spans of event time, and in windows that reach into them, counts and durations may lie `WIDER` times as
     /// far from what is due. Not part of what is written.
     pub fn widen(&mut self, spans: Vec<(Timestamp, Timestamp)>) {
         self.widened = spans;

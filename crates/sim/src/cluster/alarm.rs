@@ -256,7 +256,7 @@ impl World {
 
     fn next_flush(&mut self, stream: usize) -> Option<(Flush, Flushing)> {
         let object = &mut self.streams[stream];
-        if object.is_closing {
+        if object.closing_until > self.now {
             return None;
         }
         if object.live.is_none() {
@@ -306,7 +306,7 @@ impl World {
 
     fn load_service(&mut self, stream: usize, mut run: AlarmRun) {
         let object = &mut self.streams[stream];
-        if object.live.is_none() && !object.is_closing {
+        if object.live.is_none() && object.closing_until <= self.now {
             object.live = object.load(false).ok();
         }
         let Some(machine) = object.live.take() else { return self.alarm_done(stream, run.due) };

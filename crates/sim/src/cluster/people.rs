@@ -33,6 +33,10 @@ impl World {
     /// Somebody says that a release began to run, a little ago.
     pub(super) fn deploy(&mut self) {
         let Some(stream) = self.any_live_stream() else { return };
+        // An object that has nothing takes no note.
+        if self.streams[stream].disk.current.is_blank() {
+            return;
+        }
         let release = format!("release {}", self.random.below(5));
         let at = Timestamp(self.now - self.random.below(600_000) as i64);
         self.tell(|| format!("stream {stream}: {release} is deployed"));

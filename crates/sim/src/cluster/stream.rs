@@ -73,7 +73,7 @@ pub struct StreamObject {
     gate: VecDeque<(u64, Parcel)>,
     pub(super) later: Vec<StreamWrite>,
     /// It is being erased: nothing begins any more.
-    pub(super) is_closing: bool,
+    pub(super) closing_until: i64,
     /// Whether its state row was ever rebuilt: what only that row holds started anew then.
     pub was_rebuilt: bool,
 }
@@ -100,7 +100,7 @@ impl StreamObject {
             running_for: None,
             gate: VecDeque::new(),
             later: Vec::new(),
-            is_closing: false,
+            closing_until: 0,
             was_rebuilt: false,
         }
     }
@@ -156,7 +156,7 @@ impl StreamObject {
         self.armed_at = None;
         self.running_for = None;
         self.later.clear();
-        self.is_closing = false;
+        self.closing_until = 0;
     }
 
     /// Everything in memory is gone; a prefix of the commits under way survives.
@@ -173,7 +173,7 @@ impl StreamObject {
         self.running_for = None;
         self.gate.clear();
         self.later.clear();
-        self.is_closing = false;
+        self.closing_until = 0;
     }
 }
 
@@ -258,7 +258,7 @@ impl World {
         work: impl FnOnce(&mut StreamMachine, &mut StreamDisk<'_>) -> Result<T, WriteFailed>,
     ) -> Result<T, WriteFailed> {
         let mutant = self.mutant;
-        if self.streams[stream].is_closing {
+        if self.streams[stream].closing_until > self.now {
             return Err(WriteFailed);
         }
         if self.streams[stream].live.is_none() {
