@@ -223,6 +223,15 @@ fn a_series_explains_itself_with_its_last_minutes_as_they_were_judged() {
 }
 
 #[test]
+fn a_silence_in_mid_minute_shows_the_patterns_that_fell_silent() {
+    let mut detectors = quiet();
+    run(&mut detectors, QUIET, QUIET + 10_000, |_, _| {});
+    detectors.close(Timestamp(QUIET + 50_000));
+    assert_eq!(kinds(&detectors.take_signals()), [SignalKind::Silence]);
+    assert_eq!(detectors.movers(false, 3).len(), 3);
+}
+
+#[test]
 fn what_moved_is_known_when_the_burst_ends_with_its_minute() {
     let mut detectors = quiet();
     run(&mut detectors, QUIET, QUIET + 50_000, |_, _| {});

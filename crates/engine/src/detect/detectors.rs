@@ -327,7 +327,12 @@ impl Detectors {
             .iter()
             .map(|(&id, watch)| {
                 let (counting, counted) = (watch.counts.counting(), watch.counts.counted());
-                let seen = if is_more { counting.max(counted) } else { counted };
+                let seen = match is_more {
+                    true => counting.max(counted),
+                    // A silence is told while its minute is still being filled, with nothing.
+                    false if self.is_silent => 0,
+                    false => counted,
+                };
                 let more = f64::from(seen) - watch.counts.level(factor);
                 (if is_more { more } else { -more }, id)
             })
