@@ -241,7 +241,7 @@ pub enum Copies<'a> {
     User(&'a str, Option<&'a str>),
 }
 
-/// Removes copies, at most [`PRUNED_MAX`] rows of each table; what went, by table, and whether that was all.
+/// Removes copies, at most `PRUNED_MAX` rows of each table; what went, by table, and whether that was all.
 pub async fn erase(database: &D1Database, domain: &str, copies: Copies<'_>) -> Result<(Counts, bool), Fault> {
     let fault = |error: worker::Error| Fault::new("erase from D1", error);
     let optional = |text: Option<&str>| text.map_or(JsValue::NULL, JsValue::from_str);
