@@ -49,8 +49,7 @@ struct AlertList {
 pub async fn components(call: &Call<'_>) -> Outcome {
     require_all_rows(call)?;
     let components = components_asked(&call.head.query()).map_err(invalid_query)?;
-    let gathered =
-        ask_objects(call, &components, |stubs, address| async move { stubs.status(&address).await }).await?;
+    let gathered = ask_objects(call, &components, |stubs, address| async move { stubs.status(&address).await }).await?;
     Ok(Answer::Json(json(&list_components(gathered))?))
 }
 

@@ -293,6 +293,7 @@ impl Live {
     fn counts(&self, call: &CountsCall) -> Result<CountsAnswer, Fault> {
         let (from, to) = (Timestamp(call.from_ms), Timestamp(call.to_ms));
         let bucket_ms = call.bucket_ms.max(MINUTE.0);
+        let damaged_before = self.rows.damaged_hours();
         let mut answer = CountsAnswer::default();
         let mut add = |minute: Timestamp, key: &SeriesKey, count: u64| {
             if minute < from || minute >= to {
@@ -313,6 +314,7 @@ impl Live {
         }
         let facets = self.facets(from.floor_to(HOUR), to)?;
         answer.facets = facets.map(|facets| URL_SAFE_NO_PAD.encode(facets.encode())).unwrap_or_default();
+        answer.damaged_hours = self.rows.damaged_hours() - damaged_before;
         Ok(answer)
     }
 
