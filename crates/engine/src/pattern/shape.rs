@@ -46,8 +46,8 @@ impl Sink for Collect<'_> {
     fn variable(&mut self, start: usize, end: usize) {
         self.tokens.push(Token { kind: Kind::Variable, start, end });
     }
-    fn is_full(&self) -> bool {
-        self.tokens.len() >= limits::PATTERN_TOKENS_MAX
+    fn room(&self) -> usize {
+        limits::PATTERN_TOKENS_MAX.saturating_sub(self.tokens.len())
     }
 }
 
