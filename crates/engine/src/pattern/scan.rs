@@ -12,6 +12,8 @@ use super::class::{
     ANGLE, AT, CJK, DIGIT, DOT, LETTER, LOWER, NONHEX, OF_BOOLEAN, OF_UNIT, PATH, RUN, SLASH, SPACE, STOP, UPPER, class,
 };
 use super::eight::{digits, eight, has_letter_behind_f, letters};
+use super::header;
+use super::rules::Rule;
 
 /// What the scanner tells of.
 pub(super) trait Sink {
@@ -38,6 +40,10 @@ pub(super) fn scan(text: &[u8], sink: &mut impl Sink) -> usize {
     let mut next = Next::at(0, false);
     // As far as this the sink cannot be full, since a token has a byte at least: one comparison a token for both ends.
     let mut roomy = text.get(..sink.room()).unwrap_or(text);
+    let mut thread = header::thread(text);
+    if let Some(thread) = &thread {
+        roomy = roomy.get(..thread.start).unwrap_or(roomy);
+    }
     loop {
         let at = next.at as usize;
         let chunk = match roomy.get(at..at + 8).and_then(|bytes| bytes.first_chunk()) {
@@ -51,7 +57,13 @@ pub(super) fn scan(text: &[u8], sink: &mut impl Sink) -> usize {
                     if room == 0 {
                         return whole.behind_spaces(at);
                     }
-                    roomy = text.get(..at.saturating_add(room)).unwrap_or(text);
+                    if let Some(thread) = thread.take_if(|thread| at >= thread.start) {
+                        sink.variable(thread.start, thread.end);
+                        next = Next::at(thread.end, false);
+                        continue;
+                    }
+                    let end = thread.as_ref().map_or(usize::MAX, |thread| thread.start);
+                    roomy = text.get(..at.saturating_add(room).min(end)).unwrap_or(text);
                 }
                 // The same for the last bytes as for all others: behind them there are spaces.
                 eight(text, at)
@@ -485,7 +497,10 @@ impl<'a> Text<'a> {
         if bits & (SLASH | AT | DOT) != 0 {
             let piece = self.slice(start, end);
             let has_at = bits & AT != 0 && len > 2 && self.at(start) != b'@' && self.at(end - 1) != b'@';
-            if has_at || bits & SLASH != 0 && is_path(piece) || bits & DOT != 0 && is_class_name(piece, bits) {
+            if has_at
+                || bits & SLASH != 0 && is_path(piece) && Rule::Paths.holds()
+                || bits & DOT != 0 && is_class_name(piece, bits) && Rule::ClassNames.holds()
+            {
                 return true;
             }
         }
@@ -500,6 +515,7 @@ impl<'a> Text<'a> {
     fn is_name_with_digits(self, start: usize, end: usize, bits: u32) -> bool {
         let piece = self.slice(start, end);
         matches!(self.at(end), b'(' | b'=')
+            && Rule::NamesWithDigits.holds()
             && piece.first().is_some_and(u8::is_ascii_alphabetic)
             && bits & (SLASH | AT) == 0
             && piece.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2
@@ -514,12 +530,16 @@ impl<'a> Text<'a> {
         let piece = self.slice(start, end);
         let letters = piece.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
         let digits = piece.iter().skip(letters).take_while(|byte| byte.is_ascii_digit()).count();
-        if letters >= 3 && digits <= 3 && letters + digits == piece.len() { letters } else { 0 }
+        let is_name = letters >= 3 && digits <= 3 && letters + digits == piece.len() && Rule::NumberedNames.holds();
+        if is_name { letters } else { 0 }
     }
 
     /// A weekday before a month or a number, a month before or behind a number.
     fn is_calendar(self, start: usize, end: usize, after_number: bool) -> bool {
         let word = self.slice(start, end);
+        if !Rule::Calendar.holds() {
+            return false;
+        }
         let mut next = end;
         while matches!(self.at(next), b' ' | b',' | b'-') && next < self.0.len() {
             next += 1;
@@ -581,7 +601,7 @@ fn is_boolean(length: usize, chunk: u64) -> bool {
     const UPPER_TRUE: u64 = number(*b"True\0\0\0\0");
     const UPPER_FALSE: u64 = number(*b"False\0\0\0");
     let word = chunk & if length == 4 { 0xffff_ffff } else { 0xff_ffff_ffff };
-    matches!(word, TRUE | NULL | FALSE | UPPER_TRUE | UPPER_FALSE)
+    matches!(word, TRUE | NULL | FALSE | UPPER_TRUE | UPPER_FALSE) && Rule::Booleans.holds()
 }
 
 fn is_month(word: &[u8]) -> bool {
@@ -641,7 +661,7 @@ fn is_unit(word: &[u8]) -> bool {
             | b"BST"
             | b"IST"
             | b"JST"
-    )
+    ) && Rule::Units.holds()
 }
 
 /// From the root, from here, or with two slashes: `/a`, `./a`, `a/b/c`; `and/or` is a word.
@@ -771,7 +791,11 @@ mod tests {
         let mut next = Next::at(0, false);
         while let Some(&byte) = text.get(next.at as usize) {
             let (at, bits) = (next.at as usize, class(byte));
-            if bits & SPACE != 0 {
+            let thread = header::thread(text).filter(|thread| thread.start == at);
+            if let Some(thread) = thread.filter(|_| sink.room() > 0) {
+                sink.variable(thread.start, thread.end);
+                next = Next::at(thread.end, false);
+            } else if bits & SPACE != 0 {
                 next.at += 1;
             } else if sink.room() == 0 {
                 return at;
@@ -799,9 +823,10 @@ mod tests {
                 "[a-z]{1,9}|[A-Z][a-z]{1,16}|[a-f]{1,9}|[A-Z]{1,5}[0-9]{0,3}|[0-9.:-]{1,12}|[a-z0-9_$%:./@\\\\+#!?-]{1,14}|[<>*=,;()|'\" :]{1,3}|ms|sec|Jan|Mon|true|False|null|http://|日本|é|[\\x00-\\x1f]",
                 0..14,
             ),
+            header in prop_oneof![3 => Just(""), 1 => Just("2026-11-21 10:11:12,5 INFO [a b] "), 1 => Just("10:11:12.5 [a[b] c] - WARN: ")],
             glue in "[ ]|[ =:.]?", max in prop_oneof![1usize..9, Just(500)],
         ) {
-            check_short_ways(pieces.join(&glue).as_bytes(), max);
+            check_short_ways((header.to_owned() + &pieces.join(&glue)).as_bytes(), max);
             check_short_ways(pieces.concat().as_bytes(), max);
         }
 

@@ -4,6 +4,7 @@
 //! of a list makes no new shape. The same fold serves the fast path (straight from the scanner) and the slow one (over
 //! tokens of which some were made variables), so a generalized line has the signature of a line that came that way.
 
+use super::rules::Rule;
 use super::scan::{Sink, scan};
 use crate::limits;
 
@@ -43,7 +44,7 @@ impl Fold {
 
     /// A variable.
     pub(super) fn variable(&mut self) {
-        if self.behind_variable == 0 {
+        if self.behind_variable == 0 || !Rule::Lists.holds() {
             self.mix(VARIABLE);
             self.behind_variable = self.state;
         } else {
