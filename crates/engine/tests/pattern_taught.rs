@@ -18,6 +18,8 @@ struct Object {
     learnt: Option<Vec<u8>>,
     taught: Option<Vec<u8>>,
     lines: u64,
+    /// Patterns that lessons may speak of before this object knows them.
+    elsewhere: BTreeMap<PatternId, String>,
 }
 
 impl Object {
@@ -43,7 +45,8 @@ impl Object {
     }
 
     fn reference(&self, id: PatternId) -> Reference {
-        let template = self.miner.pattern(id).map(|pattern| pattern.template.clone()).unwrap_or_default();
+        let here = self.miner.pattern(id).map(|pattern| pattern.template.clone());
+        let template = here.or_else(|| self.elsewhere.get(&id).cloned()).unwrap_or_default();
         Reference { id, template }
     }
 
@@ -409,6 +412,39 @@ fn take_step(step: &Step, object: &mut Object, seen: &mut Vec<PatternId>) {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn lessons_about_patterns_that_are_only_known_elsewhere_survive_restarts(
+        before in prop::collection::vec(step(), 1..60), steps in prop::collection::vec(step(), 1..60),
+    ) {
+        let mut elsewhere = Object::default();
+        before.iter().chain(&steps).for_each(|step| {
+            if let Step::Line(message) = step {
+                elsewhere.observe(message);
+            }
+        });
+        let known: BTreeMap<_, _> = elsewhere.view().into_iter().map(|(id, template, _)| (id, template)).collect();
+        let mut one = Object { elsewhere: known.clone(), ..Object::default() };
+        let mut other = Object { elsewhere: known.clone(), ..Object::default() };
+        let mut seen: Vec<PatternId> = known.keys().copied().collect();
+        let mut also_seen = seen.clone();
+        // First what is taught, then lines and lessons as they come.
+        let taught = before.iter().filter(|step| !matches!(step, Step::Line(_)));
+        for step in taught.chain(&steps) {
+            take_step(step, &mut one, &mut seen);
+            one.restart();
+            if !matches!(step, Step::Restart) {
+                take_step(step, &mut other, &mut also_seen);
+            }
+            one.check_sum();
+            prop_assert_eq!(&seen, &also_seen, "after {:?}", step);
+            prop_assert_eq!(one.view(), other.view(), "after {:?}", step);
+            for &id in &seen {
+                prop_assert_eq!(one.miner.resolve(id), other.miner.resolve(id), "{} after {:?}", id, step);
+                prop_assert_eq!(one.miner.ids_of(id), other.miner.ids_of(id), "{} after {:?}", id, step);
+            }
+        }
+    }
 
     #[test]
     fn whatever_is_taught_counts_add_up_ids_lead_on_and_restarts_change_nothing(

@@ -12,10 +12,9 @@ const CASE: u64 = 0x20 * ONES;
 /// The eight bytes from `at` on, the first in the lowest place; behind the end of the text there are spaces.
 #[inline(always)]
 pub(super) fn eight(text: &[u8], at: usize) -> u64 {
-    let rest = text.get(at..).unwrap_or_default();
-    match rest.first_chunk() {
+    match text.get(at..at.wrapping_add(8)).and_then(|bytes| bytes.first_chunk()) {
         Some(chunk) => u64::from_le_bytes(*chunk),
-        None => padded(text, rest),
+        None => padded(text, text.get(at..).unwrap_or_default()),
     }
 }
 
@@ -34,12 +33,30 @@ fn padded(text: &[u8], rest: &[u8]) -> u64 {
 /// How many of the eight are ASCII letters before the first that is none.
 #[inline(always)]
 pub(super) fn letters(chunk: u64) -> usize {
-    // One bit turns upper case into lower; then a carry into the highest bit says which side of a bound a byte is.
-    let low = (chunk | CASE) & LOW;
-    let from_a = low + (0x80 - u64::from(b'a')) * ONES;
-    let behind_z = low + (0x7f - u64::from(b'z')) * ONES;
-    let is_letter = from_a & !behind_z & !chunk & HIGH;
-    (is_letter ^ HIGH).trailing_zeros() as usize / 8
+    // Without one bit lower case is upper case; then a carry into the highest bit says which side of a bound a byte is.
+    let upper = chunk & (LOW & !CASE);
+    let below_a = (0x80 + u64::from(b'A') - 1) * ONES - upper;
+    let behind_z = upper + (0x7f - u64::from(b'Z')) * ONES;
+    first(below_a | behind_z | chunk)
+}
+
+/// The first of the eight bytes whose highest bit is set; eight if there is none.
+#[inline(always)]
+fn first(marks: u64) -> usize {
+    // Asked with a branch, which costs nothing where it is foreseen: the instruction that counts need not think of zero.
+    match marks & HIGH {
+        0 => 8,
+        marks => marks.trailing_zeros() as usize / 8,
+    }
+}
+
+/// How many of the eight are digits before the first that is none.
+#[inline(always)]
+pub(super) fn digits(chunk: u64) -> usize {
+    // A digit differs from `0` by nine at most: a carry says where that is not so.
+    let off = chunk ^ u64::from(b'0') * ONES;
+    let above_nine = (off & LOW) + (0x7f - 9) * ONES | off;
+    first(above_nine)
 }
 
 /// Whether one of the eight bytes, all of them letters, is no hex digit.
@@ -72,13 +89,15 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_is_a_letter_or_not_whatever_stands_around_it() {
+    fn every_byte_is_a_letter_or_a_digit_or_not_whatever_stands_around_it() {
         for byte in 0..=u8::MAX {
-            for (place, filler) in (0..8).flat_map(|place| [(place, b'a'), (place, b'Z'), (place, 0xff)]) {
+            for (place, filler) in (0..8).flat_map(|place| b"aZ09\xff".map(|filler| (place, filler))) {
                 let mut bytes = [filler; 8];
                 bytes[place] = byte;
                 let expected = bytes.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
                 assert_eq!(letters(u64::from_le_bytes(bytes)), expected, "{bytes:?}");
+                let expected = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                assert_eq!(digits(u64::from_le_bytes(bytes)), expected, "{bytes:?}");
             }
         }
     }

@@ -12,6 +12,7 @@ use super::PatternId;
 use super::evidence::{Evidence, Seen};
 use super::ground::Ground;
 use super::index::{Index, Known, Words};
+use super::rules::Rule;
 use super::shape::{Context, Readiness, Shape};
 use super::signature::signature_of;
 use crate::bytes::{ReadError, Reader, Writer};
@@ -178,7 +179,7 @@ impl Learner {
 
     /// A line with a variable where other lines had a word: they are one, unless that word was a state.
     fn join_words(&mut self, signature: u64, words_left: usize, trail: &mut Trail) {
-        if words_left < 3 || self.evidence.others(signature, 0) == 0 {
+        if words_left < 3 || self.evidence.others(signature, 0) == 0 || !Rule::TakesOver.holds() {
             return;
         }
         for seen in self.evidence.take(signature) {
@@ -245,9 +246,13 @@ impl Learner {
 
     /// The first context that may become a variable: one that is known as such, else one with enough evidence.
     fn pick(&self, contexts: &[Context], ground: Ground) -> Option<Context> {
+        if !Rule::Generalization.holds() {
+            return None;
+        }
         let open = || contexts.iter().filter(|context| context.words_left >= ground.words_left_min());
         let is_known = |context: &&Context| {
-            self.known(context.signature).is_some_and(|known| known.words.count() >= words_to_join(context))
+            Rule::JoinsKnown.holds()
+                && self.known(context.signature).is_some_and(|known| known.words.count() >= words_to_join(context))
         };
         let has_evidence = |context: &&Context| {
             self.evidence.others(context.signature, context.seen_word()) + 1 >= ground.words_to_generalize(context)
@@ -448,7 +453,8 @@ struct Trail {
 
 /// Different words, this line's included, that make a variable of an open place.
 pub(super) fn words_to_generalize(context: &Context) -> usize {
-    match (context.readiness, context.words_left) {
+    let words_left = if Rule::ShortLines.holds() { context.words_left } else { usize::MAX };
+    match (context.readiness, words_left) {
         (Readiness::Assigned | Readiness::Introduced, 3..) => 2,
         (Readiness::Assigned | Readiness::Introduced | Readiness::Joint, _) => 4,
         (Readiness::Plain, 3..) => 5,
@@ -461,7 +467,7 @@ pub(super) fn words_to_generalize(context: &Context) -> usize {
 /// Different words that must have been seen in a known variable's place before another joins them unasked.
 fn words_to_join(context: &Context) -> usize {
     match (context.readiness, context.words_left) {
-        (Readiness::State, _) | (_, ..3) => 3,
+        (Readiness::State, _) | (_, ..3) if Rule::JoinsCarefully.holds() => 3,
         _ => 0,
     }
 }

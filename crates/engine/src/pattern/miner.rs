@@ -78,10 +78,7 @@ impl Miner {
     pub fn observe(&mut self, record: &Record, seq: u64, index: u16, received_at: Timestamp) -> Observed {
         let (mut slot, mut is_new) = self.pattern_of(record);
         if !self.taught.is_idle() {
-            (slot, is_new) = match self.crowded_cover(slot, is_new) {
-                Some(covered) => (covered, false),
-                None => self.route(slot, is_new, record),
-            };
+            (slot, is_new) = self.taught_place(slot, is_new, record);
         }
         let Some(Some(pattern)) = self.patterns.get_mut(slot as usize) else {
             return Observed { id: PatternId::OVERFLOW, is_new: false };
@@ -96,6 +93,15 @@ impl Miner {
             self.bound_variables();
         }
         observed
+    }
+
+    /// Not inlined, as all that few lines need: the others would pay for its room on the stack.
+    #[inline(never)]
+    fn taught_place(&mut self, slot: u32, is_new: bool, record: &Record) -> (u32, bool) {
+        match self.crowded_cover(slot, is_new) {
+            Some(covered) => (covered, false),
+            None => self.route(slot, is_new, record),
+        }
     }
 
     /// The same miner, which from now on takes no note of what stands in the places of its templates: for measuring what
@@ -150,12 +156,18 @@ impl Miner {
         if let Some(given) = &record.message_template {
             return self.given(cut(given, limits::TEMPLATE_BYTES_MAX), record);
         }
-        let fault = record.fault.as_deref();
-        let (ground, message) = (Ground::of(fault), told(record));
-        let signature = ground.signature(signature_of(message));
-        if let Some(slot) = self.learner.find(signature) {
-            return (slot, false);
+        let ground = Ground::of(record.fault.as_deref());
+        let signature = ground.signature(signature_of(told(record)));
+        match self.learner.find(signature) {
+            Some(slot) => (slot, false),
+            None => self.learn(record, signature, ground),
         }
+    }
+
+    /// A line whose signature is not known.
+    #[inline(never)]
+    fn learn(&mut self, record: &Record, signature: u64, ground: Ground) -> (u32, bool) {
+        let (fault, message) = (record.fault.as_deref(), told(record));
         match self.learner.learn(message, signature, ground) {
             Learnt::Known(slot) => (slot, false),
             Learnt::Born { slot, id, template } => {
@@ -197,6 +209,7 @@ impl Miner {
     }
 
     /// The pattern of a template that the client gave: it is not mined.
+    #[inline(never)]
     fn given(&mut self, template: &str, record: &Record) -> (u32, bool) {
         let id = PatternId(Ground::of(record.fault.as_deref()).signature(given_id(template).0));
         if let Some(slot) = self.learner.slot_of(id) {

@@ -8,52 +8,87 @@
 //! Invariants: total for any bytes (UTF-8 or not); linear in the input; tokens come in order and do not overlap; what
 //! lies between two tokens is white space only.
 
-use super::class::{AT, CJK, DIGIT, DOT, LETTER, LOWER, NONHEX, PATH, RUN, SLASH, SPACE, STOP, UPPER, class};
-use super::eight::{eight, has_letter_behind_f, letters};
+use super::class::{
+    ANGLE, AT, CJK, DIGIT, DOT, LETTER, LOWER, NONHEX, OF_BOOLEAN, OF_UNIT, PATH, RUN, SLASH, SPACE, STOP, UPPER, class,
+};
+use super::eight::{digits, eight, has_letter_behind_f, letters};
+use super::header;
+use super::rules::Rule;
 
 /// What the scanner tells of.
 pub(super) trait Sink {
     /// A word that stays, at these bytes.
     fn word(&mut self, start: usize, end: usize);
-    /// A word of less than eight bytes, which are the lowest of `chunk`.
-    fn short_word(&mut self, start: usize, end: usize, chunk: u64) {
-        let _bytes = chunk;
+    /// A word of less than sixteen bytes: the first eight and those behind them. What lies behind the word may be anything.
+    fn short_word(&mut self, start: usize, end: usize, chunks: [u64; 2]) {
+        let _bytes = chunks;
         self.word(start, end);
     }
     /// A delimiter (a run of the same byte is one), at these bytes.
     fn delimiter(&mut self, byte: u8, start: usize, end: usize);
     /// A value.
     fn variable(&mut self, start: usize, end: usize);
-    /// Whether to stop here: there is more than anybody wants to look at.
-    fn is_full(&self) -> bool;
+    /// Tokens that it still wants; the scan stops before the next one when there is no room.
+    fn room(&self) -> usize;
 }
 
 /// Tells `sink` of the tokens of `text`; returns where it stopped.
 pub(super) fn scan(text: &[u8], sink: &mut impl Sink) -> usize {
+    // Positions are 32 bits wide, so that adding to them takes no look at overflow; no message comes near that.
+    let text = text.get(..TEXT_BYTES_MAX).unwrap_or(text);
     let whole = Text(text);
-    let mut next = Next { at: 0, after_number: false };
-    // The same for the last bytes as for all others, except that those need not be looked for beyond the end.
-    while let Some(chunk) = text.get(next.at..).and_then(|rest| rest.first_chunk()) {
-        match whole.token(next, u64::from_le_bytes(*chunk), sink) {
-            Some(behind) => next = behind,
-            None => return next.at,
-        }
+    let mut next = Next::at(0, false);
+    // As far as this the sink cannot be full, since a token has a byte at least: one comparison a token for both ends.
+    let mut roomy = text.get(..sink.room()).unwrap_or(text);
+    let mut thread = header::thread(text);
+    if let Some(thread) = &thread {
+        roomy = roomy.get(..thread.start).unwrap_or(roomy);
     }
-    while next.at < text.len() {
-        match whole.token_at_end(next, sink) {
-            Some(behind) => next = behind,
-            None => return next.at,
-        }
+    loop {
+        let at = next.at as usize;
+        let chunk = match roomy.get(at..at + 8).and_then(|bytes| bytes.first_chunk()) {
+            Some(chunk) => u64::from_le_bytes(*chunk),
+            None => {
+                if at >= text.len() {
+                    return text.len();
+                }
+                if roomy.len() < text.len() {
+                    let room = sink.room();
+                    if room == 0 {
+                        return whole.behind_spaces(at);
+                    }
+                    if let Some(thread) = thread.take_if(|thread| at >= thread.start) {
+                        sink.variable(thread.start, thread.end);
+                        next = Next::at(thread.end, false);
+                        continue;
+                    }
+                    let end = thread.as_ref().map_or(usize::MAX, |thread| thread.start);
+                    roomy = text.get(..at.saturating_add(room).min(end)).unwrap_or(text);
+                }
+                // The same for the last bytes as for all others: behind them there are spaces.
+                eight(text, at)
+            }
+        };
+        next = whole.token(next, chunk, sink);
     }
-    text.len()
 }
 
-/// Where to go on.
+/// Where to go on. May be one byte behind the end, since a space there is taken for granted.
 #[derive(Clone, Copy)]
 struct Next {
-    at: usize,
+    at: u32,
     /// The token before ends in a number: a unit or a time zone may follow.
     after_number: bool,
+}
+
+/// What is scanned of a text at most: less than what [`Next::at`] can hold by more than what is added to it unasked.
+const TEXT_BYTES_MAX: usize = 1 << 31;
+
+impl Next {
+    #[inline(always)]
+    fn at(at: usize, after_number: bool) -> Self {
+        Self { at: at as u32, after_number }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -61,6 +96,15 @@ struct Text<'a>(&'a [u8]);
 
 /// A piece of letters only.
 struct Letters {
+    length: usize,
+    /// The eight bytes that its last letter is among, or that lie behind it.
+    last: u64,
+    /// The byte behind it.
+    behind: u8,
+}
+
+/// A piece of digits only.
+struct Digits {
     length: usize,
     /// The byte behind it.
     behind: u8,
@@ -72,6 +116,8 @@ struct Plain {
     has_digit: bool,
     /// A full stop follows: it is the sentence's.
     has_stop: bool,
+    /// The byte behind it, and behind its full stop.
+    behind: u8,
 }
 
 /// Any piece: a word, a value, or a word with a value behind it, by their lengths.
@@ -94,69 +140,83 @@ impl<'a> Text<'a> {
         self.0.get(start..end).unwrap_or_default()
     }
 
-    /// Tells of the token that begins here, if it is no space; `None` if the sink is full.
+    /// Tells of the token that begins here, if it is no space.
     #[inline(always)]
-    fn token(self, Next { at, after_number }: Next, chunk: u64, sink: &mut impl Sink) -> Option<Next> {
+    fn token(self, Next { at, after_number }: Next, chunk: u64, sink: &mut impl Sink) -> Next {
+        let at = at as usize;
         let byte = chunk as u8;
         let bits = class(byte);
-        if bits & SPACE != 0 {
-            return Some(Next { at: at + 1, after_number });
-        }
-        if sink.is_full() {
-            return None;
-        }
         if bits & LETTER != 0
-            && let Some(Letters { length, behind }) = self.letters(at, chunk)
+            && let Some(Letters { length, last, behind }) = self.letters(at, chunk)
         {
             let end = at + length;
-            if self.is_value(at, length, chunk, after_number) {
+            if self.is_value(at, length, chunk, bits, after_number) {
                 sink.variable(at, end);
-            } else if length < 8 {
-                sink.short_word(at, end, chunk);
+            } else if length < 16 {
+                sink.short_word(at, end, [chunk, last]);
             } else {
                 sink.word(at, end);
             }
-            return Some(Next { at: end + usize::from(behind == b' '), after_number: false });
+            return Next::at(end + usize::from(behind == b' '), false);
         }
-        if self.is_delimiter(at, byte, bits) {
-            return Some(Next { at: self.delimiter(at, byte, sink), after_number: false });
+        let second = (chunk >> 8) as u8;
+        if bits & STOP != 0 {
+            if bits & SPACE != 0 {
+                return Next::at(at + 1, after_number);
+            }
+            if bits & ANGLE == 0 && second != byte {
+                sink.delimiter(byte, at, at + 1);
+                return Next::at(at + 1 + usize::from(second == b' '), false);
+            }
         }
-        let Some(Plain { end, has_digit, has_stop }) = self.plain(at, after_number) else {
-            return Some(self.odd(at, after_number, sink));
+        if self.is_delimiter(byte, second, bits) {
+            return Next::at(self.delimiter(at, byte, sink), false);
+        }
+        if bits & DIGIT != 0
+            && let Some(Digits { length, behind }) = self.digits(chunk)
+        {
+            sink.variable(at, at + length);
+            return Next::at(at + length + usize::from(behind == b' '), true);
+        }
+        let Some(Plain { end, has_digit, has_stop, behind }) = self.plain(at, after_number) else {
+            return self.odd(at, after_number, sink);
         };
         if has_digit {
             sink.variable(at, end);
         } else {
             sink.word(at, end);
         }
+        let space = usize::from(behind == b' ');
         if !has_stop {
-            return Some(Next { at: end, after_number: has_digit });
+            return Next::at(end + space, has_digit);
         }
         sink.delimiter(self.at(end), end, end + 1);
-        Some(Next { at: end + 1, after_number: false })
+        Next::at(end + 1 + space, false)
     }
 
-    #[inline(never)]
-    fn token_at_end(self, next: Next, sink: &mut impl Sink) -> Option<Next> {
-        self.token(next, eight(self.0, next.at), sink)
+    /// Where to stop when no more is wanted: at what is no space, or at the end.
+    fn behind_spaces(self, mut at: usize) -> usize {
+        while self.0.get(at).is_some_and(|&byte| class(byte) & SPACE != 0) {
+            at += 1;
+        }
+        at
     }
 
     /// Whether a piece of letters is a value: a boolean, a name of the calendar, or the unit of the number before it.
     #[inline(always)]
-    fn is_value(self, start: usize, length: usize, chunk: u64, after_number: bool) -> bool {
+    fn is_value(self, start: usize, length: usize, chunk: u64, first: u32, after_number: bool) -> bool {
         match length {
             6.. => false,
-            4 | 5 if is_boolean(length, chunk) => true,
+            4 | 5 if first & OF_BOOLEAN != 0 && is_boolean(length, chunk) => true,
             3 if chunk & 0x20_2020 != 0x20_2020 && self.is_calendar(start, start + length, after_number) => true,
-            _ => after_number && is_unit(self.slice(start, start + length)),
+            _ => after_number && first & OF_UNIT != 0 && is_unit(self.slice(start, start + length)),
         }
     }
 
     /// The short way through a piece that is letters only, as most are. `None` leaves it to [`Text::piece`].
     #[inline(always)]
     fn letters(self, start: usize, chunk: u64) -> Option<Letters> {
-        let mut length = letters(chunk);
-        let mut last = chunk;
+        let (mut length, mut last) = (letters(chunk), chunk);
         if length == 8 {
             if !has_letter_behind_f(chunk) {
                 return None;
@@ -173,7 +233,17 @@ impl<'a> Text<'a> {
         if class(behind) & STOP == 0 || behind == b':' && !self.ends_at_colon(start, length) {
             return None;
         }
-        Some(Letters { length, behind })
+        Some(Letters { length, last, behind })
+    }
+
+    /// The short way through a number of less than eight digits.
+    #[inline(always)]
+    fn digits(self, chunk: u64) -> Option<Digits> {
+        let length = digits(chunk);
+        let behind = (chunk >> (8 * (length % 8))) as u8;
+        // In front of these it may be a time, or a name.
+        let is_number = length < 8 && class(behind) & STOP != 0 && !matches!(behind, b':' | b'(' | b'=');
+        is_number.then_some(Digits { length, behind })
     }
 
     /// Whether a colon behind letters ends the piece: no URL, path or address begins like this.
@@ -183,18 +253,14 @@ impl<'a> Text<'a> {
         is_space || length > 4 && !matches!(next, b'/' | b'\\')
     }
 
+    /// Whether a delimiter begins here, by its first two bytes. `<1 sec`, `>5`: the comparison belongs to the value.
     #[inline(always)]
-    fn is_delimiter(self, at: usize, byte: u8, bits: u32) -> bool {
-        bits & STOP != 0 && !self.is_comparison(at, byte) || bits & RUN != 0 && self.0.get(at + 1) == Some(&byte)
+    fn is_delimiter(self, byte: u8, second: u8, bits: u32) -> bool {
+        bits & STOP != 0 && !(bits & ANGLE != 0 && second.is_ascii_digit()) || bits & RUN != 0 && second == byte
     }
 
-    /// `<1 sec`, `>5`: the comparison belongs to the value.
-    fn is_comparison(self, at: usize, byte: u8) -> bool {
-        matches!(byte, b'<' | b'>') && self.at(at + 1).is_ascii_digit()
-    }
-
-    /// Tells of a delimiter; returns where it ends.
-    #[inline(always)]
+    /// Tells of a delimiter; returns where it ends. Most are one byte and have been told of before it comes to this.
+    #[inline(never)]
     fn delimiter(self, start: usize, byte: u8, sink: &mut impl Sink) -> usize {
         // A template read again: its variables are variables.
         if byte == b'<' && self.slice(start, start + 3) == b"<*>" {
@@ -213,32 +279,23 @@ impl<'a> Text<'a> {
     /// digit it is a value, else a word. `None` leaves it to [`Text::piece`].
     #[inline(always)]
     fn plain(self, start: usize, after_number: bool) -> Option<Plain> {
-        let mut bits = 0;
-        let mut end = start;
-        let mut dots = 0;
-        let behind = loop {
-            let (length, byte, here) = self.ordinary(end, &mut bits);
-            end += length;
-            if here & STOP == 0 {
-                if here & CJK != 0 || self.at(end + 1) == byte {
-                    return None;
-                }
-                bits |= here;
-                dots += u32::from(byte == b'.');
-            } else if byte != b':' {
-                break byte;
-            } else {
-                let next = class(self.at(end + 1));
-                if next & STOP != 0 && self.at(end + 1) != b':' {
-                    break byte;
-                }
-                if next & DIGIT == 0 || bits & (DIGIT | DOT) == 0 || bits & NONHEX == 0 {
-                    return None;
-                }
+        let (length, mut bits) = stretch(self.0.get(start..).unwrap_or_default());
+        let mut end = start + length;
+        let mut behind = self.at(end);
+        while behind == b':' {
+            let next = self.at(end + 1);
+            if class(next) & STOP != 0 && next != b':' {
+                break;
             }
-            end += 1;
-        };
-        if bits & PATH != 0 {
+            if class(next) & DIGIT == 0 || bits & (DIGIT | DOT) == 0 || bits & NONHEX == 0 {
+                return None;
+            }
+            let (length, more) = stretch(self.0.get(end + 1..).unwrap_or_default());
+            bits |= more;
+            end += 1 + length;
+            behind = self.at(end);
+        }
+        if bits & PAIR != 0 || class(behind) & CJK != 0 {
             return None;
         }
         // A full stop behind a word is not the word's.
@@ -246,11 +303,21 @@ impl<'a> Text<'a> {
         end -= usize::from(has_stop);
         if bits & DIGIT != 0 {
             let is_name = matches!(behind, b'(' | b'=') || bits & (LETTER | DIGIT | DOT | SLASH | AT) == UPPER | DIGIT;
-            return (!is_name).then_some(Plain { end, has_digit: true, has_stop });
+            return (!is_name).then_some(Plain { end, has_digit: true, has_stop, behind });
         }
+        let is_word = bits & (SLASH | AT) == 0 && bits & NONHEX != 0 && end > start + 5 && !after_number;
         // A class name has two dots or more.
-        let is_word = bits & (SLASH | AT) == 0 && dots < 2 && bits & NONHEX != 0;
-        (is_word && end > start + 5 && !after_number).then_some(Plain { end, has_digit: false, has_stop })
+        (is_word && (bits & DOT == 0 || self.dots(start, end) < 2)).then_some(Plain {
+            end,
+            has_digit: false,
+            has_stop,
+            behind,
+        })
+    }
+
+    #[inline(never)]
+    fn dots(self, start: usize, end: usize) -> usize {
+        self.slice(start, end).iter().filter(|&&byte| byte == b'.').count()
     }
 
     /// Any piece, byte by byte. Not inlined: its variables would push those of the short way out of the registers.
@@ -321,7 +388,7 @@ impl<'a> Text<'a> {
             sink.delimiter(self.at(at), at, at + 1);
             at += 1;
         }
-        Next { at, after_number: piece.ends_in_number }
+        Next::at(at, piece.ends_in_number)
     }
 
     /// The bytes from `at` on that belong to a piece whatever stands around them, and the byte (with its classes) that
@@ -430,7 +497,10 @@ impl<'a> Text<'a> {
         if bits & (SLASH | AT | DOT) != 0 {
             let piece = self.slice(start, end);
             let has_at = bits & AT != 0 && len > 2 && self.at(start) != b'@' && self.at(end - 1) != b'@';
-            if has_at || bits & SLASH != 0 && is_path(piece) || bits & DOT != 0 && is_class_name(piece, bits) {
+            if has_at
+                || bits & SLASH != 0 && is_path(piece) && Rule::Paths.holds()
+                || bits & DOT != 0 && is_class_name(piece, bits) && Rule::ClassNames.holds()
+            {
                 return true;
             }
         }
@@ -445,6 +515,7 @@ impl<'a> Text<'a> {
     fn is_name_with_digits(self, start: usize, end: usize, bits: u32) -> bool {
         let piece = self.slice(start, end);
         matches!(self.at(end), b'(' | b'=')
+            && Rule::NamesWithDigits.holds()
             && piece.first().is_some_and(u8::is_ascii_alphabetic)
             && bits & (SLASH | AT) == 0
             && piece.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2
@@ -459,12 +530,16 @@ impl<'a> Text<'a> {
         let piece = self.slice(start, end);
         let letters = piece.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
         let digits = piece.iter().skip(letters).take_while(|byte| byte.is_ascii_digit()).count();
-        if letters >= 3 && digits <= 3 && letters + digits == piece.len() { letters } else { 0 }
+        let is_name = letters >= 3 && digits <= 3 && letters + digits == piece.len() && Rule::NumberedNames.holds();
+        if is_name { letters } else { 0 }
     }
 
     /// A weekday before a month or a number, a month before or behind a number.
     fn is_calendar(self, start: usize, end: usize, after_number: bool) -> bool {
         let word = self.slice(start, end);
+        if !Rule::Calendar.holds() {
+            return false;
+        }
         let mut next = end;
         while matches!(self.at(next), b' ' | b',' | b'-') && next < self.0.len() {
             next += 1;
@@ -475,6 +550,43 @@ impl<'a> Text<'a> {
         }
         is_weekday(word) && (before_number || is_month(self.slice(next, next + 3)))
     }
+}
+
+/// Two bytes in a row that may be of one run.
+const PAIR: u32 = 1 << 31;
+
+/// How many bytes belong to a piece whatever stands around them, and their classes; with [`PAIR`] where punctuation may be
+/// a run. Not inlined: most bytes of values pass here, and a loop that has all the registers takes half as many steps.
+#[inline(never)]
+fn stretch(bytes: &[u8]) -> (usize, u32) {
+    let (mut bits, mut pairs, mut last) = (0, 0, 0);
+    let mut length = 0;
+    let mut rest = bytes;
+    let said = |bits, pairs| bits | if pairs & RUN != 0 { PAIR } else { 0 };
+    while let Some((chunk, more)) = rest.split_first_chunk::<8>() {
+        for (index, &byte) in chunk.iter().enumerate() {
+            let here = class(byte);
+            if here & (STOP | CJK) != 0 {
+                return (length + index, said(bits, pairs));
+            }
+            bits |= here;
+            pairs |= here & last;
+            last = here;
+        }
+        length += 8;
+        rest = more;
+    }
+    for &byte in rest {
+        let here = class(byte);
+        if here & (STOP | CJK) != 0 {
+            break;
+        }
+        bits |= here;
+        pairs |= here & last;
+        last = here;
+        length += 1;
+    }
+    (length, said(bits, pairs))
 }
 
 /// `true`, `False`, `null`: the first `length` bytes (four or five) of a chunk.
@@ -489,7 +601,7 @@ fn is_boolean(length: usize, chunk: u64) -> bool {
     const UPPER_TRUE: u64 = number(*b"True\0\0\0\0");
     const UPPER_FALSE: u64 = number(*b"False\0\0\0");
     let word = chunk & if length == 4 { 0xffff_ffff } else { 0xff_ffff_ffff };
-    matches!(word, TRUE | NULL | FALSE | UPPER_TRUE | UPPER_FALSE)
+    matches!(word, TRUE | NULL | FALSE | UPPER_TRUE | UPPER_FALSE) && Rule::Booleans.holds()
 }
 
 fn is_month(word: &[u8]) -> bool {
@@ -549,7 +661,7 @@ fn is_unit(word: &[u8]) -> bool {
             | b"BST"
             | b"IST"
             | b"JST"
-    )
+    ) && Rule::Units.holds()
 }
 
 /// From the root, from here, or with two slashes: `/a`, `./a`, `a/b/c`; `and/or` is a word.
@@ -668,25 +780,29 @@ mod tests {
         fn variable(&mut self, start: usize, end: usize) {
             self.tokens.push(('v', start, end));
         }
-        fn is_full(&self) -> bool {
-            self.tokens.len() >= self.max
+        fn room(&self) -> usize {
+            self.max.saturating_sub(self.tokens.len())
         }
     }
 
     /// Without any short way: each token byte by byte.
     fn slow_scan(text: &[u8], sink: &mut impl Sink) -> usize {
         let whole = Text(text);
-        let mut next = Next { at: 0, after_number: false };
-        while let Some(&byte) = text.get(next.at) {
-            let bits = class(byte);
-            if bits & SPACE != 0 {
+        let mut next = Next::at(0, false);
+        while let Some(&byte) = text.get(next.at as usize) {
+            let (at, bits) = (next.at as usize, class(byte));
+            let thread = header::thread(text).filter(|thread| thread.start == at);
+            if let Some(thread) = thread.filter(|_| sink.room() > 0) {
+                sink.variable(thread.start, thread.end);
+                next = Next::at(thread.end, false);
+            } else if bits & SPACE != 0 {
                 next.at += 1;
-            } else if sink.is_full() {
-                return next.at;
-            } else if whole.is_delimiter(next.at, byte, bits) {
-                next = Next { at: whole.delimiter(next.at, byte, sink), after_number: false };
+            } else if sink.room() == 0 {
+                return at;
+            } else if whole.is_delimiter(byte, whole.at(at + 1), bits) {
+                next = Next::at(whole.delimiter(at, byte, sink), false);
             } else {
-                next = whole.odd(next.at, next.after_number, sink);
+                next = whole.odd(at, next.after_number, sink);
             }
         }
         text.len()
@@ -707,9 +823,10 @@ mod tests {
                 "[a-z]{1,9}|[A-Z][a-z]{1,16}|[a-f]{1,9}|[A-Z]{1,5}[0-9]{0,3}|[0-9.:-]{1,12}|[a-z0-9_$%:./@\\\\+#!?-]{1,14}|[<>*=,;()|'\" :]{1,3}|ms|sec|Jan|Mon|true|False|null|http://|日本|é|[\\x00-\\x1f]",
                 0..14,
             ),
+            header in prop_oneof![3 => Just(""), 1 => Just("2026-11-21 10:11:12,5 INFO [a b] "), 1 => Just("10:11:12.5 [a[b] c] - WARN: ")],
             glue in "[ ]|[ =:.]?", max in prop_oneof![1usize..9, Just(500)],
         ) {
-            check_short_ways(pieces.join(&glue).as_bytes(), max);
+            check_short_ways((header.to_owned() + &pieces.join(&glue)).as_bytes(), max);
             check_short_ways(pieces.concat().as_bytes(), max);
         }
 

@@ -1,5 +1,6 @@
 //! The shape of a line: its tokens, of which words may be made variables; what the slow path thinks with.
 
+use super::rules::Rule;
 use super::scan::{Sink, scan};
 use super::signature::{Fold, hash_of, joins_variables};
 use crate::limits;
@@ -46,8 +47,8 @@ impl Sink for Collect<'_> {
     fn variable(&mut self, start: usize, end: usize) {
         self.tokens.push(Token { kind: Kind::Variable, start, end });
     }
-    fn is_full(&self) -> bool {
-        self.tokens.len() >= limits::PATTERN_TOKENS_MAX
+    fn room(&self) -> usize {
+        limits::PATTERN_TOKENS_MAX.saturating_sub(self.tokens.len())
     }
 }
 
@@ -106,7 +107,7 @@ impl<'a> Shape<'a> {
             push(&mut prefix, token.kind);
             push(&mut joint.fold, kind);
         }
-        if joint.words > 1 {
+        if joint.words > 1 && Rule::Joint.holds() {
             contexts.push(Context {
                 place: Place::Assigned,
                 value: joint.values,
@@ -152,19 +153,21 @@ impl<'a> Shape<'a> {
         let word = self.word(token);
         let letters = word.bytes().filter(u8::is_ascii_alphabetic).count();
         let is_upper = letters >= 2 && !word.bytes().any(|byte| byte.is_ascii_lowercase());
-        if is_upper || word.len() >= 6 && (word.ends_with("ed") || word.ends_with("ing")) {
+        if (is_upper || word.len() >= 6 && (word.ends_with("ed") || word.ends_with("ing"))) && Rule::States.holds() {
             return Readiness::State;
         }
         let before = position.checked_sub(1).and_then(|index| self.tokens.get(index));
         let behind = self.tokens.get(position + 1).map(|token| token.kind);
         match before {
-            Some(Token { kind: Kind::Delimiter(b'='), .. }) => Readiness::Assigned,
+            Some(Token { kind: Kind::Delimiter(b'='), .. }) if Rule::Assigned.holds() => Readiness::Assigned,
             Some(Token { kind: Kind::Delimiter(quote @ (b'"' | b'\'')), end, .. })
-                if *end == token.start && behind == Some(Kind::Delimiter(*quote)) =>
+                if *end == token.start && behind == Some(Kind::Delimiter(*quote)) && Rule::Assigned.holds() =>
             {
                 Readiness::Assigned
             }
-            Some(before @ Token { kind: Kind::Word(_), .. }) if is_preposition(self.word(before)) => {
+            Some(before @ Token { kind: Kind::Word(_), .. })
+                if is_preposition(self.word(before)) && Rule::Introduced.holds() =>
+            {
                 Readiness::Introduced
             }
             _ => Readiness::Plain,

@@ -43,6 +43,7 @@ pub enum Owner {
 
 impl Owner {
     /// Whose a record is that names this user.
+    #[inline]
     pub fn of(user: Option<&str>) -> Self {
         user.map_or(Self::Nobody, |user| Self::User(xxh3_64(user.as_bytes())))
     }

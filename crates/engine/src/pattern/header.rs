@@ -1,0 +1,123 @@
+//! The header that a message may still begin with: where a client sends whole lines of a log as messages.
+//!
+//! `2015-10-18 18:01:47,978 INFO [main] a.b.C: text`. A header is told by its form: a time, then a level and a bracket in
+//! either order. What stands in the bracket says who speaks (the thread), and not what is said: it is one value, whatever
+//! its words. Everything else of a header is values by itself, but the level, which stays a word as a state does.
+//!
+//! Left out: headers without a level, and names of threads or hosts without a bracket; there is no telling them from words.
+
+use super::class::{DIGIT, SPACE, class};
+use super::rules::Rule;
+use crate::level::Level;
+use std::ops::Range;
+
+/// Longer brackets are looked at no further.
+const BRACKET_BYTES_MAX: usize = 200;
+/// Time, dash, level, dash and bracket, and one to spare.
+const PIECES_MAX: usize = 6;
+
+/// Where the name of the thread lies, if the text begins with a header.
+#[inline(always)]
+pub(super) fn thread(text: &[u8]) -> Option<Range<usize>> {
+    // Nearly all messages begin with a letter.
+    let first = *text.first()?;
+    if class(first) & DIGIT == 0 || !Rule::Headers.holds() { None } else { thread_behind_time(text) }
+}
+
+#[inline(never)]
+fn thread_behind_time(text: &[u8]) -> Option<Range<usize>> {
+    let mut at = end_of_piece(text, 0);
+    if !is_time(text.get(..at)?) {
+        return None;
+    }
+    let (mut has_level, mut thread) = (false, None);
+    for _ in 0..PIECES_MAX {
+        at += text.get(at..)?.iter().take_while(|&&byte| class(byte) & SPACE != 0).count();
+        let end = if text.get(at) == Some(&b'[') { end_of_bracket(text, at)? } else { end_of_piece(text, at) };
+        let piece = text.get(at..end).filter(|piece| !piece.is_empty())?;
+        if is_level(piece) {
+            has_level = true;
+        } else if thread.is_none() && piece.first() == Some(&b'[') {
+            let inner = piece.get(1..piece.len() - 1)?.trim_ascii_start();
+            thread = Some(end - 1 - inner.len()..end - 1);
+        } else if piece != b"-" && !is_time(piece) {
+            return None;
+        }
+        if has_level && let Some(thread) = thread {
+            return (!thread.is_empty()).then_some(thread);
+        }
+        at = end;
+    }
+    None
+}
+
+fn end_of_piece(text: &[u8], from: usize) -> usize {
+    let rest = text.get(from..).unwrap_or_default();
+    from + rest.iter().take(BRACKET_BYTES_MAX).take_while(|&&byte| class(byte) & SPACE == 0).count()
+}
+
+/// Behind the bracket that closes the one here, if a space follows.
+fn end_of_bracket(text: &[u8], from: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    for (at, &byte) in text.iter().enumerate().skip(from).take(BRACKET_BYTES_MAX) {
+        match byte {
+            b'[' => depth += 1,
+            b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            let is_end = text.get(at + 1).is_some_and(|&byte| class(byte) & SPACE != 0 || byte == b':');
+            return is_end.then_some(at + 1);
+        }
+    }
+    None
+}
+
+/// A clock or a calendar date: digits in groups.
+fn is_time(piece: &[u8]) -> bool {
+    let separators = piece.iter().filter(|byte| matches!(byte, b':' | b'-' | b'/')).count();
+    let is_of_time =
+        |byte: &u8| byte.is_ascii_digit() || matches!(byte, b':' | b'-' | b'/' | b'.' | b',' | b'T' | b'Z' | b'+');
+    piece.len() >= 8 && separators >= 2 && piece.iter().all(is_of_time)
+}
+
+/// `INFO`, `[warn]`, `ERROR:`; a letter alone might be anything.
+fn is_level(piece: &[u8]) -> bool {
+    let word = std::str::from_utf8(piece).unwrap_or_default().trim_matches(['[', ']', ':']);
+    word.len() >= 3 && word.bytes().all(|byte| byte.is_ascii_alphabetic()) && Level::from_word(word).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Option<&str>) {
+        let found = thread(text.as_bytes()).and_then(|range| text.get(range));
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn the_thread_is_what_stands_in_brackets_beside_time_and_level() {
+        check("2015-10-18 18:01:47,978 INFO [main] a.b.C: started", Some("main"));
+        check(
+            "2015-07-29 17:41:44,747 - WARN  [Peer[myid=1]/0:0:2181:F@774] - late",
+            Some("Peer[myid=1]/0:0:2181:F@774"),
+        );
+        check("10:11:12.123 [http-nio-8080-exec-1] ERROR c.e.App - boom", Some("http-nio-8080-exec-1"));
+        check("2026-11-21T10:11:12.5Z [warn] [pool worker 7]: late", Some("pool worker 7"));
+        check("2026/11/21 10:11:12 [error] 17#3: *9 open() failed", None);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_header_is_none() {
+        check("2015-10-18 [main] started INFO", None);
+        check("17 INFO [main] started", None);
+        check("2015-10-18 18:01:47,978 INFO main [x] y", None);
+        check("2015-10-18 18:01:47,978 INFO [] x", None);
+        check("2015-10-18 18:01:47,978 INFO [main", None);
+        check("2015-10-18 18:01:47,978 INFO [main]x y", None);
+        check(&format!("2015-10-18 18:01:47,978 INFO [{}] x", "y".repeat(300)), None);
+        check("INFO [main] started", None);
+        check("", None);
+    }
+}
