@@ -505,16 +505,33 @@ impl Journal {
 
     // --- rewriting --------------------------------------------------------------------------------
 
-    /// Replaces the records of rows by the same with husks among them; what else their columns say of them stays. Hidden
-    /// copies are rewritten too: nothing of what is taken out waits on disk for its table to be dropped. One transaction,
-    /// please.
+    /// Replaces the records of rows by the same with husks among them, hidden copies too, so that nothing of what is taken
+    /// out waits on disk for its table to be dropped. One transaction, please.
+    pub fn set_all_bodies(&self, bodies: Vec<(u64, Vec<u8>)>) -> Result<(), Fault> {
+        self.rewrite_rows(&bodies, &["aside", "journal_old", "journal"])?;
+        self.rewrite_blocks(bodies)
+    }
+
+    /// The same without the hidden copies, each of which would be billed: they go with their table.
     pub fn set_bodies(&self, bodies: Vec<(u64, Vec<u8>)>) -> Result<(), Fault> {
-        for (seq, body) in &bodies {
-            for table in ["aside", "journal_old", "journal"] {
+        let (hidden, loose): (Vec<_>, Vec<_>) = bodies.iter().cloned().partition(|(seq, _)| *seq <= self.packed.get());
+        self.rewrite_rows(&loose, &["journal_old", "journal"])?;
+        self.rewrite_rows(&hidden, &["aside"])?;
+        self.rewrite_blocks(bodies)
+    }
+
+    /// What else the columns of rows say of them stays.
+    fn rewrite_rows(&self, bodies: &[(u64, Vec<u8>)], tables: &[&str]) -> Result<(), Fault> {
+        for (seq, body) in bodies {
+            for table in tables {
                 let statement = format!("UPDATE {table} SET body = ?, levels = levels | {HUSKS} WHERE seq = ?");
                 self.sql.run("rewrite a row", &statement, vec![Value::Blob(body.clone()), uint(*seq)])?;
             }
         }
+        Ok(())
+    }
+
+    fn rewrite_blocks(&self, bodies: Vec<(u64, Vec<u8>)>) -> Result<(), Fault> {
         let (Some(first), Some(last)) = (bodies.first(), bodies.last()) else { return Ok(()) };
         let span = vec![uint(first.0), uint(last.0)];
         let mut bodies: BTreeMap<u64, Vec<u8>> = bodies.into_iter().collect();
