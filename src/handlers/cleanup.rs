@@ -7,6 +7,8 @@ use super::fan_out::{Gathered, ask_objects};
 use super::lists::parameter_error;
 use super::{Answer, Call, Outcome, invalid_query, json, require_whole_domain};
 use crate::processors::calls::{CleanupAnswer, CleanupCall};
+use sapwood_engine::level::LevelClass;
+use sapwood_engine::pattern::PatternId;
 use sapwood_wire::query::parse_search;
 use sapwood_wire::reply::FieldError;
 use serde::Serialize;
@@ -19,6 +21,10 @@ struct Wanted {
     before_ms: i64,
     is_dry_run: bool,
     components: Vec<String>,
+    /// Words of level classes; none means all.
+    levels: Vec<String>,
+    /// Ids of patterns; none means all.
+    patterns: Vec<String>,
 }
 
 #[derive(Debug, Serialize, PartialEq, Eq)]
@@ -50,10 +56,17 @@ pub async fn cleanup(call: &Call<'_>) -> Outcome {
     if !wanted.is_dry_run {
         let components =
             if wanted.components.is_empty() { "all components".to_owned() } else { wanted.components.join(", ") };
-        let detail = format!("older than {} ms, {components}", wanted.before_ms);
+        let mut detail = format!("older than {} ms, {components}", wanted.before_ms);
+        for (what, of) in [("level", &wanted.levels), ("pattern", &wanted.patterns)] {
+            if !of.is_empty() {
+                detail = format!("{detail}, {what} {}", of.join(", "));
+            }
+        }
         call.stubs().book(call.domain(), &call.actor(), "logs.cleanup", &detail).await?;
     }
-    let asked = CleanupCall { before_ms: wanted.before_ms, is_dry_run: wanted.is_dry_run };
+    let Wanted { before_ms, is_dry_run, .. } = wanted;
+    let (levels, patterns) = (wanted.levels.clone(), wanted.patterns.clone());
+    let asked = CleanupCall { before_ms, is_dry_run, levels, patterns };
     let gathered = ask_objects(call, &wanted.components, |stubs, address| {
         let asked = asked.clone();
         async move { stubs.clean_up(&address, &asked).await }
@@ -65,6 +78,8 @@ pub async fn cleanup(call: &Call<'_>) -> Outcome {
 fn read(query: &[(String, String)], now_ms: i64) -> Result<Wanted, Vec<FieldError>> {
     let mut errors = Vec::new();
     let (mut before_ms, mut is_dry_run, mut components) = (None, false, Vec::new());
+    let (mut levels, mut patterns) = (Vec::new(), Vec::new());
+    let list = |value: &str| value.split(',').map(|one| one.trim().to_owned()).collect::<Vec<_>>();
     for (name, value) in query {
         let mut refuse = |detail: &str| errors.push(parameter_error(name, "invalid_value", detail.to_owned()));
         match name.as_str() {
@@ -76,6 +91,16 @@ fn read(query: &[(String, String)], now_ms: i64) -> Result<Wanted, Vec<FieldErro
                 Ok(days) if (1..=36_500).contains(&days) => before_ms = before_ms.or(Some(now_ms - days * DAY_MS)),
                 _ => refuse("a number of days from 1 on is expected"),
             },
+            "level" => match list(value) {
+                words if words.iter().all(|word| LevelClass::ALL.iter().any(|class| class.word() == word)) => {
+                    levels.extend(words);
+                }
+                _ => refuse("trace, debug, info, warn, error or fatal is expected, or several with commas"),
+            },
+            "pattern" => match list(value) {
+                ids if ids.iter().all(|id| PatternId::parse(id).is_some()) => patterns.extend(ids),
+                _ => refuse("ids of patterns are expected, with commas between them"),
+            },
             "component" => components.extend(value.split(',').map(str::trim).map(str::to_owned)),
             "dry_run" => match value.as_str() {
                 "true" | "1" => is_dry_run = true,
@@ -83,14 +108,14 @@ fn read(query: &[(String, String)], now_ms: i64) -> Result<Wanted, Vec<FieldErro
                 _ => refuse("true or false is expected"),
             },
             _ => {
-                let accepted = "accepted are before or older_than_days, component, dry_run";
+                let accepted = "accepted are before or older_than_days, component, level, pattern, dry_run";
                 errors.push(parameter_error(name, "unknown_parameter", accepted.to_owned()));
             }
         }
     }
     match before_ms {
         Some(before_ms) if errors.is_empty() && before_ms <= now_ms => {
-            return Ok(Wanted { before_ms, is_dry_run, components });
+            return Ok(Wanted { before_ms, is_dry_run, components, levels, patterns });
         }
         Some(before_ms) if before_ms > now_ms => {
             errors.push(parameter_error("before", "invalid_value", "this lies in the future".to_owned()));
@@ -146,6 +171,21 @@ mod tests {
         }
         let bad = [("older_than_days", "0"), ("dry_run", "maybe"), ("x", "1")];
         assert_eq!(before(&bad), Err(["older_than_days", "dry_run", "x"].map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn levels_and_patterns_are_named_as_everywhere() {
+        let pattern = "00000000000000ab";
+        let wanted = |query: &[(&str, &str)]| {
+            let query: Vec<_> = [("older_than_days", "1")].iter().chain(query).copied().collect();
+            asked(&query).map(|wanted| (wanted.levels, wanted.patterns))
+        };
+        let both = wanted(&[("level", "debug,info"), ("pattern", pattern)]);
+        assert_eq!(both, Ok((vec!["debug".to_owned(), "info".to_owned()], vec![pattern.to_owned()])));
+        assert_eq!(
+            wanted(&[("level", "loud"), ("pattern", "p1")]),
+            Err(vec!["level".to_owned(), "pattern".to_owned()])
+        );
     }
 
     #[test]

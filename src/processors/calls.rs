@@ -20,8 +20,10 @@ pub use feedback::{FeedbackCall, FeedbackOutcome, FeedbackView, ThresholdView};
 pub use windows::{WindowsAnswer, WindowsCall};
 
 use sapwood_engine::bytes::{ReadError, Reader, Writer};
+use sapwood_engine::level::LevelClass;
 use sapwood_engine::machine::row::{BatchKey, Receipt};
-use sapwood_engine::machine::stream::Batch;
+use sapwood_engine::machine::stream::{Batch, Selection};
+use sapwood_engine::pattern::PatternId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -294,6 +296,23 @@ pub struct CleanupCall {
     pub before_ms: i64,
     /// Only count.
     pub is_dry_run: bool,
+    /// Only records of these classes of level.
+    #[serde(default)]
+    pub levels: Vec<String>,
+    /// Only records of these patterns.
+    #[serde(default)]
+    pub patterns: Vec<String>,
+}
+
+impl CleanupCall {
+    /// What is to go. Words that name nothing were refused at the edge.
+    pub fn selection(&self) -> Selection {
+        let classes = LevelClass::ALL.into_iter().filter(|class| self.levels.iter().any(|word| word == class.word()));
+        Selection {
+            levels: classes.fold(0, |levels, class| levels | 1 << class.index()),
+            patterns: self.patterns.iter().filter_map(|id| PatternId::parse(id)).collect(),
+        }
+    }
 }
 
 /// Stream to edge: what was, or would be, removed.

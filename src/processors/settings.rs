@@ -4,7 +4,8 @@ use sapwood_engine::config::{Config, StorageMode};
 use sapwood_engine::machine::domain::DomainSettings;
 use sapwood_engine::machine::outbox::RetryPolicy;
 use sapwood_engine::machine::sink::SinkPolicy;
-use sapwood_engine::machine::stream::{BlockPolicy, StreamSettings};
+use sapwood_engine::machine::stream::{BlockPolicy, RetentionPolicy, StreamSettings};
+use sapwood_engine::pattern::PatternId;
 use sapwood_engine::time::Millis;
 use sapwood_engine::triage::AlertPolicy;
 use std::rc::Rc;
@@ -41,7 +42,8 @@ pub fn stream(config: &Config) -> StreamSettings {
             burst_factor: count(config.burst_factor()),
         },
         flush_interval: config.flush_interval(),
-        retention: Millis::from_hours(24 * i64::try_from(config.retention_days()).unwrap_or(i64::MAX / 24)),
+        retention: days(config.retention_days()),
+        retention_policy: retention_policy(config),
         key_window: config.idempotency_window(),
         has_d1: has_outside,
         has_data_service: has_outside && config.data_service_url().is_some(),
@@ -52,6 +54,24 @@ pub fn stream(config: &Config) -> StreamSettings {
         },
         retry: RetryPolicy { base: Millis::from_secs(1), cap: Millis::from_mins(5) },
         blocks: BlockPolicy::default(),
+    }
+}
+
+fn days(days: u64) -> Millis {
+    Millis::from_hours(24 * i64::try_from(days).unwrap_or(i64::MAX / 24))
+}
+
+/// What leaves before RETENTION_DAYS are over. Ages beyond that mean nothing; an id that is none, neither.
+fn retention_policy(config: &Config) -> RetentionPolicy {
+    let earlier = |age: Option<u64>| age.filter(|age| *age < config.retention_days()).map(days);
+    let patterns = |ids: &[String]| ids.iter().filter_map(|id| PatternId::parse(id)).collect();
+    RetentionPolicy {
+        debug: earlier(config.retention_days_debug().into_iter().chain(config.retention_days_info()).min()),
+        info: earlier(config.retention_days_info()),
+        bytes_max: config.retention_bytes(),
+        brief: patterns(config.retention_brief_patterns()),
+        lasting: patterns(config.retention_lasting_patterns()),
+        ..RetentionPolicy::default()
     }
 }
 

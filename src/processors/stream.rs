@@ -458,8 +458,13 @@ impl Live {
 }
 
 /// A machine from its rows, with the number of rows that could not be read.
-fn restore(rows: &StreamRows, identity: Identity, config: &Config) -> std::result::Result<(StreamMachine, u64), Fault> {
-    let restored = StreamMachine::load(identity, settings::stream(config), rows)?;
+fn restore(
+    rows: &StreamRows,
+    identity: Identity,
+    config: &Rc<Config>,
+) -> std::result::Result<(StreamMachine, u64), Fault> {
+    let settings_of = |overrides: &[(String, String)]| settings::stream(&settings::of_domain(config, overrides));
+    let restored = StreamMachine::load(identity, &settings_of, rows)?;
     if let Some(error) = restored.rebuilt {
         report("StateRebuilt", &[("error", &error)]);
     }

@@ -16,9 +16,10 @@ use super::sql::{Columns, Sql, int, time, uint};
 use crate::monitoring::report;
 use sapwood_engine::machine::compaction::{self, PackedRows};
 use sapwood_engine::machine::erasure::Counts;
-use sapwood_engine::machine::row::{Row, RowKind};
-use sapwood_engine::machine::stream::{LooseRow, Outline, Packing};
+use sapwood_engine::machine::row::{self, HUSKS, Row, RowKind};
+use sapwood_engine::machine::stream::{LooseRow, Outline, Packing, PlaceOutline};
 use sapwood_engine::query::RowSummary;
+use sapwood_engine::record::Record;
 use sapwood_engine::segment::block::Block;
 use sapwood_engine::time::Timestamp;
 use std::cell::{Cell, RefCell};
@@ -111,6 +112,10 @@ impl Journal {
 
     /// Appends a row.
     pub fn append(&self, row: &Row) -> Result<(), Fault> {
+        self.insert("journal", row)
+    }
+
+    fn insert(&self, table: &str, row: &Row) -> Result<(), Fault> {
         let values = vec![
             uint(row.seq),
             time(row.at),
@@ -122,7 +127,8 @@ impl Journal {
             Value::Blob(row.heads.clone()),
             Value::Blob(row.body.clone()),
         ];
-        self.sql.run("append to the journal", "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        let statement = format!("INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        self.sql.run("append to the journal", &statement, values)
     }
 
     // --- reading ----------------------------------------------------------------------------------
@@ -395,6 +401,31 @@ impl Journal {
         })
     }
 
+    /// Rows and blocks with records whose last sequence is greater, in order, at most `room` of them.
+    pub fn places_after(&self, after: u64, room: u32) -> Result<Vec<PlaceOutline>, Fault> {
+        let query = format!(
+            "SELECT seq, seq, at, time_max, levels FROM ({}) WHERE kind = 0 AND count > 0 AND seq > ?1 \
+             UNION ALL SELECT seq_first, seq_last, at_max, time_max, levels FROM block WHERE count > 0 AND seq_last > ?1 \
+             ORDER BY 2 LIMIT ?2",
+            self.plain_rows("seq, at, kind, time_max, count, levels")
+        );
+        self.sql.all("look for records to remove", &query, vec![uint(after), int(room.into())], |columns| {
+            PlaceOutline {
+                seq_first: columns.uint(),
+                seq_last: columns.uint(),
+                at_max: Timestamp(columns.int()),
+                time_max: Timestamp(columns.int()),
+                levels: columns.int() as u8,
+            }
+        })
+    }
+
+    /// Removes every place with records up to a row.
+    pub fn remove_up_to(&self, seq: u64) -> Result<(), Fault> {
+        let expiry = Expiry { from: Timestamp::MAX, received_before: Timestamp::MAX, seq_max: seq };
+        self.retain(&expiry, u32::MAX).map(drop)
+    }
+
     /// The first row that was received at an instant or later.
     pub fn first_received(&self, at: Timestamp) -> Result<Option<u64>, Fault> {
         let query = format!("SELECT min(seq) FROM ({}) WHERE at >= ?", self.plain_rows("seq, at"));
@@ -474,15 +505,33 @@ impl Journal {
 
     // --- rewriting --------------------------------------------------------------------------------
 
-    /// Replaces the records of rows; what their columns say of them stays. Hidden copies are rewritten too: nothing of
-    /// what is taken out waits on disk for its table to be dropped.
+    /// Replaces the records of rows by the same with husks among them, hidden copies too, so that nothing of what is taken
+    /// out waits on disk for its table to be dropped. One transaction, please.
+    pub fn set_all_bodies(&self, bodies: Vec<(u64, Vec<u8>)>) -> Result<(), Fault> {
+        self.rewrite_rows(&bodies, &["aside", "journal_old", "journal"])?;
+        self.rewrite_blocks(bodies)
+    }
+
+    /// The same without the hidden copies, each of which would be billed: they go with their table.
     pub fn set_bodies(&self, bodies: Vec<(u64, Vec<u8>)>) -> Result<(), Fault> {
-        for (seq, body) in &bodies {
-            for table in ["aside", "journal_old", "journal"] {
-                let statement = format!("UPDATE {table} SET body = ? WHERE seq = ?");
+        let (hidden, loose): (Vec<_>, Vec<_>) = bodies.iter().cloned().partition(|(seq, _)| *seq <= self.packed.get());
+        self.rewrite_rows(&loose, &["journal_old", "journal"])?;
+        self.rewrite_rows(&hidden, &["aside"])?;
+        self.rewrite_blocks(bodies)
+    }
+
+    /// What else the columns of rows say of them stays.
+    fn rewrite_rows(&self, bodies: &[(u64, Vec<u8>)], tables: &[&str]) -> Result<(), Fault> {
+        for (seq, body) in bodies {
+            for table in tables {
+                let statement = format!("UPDATE {table} SET body = ?, levels = levels | {HUSKS} WHERE seq = ?");
                 self.sql.run("rewrite a row", &statement, vec![Value::Blob(body.clone()), uint(*seq)])?;
             }
         }
+        Ok(())
+    }
+
+    fn rewrite_blocks(&self, bodies: Vec<(u64, Vec<u8>)>) -> Result<(), Fault> {
         let (Some(first), Some(last)) = (bodies.first(), bodies.last()) else { return Ok(()) };
         let span = vec![uint(first.0), uint(last.0)];
         let mut bodies: BTreeMap<u64, Vec<u8>> = bodies.into_iter().collect();
@@ -491,7 +540,7 @@ impl Journal {
             let mut is_other = false;
             for row in &mut rows {
                 if let Some(body) = bodies.remove(&row.seq) {
-                    (row.body, is_other) = (body, true);
+                    (row.body, row.levels, is_other) = (body, row.levels | HUSKS, true);
                 }
             }
             if is_other {
@@ -501,20 +550,25 @@ impl Journal {
         Ok(())
     }
 
-    /// Makes a block anew of these rows of its own.
+    /// Makes a block anew of these rows of its own. What does not fit it any more, for whatever reason, stays aside: what
+    /// is taken out has to leave.
     fn remake(&self, head: &Head, rows: &[Row]) -> Result<(), Fault> {
-        let doing = "make a block anew";
-        let packed = compaction::pack(rows).map_err(|unfit| Fault::new(doing, format!("{unfit:?}")))?;
-        if packed.seqs.len() != rows.len() {
-            let left = rows.len() - packed.seqs.len();
-            return Err(Fault::new(doing, format!("{left} rows of block {} do not fit", head.seq_first)));
+        let is_husks = |row: &Row| row::records(&row.body).is_ok_and(|records| records.iter().all(Record::is_husk));
+        if rows.iter().all(is_husks) {
+            return self.put_block(head.seq_first, None);
         }
-        self.put_block(head.seq_first, &packed)
+        let packed = compaction::pack(rows).ok();
+        let taken: BTreeSet<u64> = packed.iter().flat_map(|packed| &packed.seqs).copied().collect();
+        for row in rows.iter().filter(|row| !taken.contains(&row.seq)) {
+            report("RowSetAside", &[("seq", &row.seq), ("block", &head.seq_first)]);
+            self.insert("aside", row)?;
+        }
+        self.put_block(head.seq_first, packed.as_ref())
     }
 
-    /// Puts a block in the place of another.
-    fn put_block(&self, seq_first: u64, packed: &PackedRows) -> Result<(), Fault> {
-        let values = block_values(Some(packed)).into_iter().chain([uint(seq_first)]).collect();
+    /// Puts a block in the place of another; none leaves the row alone, which says how far blocks reach.
+    fn put_block(&self, seq_first: u64, packed: Option<&PackedRows>) -> Result<(), Fault> {
+        let values = block_values(packed).into_iter().chain([uint(seq_first)]).collect();
         let statement = "UPDATE block SET at_max = ?, time_min = ?, time_max = ?, count = ?, rows = ?, levels = ?, \
                          body = ? WHERE seq_first = ?";
         self.opened.replace(None);
@@ -635,7 +689,7 @@ impl Journal {
                 // It leaves as a whole, later.
                 _ => continue,
             };
-            self.put_block(head.seq_first, &packed)?;
+            self.put_block(head.seq_first, Some(&packed))?;
         }
         Ok(None)
     }

@@ -10,7 +10,9 @@ use sapwood_engine::machine::erasure::Counts;
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::Row;
 use sapwood_engine::machine::sink::Sink;
-use sapwood_engine::machine::stream::{Checkpoint, Identity, LooseRow, Outline, Packing, Stored, StreamStore};
+use sapwood_engine::machine::stream::{
+    Checkpoint, Identity, LooseRow, Outline, Packing, PlaceOutline, Stored, StreamStore, Thinning,
+};
 use sapwood_engine::machine::window::Page;
 use sapwood_engine::pattern::Pattern;
 use sapwood_engine::time::Timestamp;
@@ -101,6 +103,9 @@ impl StreamRows {
         self.write_pages(PAGE_IDS, checkpoint.id_pages, checkpoint.id_pages_gone)?;
         if let Some(packing) = checkpoint.packing {
             self.sql.set_meta("packing", packing)?;
+        }
+        if let Some(thinned) = checkpoint.thinned {
+            self.sql.set_meta("thinned", thinned)?;
         }
         self.sql.set_meta("detection", checkpoint.detection)?;
         self.sql.set_meta("state", checkpoint.state)?;
@@ -195,6 +200,7 @@ impl StreamRows {
             d1: self.sql.meta("sink_d1")?,
             data_service: self.sql.meta("sink_data_service")?,
             packing: self.sql.meta("packing")?,
+            thinned: self.sql.meta("thinned")?,
         };
         Ok((stored, damaged))
     }
@@ -301,6 +307,13 @@ impl StreamStore for StreamRows {
     fn store_block(&mut self, packing: &Packing) -> Result<(), Fault> {
         self.journal.store_block(packing)
     }
+    fn store_thinning(&mut self, thinning: &Thinning) -> Result<(), Fault> {
+        self.journal.set_bodies(thinning.bodies.clone())?;
+        if let Some(seq) = thinning.gone_up_to {
+            self.journal.remove_up_to(seq)?;
+        }
+        self.sql.set_meta("thinned", thinning.row.clone())
+    }
     fn stored(&self) -> Result<(Stored, u64), Fault> {
         Self::stored(self)
     }
@@ -318,5 +331,8 @@ impl StreamStore for StreamRows {
     }
     fn loose(&self, room: u32) -> Result<Vec<LooseRow>, Fault> {
         self.journal.loose(room)
+    }
+    fn places_after(&self, after: u64, room: u32) -> Result<Vec<PlaceOutline>, Fault> {
+        self.journal.places_after(after, room)
     }
 }

@@ -4,7 +4,7 @@
 //! somewhere in the message, the stack trace or the error code, whatever its case.
 
 use crate::level::{Level, LevelClass};
-use crate::machine::row::Row;
+use crate::machine::row::{HUSKS, Row};
 use crate::pattern::PatternId;
 use crate::record::Record;
 use crate::time::Timestamp;
@@ -56,7 +56,8 @@ impl Filter {
 
     /// Whether every record of a row matches, by what its columns tell: then its count is enough.
     pub fn matches_whole_row(&self, row: &RowSummary) -> bool {
-        self.asks_only_time_and_level()
+        row.levels & HUSKS == 0
+            && self.asks_only_time_and_level()
             && self.from.is_none_or(|from| row.time_min >= from)
             && self.to.is_none_or(|to| row.time_max < to)
             && (self.levels == 0 || row.levels & !self.levels == 0)

@@ -7,8 +7,8 @@ use sapwood_engine::machine::compaction;
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::{self, Row, RowKind};
 use sapwood_engine::machine::stream::{
-    Batch, BlockPolicy, Checkpoint, DomainView, Event, Identity, LooseRow, Outline, Packing, Stored, StreamMachine,
-    StreamSettings, StreamStore,
+    Batch, BlockPolicy, Checkpoint, DomainView, Event, Identity, LooseRow, Outline, Packing, PlaceOutline, Stored,
+    StreamMachine, StreamSettings, StreamStore, Thinning,
 };
 use sapwood_engine::record::Record;
 use sapwood_engine::segment;
@@ -62,6 +62,12 @@ impl StreamStore for Shelf {
         self.aside.extend(left.into_iter().filter(|(seq, _)| packing.aside.contains(seq)));
         self.blocks.push(packing.clone());
         Ok(())
+    }
+    fn store_thinning(&mut self, _: &Thinning) -> Result<(), Infallible> {
+        Ok(())
+    }
+    fn places_after(&self, _: u64, _: u32) -> Result<Vec<PlaceOutline>, Infallible> {
+        Ok(Vec::new())
     }
     fn stored(&self) -> Result<(Stored, u64), Infallible> {
         Ok((self.stored.clone(), 0))
@@ -160,7 +166,7 @@ impl Object {
     }
 
     fn restart(&mut self, settings: StreamSettings) {
-        self.machine = StreamMachine::load(identity(), settings, &self.shelf).unwrap().machine;
+        self.machine = StreamMachine::load(identity(), &|_| settings.clone(), &self.shelf).unwrap().machine;
     }
 }
 

@@ -146,7 +146,7 @@ impl Inner {
         let stripped: u64 = alerts.iter().map(|(_, (_, gone))| gone).sum();
         let retraction = Retraction { user: user.to_owned(), lines, rows_gone };
         let write = move |rows: &StreamRows| {
-            rows.journal().set_bodies(bodies)?;
+            rows.journal().set_all_bodies(bodies)?;
             alerts.iter().try_for_each(|(id, (body, _))| rows.set_alert(id, body))
         };
         let effects = self.transition_with(Event::Retract(retraction), now(), Some(Box::new(write)))?;

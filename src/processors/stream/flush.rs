@@ -10,8 +10,9 @@ use crate::processors::outgoing;
 use crate::storage::d1::{self, Flush, IncidentRow, Origin, PatternRow, RecordRow, RollupRow};
 use crate::storage::fault::Fault;
 use crate::storage::journal::Expiry;
+use crate::storage::sql;
 use sapwood_engine::config::Config;
-use sapwood_engine::machine::stream::{Effects, Event, LoadSpan, Outgoing};
+use sapwood_engine::machine::stream::{Effects, Event, LoadSpan, NextThinning, Outgoing, StreamStore, Thinning};
 use sapwood_engine::pattern::PatternId;
 use sapwood_engine::time::{Millis, Timestamp};
 use sapwood_wire::data_service::{self, BATCH_PATH, BatchOutcome, DataServiceOutcome, DataServiceRecord, STORE_PATH};
@@ -23,6 +24,10 @@ use worker::Method;
 const RETAIN_ROWS: u32 = 500;
 /// Blocks of which a part leaves and that are made anew in one slice of a clean-up.
 const TRIM_BLOCKS: usize = 2;
+/// Places of which one alarm removes records before their time.
+const THIN_PLACES: usize = 64;
+/// Rows of which one clean-up of some levels or patterns removes records; a caller is told to come again for the rest.
+const SELECTED_ROWS_MAX: u64 = 2_000;
 /// Slices of one clean-up; a caller is told to come again for the rest.
 const CLEANUP_ROUNDS: usize = 40;
 /// Flushes of one alarm; what is left waits for the next.
@@ -39,6 +44,7 @@ impl Inner {
     pub(super) async fn perform_outside(self: Rc<Self>, effects: Effects) -> Result<(), Fault> {
         self.hand_over_alerts(&effects.deliver).await?;
         if let Some(from) = effects.retain_from {
+            self.thin(false).await?;
             // What was played in late is kept as long as if it had happened when it came.
             self.retain(from, from).await?;
         }
@@ -50,6 +56,9 @@ impl Inner {
         }
         if effects.pack {
             self.pack().await?;
+        }
+        if effects.checkpoint && self.holds_too_much()? {
+            self.thin(true).await?;
         }
         if effects.checkpoint {
             self.publish().await;
@@ -125,8 +134,78 @@ impl Inner {
         Ok(())
     }
 
+    /// Whether the component holds more than it may.
+    fn holds_too_much(&self) -> Result<bool, Fault> {
+        self.with_live(|live| {
+            let bytes_max = live.machine.settings().retention_policy.bytes_max;
+            Ok(bytes_max.is_some_and(|most| live.rows.sql().database_bytes() > most))
+        })
+    }
+
+    /// Removes what leaves before its time, a place a turn: by age, or because the component holds too much.
+    async fn thin(&self, is_over: bool) -> Result<(), Fault> {
+        let mut records = 0;
+        for _ in 0..THIN_PLACES {
+            if is_over && !self.holds_too_much()? {
+                break;
+            }
+            let mut live = self.take_live(None)?;
+            let NextThinning::Now(thinning) = live.machine.next_thinning(&live.rows, is_over, now())? else {
+                self.live.replace(Some(live));
+                break;
+            };
+            records += thinning.records;
+            self.store_thinning(live, thinning).await?;
+        }
+        if records > 0 {
+            crate::monitoring::report("RecordsExpiredEarly", &[("count", &records)]);
+        }
+        Ok(())
+    }
+
+    async fn store_thinning(&self, mut live: Live, thinning: Thinning) -> Result<(), Fault> {
+        let doing = "remove records";
+        let live = sql::atomically(&self.state.storage(), doing, move || {
+            live.rows.store_thinning(&thinning)?;
+            Ok(live)
+        })?;
+        self.live.replace(Some(live));
+        // On disk before the next is begun; others have their turn meanwhile.
+        self.state.storage().sync().await.map_err(|error| Fault::new(doing, error))
+    }
+
+    /// Removes, or only counts, the records of some levels or patterns that are older than an instant and may go.
+    async fn clean_up_selected(&self, call: &CleanupCall) -> Result<CleanupAnswer, Fault> {
+        let before = Timestamp(call.before_ms);
+        let selection = call.selection();
+        let (mut answer, mut seq) = (CleanupAnswer::default(), 0);
+        loop {
+            let live = self.take_live(None)?;
+            let Some((next, thinning)) = live.machine.select_in_place(&live.rows, &selection, before, seq, now())?
+            else {
+                self.live.replace(Some(live));
+                answer.is_complete = true;
+                return Ok(answer);
+            };
+            seq = next;
+            answer.rows += thinning.bodies.len() as u64;
+            answer.records += thinning.records;
+            if call.is_dry_run || thinning.records == 0 {
+                self.live.replace(Some(live));
+                continue;
+            }
+            self.store_thinning(live, thinning).await?;
+            if answer.rows >= SELECTED_ROWS_MAX {
+                return Ok(answer);
+            }
+        }
+    }
+
     /// Removes, or only counts, what is older than an instant and may go.
     pub(super) async fn clean_up(&self, call: &CleanupCall) -> Result<CleanupAnswer, Fault> {
+        if !call.levels.is_empty() || !call.patterns.is_empty() {
+            return self.clean_up_selected(call).await;
+        }
         let before = Timestamp(call.before_ms);
         let expiring = || {
             self.with_live(|live| {

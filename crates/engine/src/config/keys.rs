@@ -253,6 +253,11 @@ pub const KEYS: &[KeySpec] = &[
     // Storage.
     used("STORAGE_MODE", Storage, Kind::Choice(STORAGE_MODES), Same("hybrid"), "`local`: objects and KV only. `hybrid`: D1 and the data service besides, ours authoritative. `full`: the data service is the historian and old reads fall through to it."),
     per_domain("RETENTION_DAYS", Storage, count(1, 3_650, "days"), ByEnvironment(["30", "90", "365"]), "How long records are kept."),
+    per_domain("RETENTION_DAYS_DEBUG", Storage, count(1, 3_650, "days"), Absent, "How long debug and trace records are kept, if not as long as the others."),
+    per_domain("RETENTION_DAYS_INFO", Storage, count(1, 3_650, "days"), Absent, "How long informational records are kept, if not as long as the others."),
+    per_domain("RETENTION_BYTES", Storage, count(100_000, 10_000_000_000, "bytes"), Absent, "The most that the database of a component may hold. Above it debug records leave first, then informational ones, then the oldest."),
+    per_domain("RETENTION_BRIEF_PATTERNS", Storage, Kind::Names, Absent, "Ids of patterns whose records leave with debug records, whatever their level."),
+    per_domain("RETENTION_LASTING_PATTERNS", Storage, Kind::Names, Absent, "Ids of patterns whose records stay for RETENTION_DAYS, whatever their level."),
     used("FLUSH_INTERVAL", Storage, span(100, Millis::from_hours(1)), Same("30s"), "How long rows wait at most before they go to D1 and the data service."),
     per_domain("D1_RECORD_LEVEL", Storage, Kind::Choice(LEVELS), Same("warn"), "The least serious records that are copied to D1; exemplars of patterns are always copied."),
     mapped("BATCH_SIZE", Storage, "BULK_INSERT_SIZE", "The prototype's name for it."),

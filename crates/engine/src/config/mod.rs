@@ -217,6 +217,12 @@ settings! {
         storage_mode: StorageMode = storage_mode("STORAGE_MODE");
         /// RETENTION_DAYS.
         retention_days: u64 = count("RETENTION_DAYS");
+        /// RETENTION_DAYS_DEBUG: `None` is as all others.
+        retention_days_debug: Option<u64> = optional_count("RETENTION_DAYS_DEBUG");
+        /// RETENTION_DAYS_INFO: `None` is as all others.
+        retention_days_info: Option<u64> = optional_count("RETENTION_DAYS_INFO");
+        /// RETENTION_BYTES: of a component; `None` is no limit.
+        retention_bytes: Option<u64> = optional_count("RETENTION_BYTES");
         /// FLUSH_INTERVAL.
         flush_interval: Millis = span("FLUSH_INTERVAL");
         /// D1_RECORD_LEVEL: the least serious records that are copied to D1.
@@ -257,6 +263,10 @@ settings! {
         allowed_origins: Vec<OriginPattern> = origins("ALLOWED_ORIGINS");
         /// REDACT_NAMES: field names beyond the built-in ones.
         redact_names: Vec<String> = names("REDACT_NAMES");
+        /// RETENTION_BRIEF_PATTERNS: ids.
+        retention_brief_patterns: Vec<String> = names("RETENTION_BRIEF_PATTERNS");
+        /// RETENTION_LASTING_PATTERNS: ids.
+        retention_lasting_patterns: Vec<String> = names("RETENTION_LASTING_PATTERNS");
     }
     optional {
         /// KEY_SIGNING_SECRET_PREVIOUS.

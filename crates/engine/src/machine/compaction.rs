@@ -143,7 +143,7 @@ fn rebuild(seq: u64, at: Timestamp, stored: Vec<Stored>, note: &[u8]) -> Result<
         time_min: times().min().unwrap_or(at),
         time_max: times().max().unwrap_or(at),
         count: records.len() as u32,
-        levels: records.iter().fold(0, |mask, record| mask | 1 << record.level.class().index()),
+        levels: row::levels_of(&records),
         heads: heads.encode(),
         body: body.into_bytes(),
     })

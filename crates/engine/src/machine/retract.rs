@@ -22,6 +22,14 @@ pub struct Retracted {
 /// # Errors
 /// Damaged bytes.
 pub fn without_user(body: &[u8], user: &str) -> Result<Option<Retracted>, ReadError> {
+    without(body, |_, record| is_of(record, user))
+}
+
+/// The same without the records of which `leaves` says so, by their place in the row.
+///
+/// # Errors
+/// Damaged bytes.
+pub fn without(body: &[u8], leaves: impl Fn(u16, &Record) -> bool) -> Result<Option<Retracted>, ReadError> {
     let mut input = Reader::new(body);
     let (mut out, mut lines) = (Writer::with_capacity(body.len()), Vec::new());
     let mut first = 0usize;
@@ -29,18 +37,20 @@ pub fn without_user(body: &[u8], user: &str) -> Result<Option<Retracted>, ReadEr
         let segment = input.bytes()?;
         let records = segment::decode(segment)?;
         let count = records.len();
-        if records.iter().all(|record| !is_of(record, user)) {
+        let before = lines.len();
+        let mut kept = Vec::with_capacity(count);
+        for (offset, record) in records.into_iter().enumerate() {
+            let index = u16::try_from(first + offset).unwrap_or(u16::MAX);
+            if !record.is_husk() && leaves(index, &record) {
+                kept.push(record.husk());
+                lines.push((index, record));
+            } else {
+                kept.push(record);
+            }
+        }
+        if lines.len() == before {
             out.bytes(segment);
         } else {
-            let mut kept = Vec::with_capacity(count);
-            for (offset, record) in records.into_iter().enumerate() {
-                if is_of(&record, user) {
-                    kept.push(record.husk());
-                    lines.push((u16::try_from(first + offset).unwrap_or(u16::MAX), record));
-                } else {
-                    kept.push(record);
-                }
-            }
             segment::encode(&kept).iter().for_each(|segment| out.bytes(segment));
         }
         first += count;

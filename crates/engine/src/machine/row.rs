@@ -13,6 +13,17 @@ use crate::segment;
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
+/// A bit beside those of the level classes: some of the records are husks, so that their number is not the row's count and
+/// whoever counts has to look.
+pub const HUSKS: u8 = 1 << 7;
+
+/// The `levels` of records.
+pub fn levels_of<'a>(records: impl IntoIterator<Item = &'a Record>) -> u8 {
+    records
+        .into_iter()
+        .fold(0, |levels, record| levels | 1 << record.level.class().index() | if record.is_husk() { HUSKS } else { 0 })
+}
+
 /// What a row holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowKind {
@@ -50,7 +61,7 @@ pub struct Row {
     pub time_max: Timestamp,
     /// Records.
     pub count: u32,
-    /// One bit per level class.
+    /// One bit per level class, and [`HUSKS`].
     pub levels: u8,
     /// See [`Heads`].
     pub heads: Vec<u8>,

@@ -16,6 +16,7 @@ mod packing;
 mod retracting;
 mod state;
 mod store;
+mod thinning;
 
 pub use append::{AppendReply, Batch, TailItem};
 use deployments::Deployments;
@@ -29,6 +30,7 @@ pub use packing::{BlockPolicy, LooseRow, Next, Packing};
 pub use retracting::{Line, Retraction};
 pub use state::{Checkpoint, Stored, decode_domain_view, decode_told, encode_domain_view, encode_told};
 pub use store::{Outline, Restored, StreamStore};
+pub use thinning::{NextThinning, PlaceOutline, Rank, RetentionPolicy, Selection, Thinning};
 
 use crate::counter::Counters;
 use crate::limits;
@@ -75,6 +77,8 @@ pub struct StreamSettings {
     pub flush_interval: Millis,
     /// How long records are kept.
     pub retention: Millis,
+    /// What leaves before that.
+    pub retention_policy: RetentionPolicy,
     /// How long batch keys and record ids are remembered.
     pub key_window: Millis,
     /// Whether records, patterns and rollups go to D1.
@@ -95,6 +99,7 @@ impl Default for StreamSettings {
             alerts: AlertPolicy::default(),
             flush_interval: Millis::from_secs(30),
             retention: Millis::from_hours(24 * 30),
+            retention_policy: RetentionPolicy::default(),
             key_window: Millis::from_hours(24),
             has_d1: false,
             has_data_service: false,
@@ -293,6 +298,10 @@ pub struct StreamMachine {
     /// When to look for rows that make a block, and what the row about it says.
     pack_at: Option<Timestamp>,
     pack_at_written: Option<Option<Timestamp>>,
+    /// How far records were removed before their time, what the row about it says, and when to go on.
+    thinned: thinning::Thinned,
+    thinned_written: thinning::Thinned,
+    thin_at: Option<Timestamp>,
 }
 
 impl StreamMachine {
@@ -330,6 +339,9 @@ impl StreamMachine {
             retain_at: None,
             pack_at: None,
             pack_at_written: None,
+            thinned: thinning::Thinned::default(),
+            thinned_written: thinning::Thinned::default(),
+            thin_at: None,
         }
     }
 
@@ -407,8 +419,9 @@ impl StreamMachine {
             Event::Fold => effects.checkpoint = self.folded < self.last,
             Event::Retract(retraction) => self.retract(retraction, now, &mut effects),
             Event::Retained(oldest) => {
-                self.retain_at =
-                    oldest.map(|oldest| oldest.plus(self.settings.retention).max(now.plus(Millis::from_mins(1))));
+                let whole = oldest.map(|oldest| oldest.plus(self.settings.retention));
+                let next = whole.into_iter().chain(self.thin_at.filter(|_| oldest.is_some())).min();
+                self.retain_at = next.map(|at| at.max(now.plus(Millis::from_mins(1))));
                 effects.checkpoint = true;
             }
             Event::Packed(due) => {
@@ -490,7 +503,7 @@ impl StreamMachine {
 
     fn set_dirty(&mut self, now: Timestamp) {
         self.flush_at.get_or_insert(now.plus(self.settings.flush_interval));
-        self.retain_at.get_or_insert(now.plus(self.settings.retention));
+        self.retain_at.get_or_insert(now.plus(self.retention_min()));
         self.pack_at.get_or_insert(now.plus(self.settings.key_window));
     }
 
@@ -624,6 +637,16 @@ impl StreamMachine {
 
     /// New settings, after a change of configuration.
     pub fn set_settings(&mut self, settings: StreamSettings) {
+        let retention = |settings: &StreamSettings| (settings.retention, settings.retention_policy.clone());
+        let is_other = retention(&self.settings) != retention(&settings);
+        self.take_settings(settings);
+        if is_other {
+            self.retention_changed();
+        }
+    }
+
+    /// The settings under which the rows were written.
+    fn take_settings(&mut self, settings: StreamSettings) {
         self.window_changed(self.settings.key_window, settings.key_window);
         self.settings = settings;
     }

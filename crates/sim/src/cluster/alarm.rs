@@ -10,7 +10,7 @@ use sapwood_engine::counter::HOUR;
 use sapwood_engine::level::LevelClass;
 use sapwood_engine::limits;
 use sapwood_engine::machine::row::Row;
-use sapwood_engine::machine::stream::{Effects, Event as Input, LoadSpan, StreamSettings, StreamStore};
+use sapwood_engine::machine::stream::{Effects, Event as Input, LoadSpan, NextThinning, StreamSettings, StreamStore};
 use sapwood_engine::time::{Millis, Timestamp};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -18,6 +18,8 @@ use std::rc::Rc;
 /// Rows removed in one transition, and flushes of one alarm.
 const RETAIN_ROWS: usize = 500;
 const ROUNDS_MAX: u32 = 20;
+/// Places of which one alarm removes records early.
+const THIN_PLACES: usize = 64;
 /// Records of one request to the data service.
 const BATCH: usize = 16;
 /// What goes to D1.
@@ -87,6 +89,9 @@ impl World {
             return self.alarm_calls(stream, run, Place::Domain, call);
         }
         if let Some(from) = run.retain_from.take() {
+            if !self.thin(stream) {
+                return;
+            }
             self.retain(stream, from);
         }
         if run.flushes_d1 && run.rounds < ROUNDS_MAX {
@@ -153,6 +158,34 @@ impl World {
             }
         }
         self.note(stream, Input::Packed(due));
+        true
+    }
+
+    /// Removes what leaves before its time, each place in a turn of its own. Whether the object lives on.
+    fn thin(&mut self, stream: usize) -> bool {
+        let now = self.stream_now(stream);
+        for _ in 0..THIN_PLACES {
+            if self.random.permille(self.plan.fails_write) {
+                self.streams[stream].disk.fails_in = Some(self.random.below(3) as u32);
+            }
+            let thinned = self.with_stream(stream, |machine, store| {
+                let next = machine.next_thinning(store, false, now)?;
+                if let NextThinning::Now(thinning) = &next {
+                    store.store_thinning(thinning)?;
+                }
+                Ok(next)
+            });
+            self.end_turn(stream);
+            let Ok(NextThinning::Now(thinning)) = thinned else { return true };
+            self.tell(|| format!("stream {stream} removes {} records early", thinning.records));
+            if self.random.permille(self.plan.crashes * 4) {
+                self.crash_stream(stream);
+                return false;
+            }
+            if !self.streams[stream].later.is_empty() {
+                self.write_later(stream);
+            }
+        }
         true
     }
 

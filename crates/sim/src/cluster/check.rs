@@ -7,9 +7,10 @@ use super::message::AppendAnswer;
 use super::stream::StreamObject;
 use super::world::World;
 use sapwood_engine::counter::Facets;
+use sapwood_engine::level::LevelClass;
 use sapwood_engine::limits;
 use sapwood_engine::machine::row::{Heads, Receipt, Row, RowKind, records};
-use sapwood_engine::machine::stream::{Identity, Outcomes, StreamMachine, StreamSettings};
+use sapwood_engine::machine::stream::{Identity, Outcomes, StreamMachine};
 use sapwood_engine::record::Record;
 use sapwood_engine::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,9 +79,10 @@ impl World {
     pub fn check(&mut self) {
         let mut wrong = Vec::new();
         let mut stored = Vec::new();
+        let now = self.now;
         for object in &mut self.streams {
             let number = object.number;
-            wrong.extend(check_stream(object, &mut stored).into_iter().map(|it| format!("stream {number}: {it}")));
+            wrong.extend(check_stream(object, now, &mut stored).into_iter().map(|it| format!("stream {number}: {it}")));
         }
         self.check_ledger(&stored, &mut wrong);
         self.check_alerts(&mut wrong);
@@ -351,12 +353,50 @@ fn check_sent(sent: &Sent, held: &[u32], is_revoked: bool) -> Vec<String> {
 fn all_rows(object: &StreamObject) -> Vec<Row> {
     let rows = &object.disk.durable;
     let mut all: Vec<Row> = rows.removed.values().cloned().chain(rows.rows().into_values()).collect();
+    // As they were before records of them were removed early.
+    for row in &mut all {
+        if let Some(whole) = rows.whole.get(&row.seq) {
+            row.clone_from(whole);
+        }
+    }
     all.sort_by_key(|row| row.seq);
     all
 }
 
+/// What was removed early was due and is shown by no pattern; what is due was removed.
+fn check_thinning(object: &StreamObject, live: &StreamMachine, now: i64, wrong: &mut Vec<String>) {
+    let policy = &live.settings().retention_policy;
+    let shown = live.miner().patterns().flat_map(|pattern| pattern.exemplars.iter().chain(&pattern.last));
+    let shown: BTreeSet<(u64, usize)> = shown.map(|it| (it.seq, usize::from(it.index))).collect();
+    let rows = object.disk.durable.rows();
+    let newest = |until: u64| rows.range(..=until).map(|(_, row)| row.at.max(row.time_max)).max().unwrap_or_default();
+    let blocks = &object.disk.durable.blocks;
+    let (_, removable) = live.removable(Timestamp::MAX, Timestamp(now));
+    for (seq, row) in rows.iter().filter(|(_, row)| row.kind == RowKind::Segments) {
+        let before = object.disk.durable.whole.get(seq).unwrap_or(row);
+        let pairs = records(&row.body).unwrap_or_default().into_iter().zip(records(&before.body).unwrap_or_default());
+        // A place waits for its youngest record, and for those before it.
+        let place = blocks.range(..=seq).next_back().map_or(*seq, |(_, (last, _))| (*last).max(*seq));
+        for (index, (is, was)) in pairs.enumerate() {
+            let age = match was.level.class() {
+                LevelClass::Trace | LevelClass::Debug => policy.debug,
+                LevelClass::Info => policy.info,
+                _ => None,
+            };
+            let is_shown = shown.contains(&(*seq, index));
+            let long_ago = age.is_some_and(|age| newest(place).plus(age).plus(Millis::from_hours(2)).0 < now);
+            if is.is_husk() && (age.is_none_or(|age| row.at.plus(age).0 > now + 300_000) || is_shown) {
+                wrong.push(format!("record {index} of row {seq} was removed early, shown: {is_shown}"));
+            }
+            if !is.is_husk() && !is_shown && long_ago && place <= removable {
+                wrong.push(format!("record {index} of row {seq} should have been removed"));
+            }
+        }
+    }
+}
+
 /// One object against a naive recount of its rows and against a machine that folds all of them from the beginning.
-fn check_stream(object: &mut StreamObject, stored: &mut Vec<Stored>) -> Vec<String> {
+fn check_stream(object: &mut StreamObject, now: i64, stored: &mut Vec<Stored>) -> Vec<String> {
     let mut wrong = Vec::new();
     if object.disk.pending().is_some() {
         return vec!["commits are still on their way".into()];
@@ -423,6 +463,7 @@ fn check_stream(object: &mut StreamObject, stored: &mut Vec<Stored>) -> Vec<Stri
         wrong.push(format!("{} patterns are held", live.miner().len()));
     }
     check_hours(object, &live, &facets, &mut wrong);
+    check_thinning(object, &live, now, &mut wrong);
     if !object.was_rebuilt {
         wrong.extend(check_refold(object, &live));
     }
@@ -459,13 +500,13 @@ fn check_hours(object: &StreamObject, live: &StreamMachine, naive: &Facets, wron
 
 /// A machine that folds every row from the beginning comes to the same.
 fn check_refold(object: &StreamObject, live: &StreamMachine) -> Option<String> {
-    let settings: StreamSettings = live.settings().clone();
     let identity: Identity = object.identity.clone();
-    let mut machine = StreamMachine::new(identity, settings);
+    let mut machine = StreamMachine::new(identity, object.settings_under(&[]));
     for row in &all_rows(object) {
         if machine.replay(row).is_err() {
             return Some(format!("row {} cannot be folded", row.seq));
         }
+        machine.set_settings(object.settings_under(&machine.view().overrides));
     }
     let views = |machine: &StreamMachine| {
         vec![

@@ -6,8 +6,10 @@
 use sapwood_engine::counter::{Facets, Rollup};
 use sapwood_engine::machine::compaction;
 use sapwood_engine::machine::outbox::Due;
-use sapwood_engine::machine::row::Row;
-use sapwood_engine::machine::stream::{Checkpoint, Identity, LooseRow, Outline, Packing, Stored, StreamStore};
+use sapwood_engine::machine::row::{HUSKS, Row, RowKind};
+use sapwood_engine::machine::stream::{
+    Checkpoint, Identity, LooseRow, Outline, Packing, PlaceOutline, Stored, StreamStore, Thinning,
+};
 use sapwood_engine::machine::window::Page;
 use sapwood_engine::pattern::{Pattern, PatternId};
 use sapwood_engine::time::Timestamp;
@@ -173,6 +175,9 @@ pub struct StreamRows {
     d1: Option<Vec<u8>>,
     data_service: Option<Vec<u8>>,
     packing: Option<Vec<u8>>,
+    thinned: Option<Vec<u8>>,
+    /// Rows as they were before records of them were removed; only the checkers read them.
+    pub whole: BTreeMap<u64, Row>,
     /// The D1 that was last written to.
     pub d1_epoch: Option<u64>,
     /// When the platform wakes the object.
@@ -219,6 +224,8 @@ pub enum StreamWrite {
     RemoveHours(Timestamp),
     Erase,
     Packing(Vec<u8>),
+    Thinned(Vec<u8>),
+    Rewrite(Vec<(u64, Vec<u8>)>),
     /// The rows of the span leave the journal; those named stay aside.
     LeaveJournal(std::ops::RangeInclusive<u64>, Vec<u64>),
     Block(u64, u64, Vec<u8>),
@@ -231,6 +238,30 @@ impl StreamRows {
         let mut rows: BTreeMap<u64, Row> = packed.collect();
         rows.extend(self.aside.iter().chain(&self.journal).map(|(seq, row)| (*seq, row.clone())));
         rows
+    }
+
+    /// Puts husks into rows, wherever they are.
+    fn rewrite(&mut self, bodies: &[(u64, Vec<u8>)]) {
+        for (seq, body) in bodies {
+            if let Some(row) = self.row(*seq) {
+                self.whole.entry(*seq).or_insert(row);
+            }
+            if let Some(row) = self.journal.get_mut(seq).or_else(|| self.aside.get_mut(seq)) {
+                (row.body, row.levels) = (body.clone(), row.levels | HUSKS);
+                continue;
+            }
+            let Some((_, (last, block))) = self.blocks.range_mut(..=seq).next_back() else { continue };
+            if seq > last {
+                continue;
+            }
+            let mut rows = unpacked(block);
+            for row in rows.iter_mut().filter(|row| row.seq == *seq) {
+                row.body.clone_from(body);
+            }
+            if let Ok(packed) = compaction::pack(&rows) {
+                *block = packed.body;
+            }
+        }
     }
 
     /// One row.
@@ -304,6 +335,8 @@ impl Rows for StreamRows {
                 self.removed.extend(rows.into_iter().flatten().map(|row| (row.seq, row)));
             }
             StreamWrite::Packing(row) => self.packing = Some(row),
+            StreamWrite::Thinned(row) => self.thinned = Some(row),
+            StreamWrite::Rewrite(bodies) => self.rewrite(&bodies),
             StreamWrite::LeaveJournal(span, aside) => {
                 let seqs: Vec<u64> = self.journal.range(span).map(|(seq, _)| *seq).collect();
                 for row in seqs.into_iter().filter_map(|seq| self.journal.remove(&seq)) {
@@ -345,7 +378,6 @@ impl StreamStore for StreamDisk<'_> {
     type Error = WriteFailed;
 
     fn append(&mut self, row: &Row) -> Result<(), WriteFailed> {
-        use sapwood_engine::machine::row::RowKind;
         if self.is(Mutant::EventsNotJournaled) && row.kind == RowKind::Event {
             return Ok(());
         }
@@ -396,6 +428,7 @@ impl StreamStore for StreamDisk<'_> {
         if !self.is(Mutant::IdTableForgotten) {
             writes.extend(checkpoint.id_pages.into_iter().map(StreamWrite::IdPage));
         }
+        writes.extend(checkpoint.thinned.map(StreamWrite::Thinned));
         writes.push(StreamWrite::KeyPagesGone(checkpoint.key_pages_gone));
         writes.push(StreamWrite::IdPagesGone(checkpoint.id_pages_gone));
         if self.is(Mutant::CheckpointInTwoCommits) {
@@ -419,6 +452,24 @@ impl StreamStore for StreamDisk<'_> {
             return Ok(());
         }
         self.disk.write(block)
+    }
+
+    fn store_thinning(&mut self, thinning: &Thinning) -> Result<(), WriteFailed> {
+        if !self.is(Mutant::CursorBeforeThinning) {
+            self.disk.write(StreamWrite::Rewrite(thinning.bodies.clone()))?;
+        } else {
+            self.later.push(StreamWrite::Rewrite(thinning.bodies.clone()));
+        }
+        if let Some(seq) = thinning.gone_up_to {
+            let rows = &self.disk.current;
+            let seqs = rows.journal.range(..=seq).chain(rows.aside.range(..=seq));
+            let seqs = seqs.filter(|(_, row)| row.kind == RowKind::Segments).map(|(seq, _)| *seq).collect();
+            let blocks: Vec<u64> =
+                rows.blocks.iter().filter(|(_, (last, _))| *last <= seq).map(|(first, _)| *first).collect();
+            self.disk.write(StreamWrite::Remove(seqs))?;
+            blocks.into_iter().try_for_each(|first| self.disk.write(StreamWrite::RemoveBlock(first)))?;
+        }
+        self.disk.write(StreamWrite::Thinned(thinning.row.clone()))
     }
 
     fn stored(&self) -> Result<(Stored, u64), WriteFailed> {
@@ -445,6 +496,7 @@ impl StreamStore for StreamDisk<'_> {
             d1: rows.d1.clone(),
             data_service: rows.data_service.clone(),
             packing: rows.packing.clone(),
+            thinned: rows.thinned.clone(),
         };
         Ok((stored, damaged))
     }
@@ -486,6 +538,27 @@ impl StreamStore for StreamDisk<'_> {
             bytes: row.body.len() as u64,
         });
         Ok(loose.collect())
+    }
+
+    fn places_after(&self, after: u64, room: u32) -> Result<Vec<PlaceOutline>, WriteFailed> {
+        let rows = &self.disk.current;
+        let place = |first: u64, last: u64, rows: &[Row]| PlaceOutline {
+            seq_first: first,
+            seq_last: last,
+            at_max: rows.iter().map(|row| row.at).max().unwrap_or_default(),
+            time_max: rows.iter().map(|row| row.time_max).max().unwrap_or_default(),
+            levels: rows.iter().fold(0, |levels, row| levels | row.levels),
+        };
+        let plain = rows.journal.values().chain(rows.aside.values());
+        let plain = plain.filter(|row| row.kind == RowKind::Segments && row.count > 0);
+        let mut places: Vec<_> = plain.map(|row| place(row.seq, row.seq, std::slice::from_ref(row))).collect();
+        let blocks = rows.blocks.iter().map(|(first, (last, body))| (*first, *last, unpacked(body)));
+        places
+            .extend(blocks.filter(|(.., rows)| !rows.is_empty()).map(|(first, last, rows)| place(first, last, &rows)));
+        places.retain(|place| place.seq_last > after);
+        places.sort_by_key(|place| place.seq_last);
+        places.truncate(room as usize);
+        Ok(places)
     }
 }
 

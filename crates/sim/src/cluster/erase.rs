@@ -39,7 +39,13 @@ impl Erased {
         self.times += 1;
         self.told.extend(rows.told.keys().cloned());
         let held = rows.rows();
-        for row in rows.removed.values().chain(held.values()).filter(|row| row.kind != RowKind::Event) {
+        for row in rows
+            .removed
+            .values()
+            .chain(held.values())
+            .chain(rows.whole.values())
+            .filter(|row| row.kind != RowKind::Event)
+        {
             let heads = Heads::decode(&row.heads).unwrap_or_default();
             self.keys.extend(heads.batches.iter().filter_map(|batch| Some(batch.key?.hash)));
             for record in records(&row.body).unwrap_or_default() {

@@ -73,11 +73,15 @@ pub enum Mutant {
     SweptOnce,
     /// The plan of an erasure is kept in memory only.
     ErasureNotStored,
+    /// The journal is replayed under the service's settings, the domain's follow.
+    OverridesAfterReplay,
+    /// The row that says that records were removed early is written before they are.
+    CursorBeforeThinning,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::AnswerBeforeCommit,
         Self::KeyTableForgotten,
         Self::IdTableForgotten,
@@ -113,6 +117,8 @@ impl Mutant {
         Self::NewLifeErased,
         Self::SweptOnce,
         Self::ErasureNotStored,
+        Self::OverridesAfterReplay,
+        Self::CursorBeforeThinning,
     ];
 
     /// Its name on the command line: `answer-before-commit`.

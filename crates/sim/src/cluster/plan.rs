@@ -4,7 +4,7 @@ use super::message::Place;
 use crate::random::Random;
 use sapwood_engine::machine::outbox::RetryPolicy;
 use sapwood_engine::machine::sink::SinkPolicy;
-use sapwood_engine::machine::stream::{BlockPolicy, StreamSettings};
+use sapwood_engine::machine::stream::{BlockPolicy, RetentionPolicy, StreamSettings};
 use sapwood_engine::time::Millis;
 use sapwood_engine::triage::AlertPolicy;
 use std::ops::Range;
@@ -67,6 +67,12 @@ impl Plan {
             alerts: AlertPolicy { cooldown: Millis::from_mins(3), ..AlertPolicy::default() },
             flush_interval: Millis(random.between(2_000, 60_000) as i64),
             retention: if is_short { Millis::from_mins(20) } else { Millis::from_hours(24 * 30) },
+            retention_policy: RetentionPolicy {
+                debug: is_short.then_some(Millis::from_mins(16)),
+                info: is_short.then_some(Millis::from_mins(18)),
+                delay: Millis::from_mins(1),
+                ..RetentionPolicy::default()
+            },
             key_window: if is_short || packs { Millis::from_mins(15) } else { Millis::from_hours(24) },
             has_d1: random.permille(800),
             has_data_service: random.permille(800),

@@ -16,7 +16,7 @@ use sapwood_engine::machine::stream::{
 };
 use sapwood_engine::pattern::lesson::Lessons;
 use sapwood_engine::segment;
-use sapwood_engine::time::Timestamp;
+use sapwood_engine::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -44,6 +44,16 @@ struct Committing {
     tells: bool,
 }
 
+/// What a stream is given under the values of its domain: the limit says when a burst begins and how long it is silent.
+fn settings_of(base: &StreamSettings, overrides: &[(String, String)]) -> StreamSettings {
+    let mut settings = base.clone();
+    if let Some(limit) = overrides.iter().find_map(|(_, value)| value.parse::<u32>().ok()) {
+        settings.alerts.burst_errors_min = 1 + limit % 7;
+        settings.alerts.cooldown = Millis(i64::from(limit) * 1_000);
+    }
+    settings
+}
+
 /// One object.
 pub struct StreamObject {
     /// Its number.
@@ -51,6 +61,8 @@ pub struct StreamObject {
     /// Its identity.
     pub identity: Identity,
     settings: StreamSettings,
+    /// Broken: the journal is replayed before the domain's values are in force.
+    pub overrides_late: bool,
     /// Its disk.
     pub disk: Disk<StreamRows>,
     /// The machine, while it is in memory.
@@ -85,6 +97,7 @@ impl StreamObject {
             number,
             identity: Identity { domain: "d".into(), component: format!("c{number}"), shard: 0 },
             settings: settings.clone(),
+            overrides_late: false,
             disk: Disk::new(is_partial),
             live: None,
             life: 1,
@@ -105,11 +118,20 @@ impl StreamObject {
         }
     }
 
+    /// What its machine is given while the domain has these values.
+    pub fn settings_under(&self, overrides: &[(String, String)]) -> StreamSettings {
+        settings_of(&self.settings, overrides)
+    }
+
     /// A machine from the rows, as the product restores it. `forgets_state` plays a build that cannot read the state row.
     pub fn load(&mut self, forgets_state: bool) -> Result<StreamMachine, WriteFailed> {
         let whole = StreamDisk { disk: &mut self.disk, mutant: None, later: &mut self.later };
         if !forgets_state {
-            return Ok(StreamMachine::load(self.identity.clone(), self.settings.clone(), &whole)?.machine);
+            let (base, is_late) = (&self.settings, self.overrides_late);
+            let own = |overrides: &[(String, String)]| settings_of(base, if is_late { &[] } else { overrides });
+            let mut machine = StreamMachine::load(self.identity.clone(), &own, &whole)?.machine;
+            machine.set_settings(settings_of(base, &machine.view().overrides));
+            return Ok(machine);
         }
         self.was_rebuilt = true;
         let (mut stored, _) = whole.stored()?;
@@ -121,6 +143,7 @@ impl StreamObject {
             unreadable += u32::from(machine.replay(&row).is_err());
             true
         })?;
+        machine.set_settings(settings_of(&self.settings, &machine.view().overrides));
         assert_eq!(unreadable, 0, "no row of this disk is damaged");
         Ok(machine)
     }
@@ -379,6 +402,7 @@ impl World {
             }
             Call::Configure(view, lessons) => {
                 let mut told = self.stream_transition(stream, Input::Configure(view.clone()));
+                self.follow_overrides(stream);
                 if let (Ok(_), Some(lessons)) = (&told, lessons) {
                     told = self.stream_transition(stream, Input::Taught(lessons.clone()));
                 }
@@ -389,6 +413,14 @@ impl World {
                 self.leave_stream(stream, Parcel::Answer(from, answer));
             }
             _ => {}
+        }
+    }
+
+    /// Brings the settings in line with what the domain says.
+    fn follow_overrides(&mut self, stream: usize) {
+        let object = &mut self.streams[stream];
+        if let Some(machine) = &mut object.live {
+            machine.set_settings(settings_of(&object.settings, &machine.view().overrides));
         }
     }
 
@@ -414,7 +446,9 @@ impl World {
             _ => return self.refuse(stream, from),
         };
         let taught = self.stream_transition(stream, Input::Taught(lessons));
-        match taught.and_then(|_| self.stream_transition(stream, Input::Registered(view))) {
+        let registered = taught.and_then(|_| self.stream_transition(stream, Input::Registered(view)));
+        self.follow_overrides(stream);
+        match registered {
             Ok(_) => self.lease(stream, from, sent),
             Err(WriteFailed) => self.refuse(stream, from),
         }

@@ -97,7 +97,11 @@ impl World {
         let mut random = Random::new(seed);
         let plan = Plan::of(&mut random);
         let is_partial = mutant == Some(Mutant::PartialCommit);
-        let streams = (0..plan.streams).map(|number| StreamObject::new(number, is_partial, &plan.settings)).collect();
+        let mut streams: Vec<_> =
+            (0..plan.streams).map(|number| StreamObject::new(number, is_partial, &plan.settings)).collect();
+        for object in &mut streams {
+            object.overrides_late = mutant == Some(Mutant::OverridesAfterReplay);
+        }
         let now = BEGIN_MS + random.below(7_200_000) as i64;
         let targets = 1 + random.below(2) as usize;
         let mut world = Self {

@@ -57,6 +57,8 @@ pub struct Checkpoint {
     pub facets: BTreeMap<Timestamp, Facets>,
     /// When to make blocks, if that changed.
     pub packing: Option<Vec<u8>>,
+    /// How far records were removed before their time, if that changed.
+    pub thinned: Option<Vec<u8>>,
     /// Pages of batch keys.
     pub key_pages: Vec<Page>,
     /// Pages of batch keys that left.
@@ -94,6 +96,8 @@ pub struct Stored {
     pub data_service: Option<Vec<u8>>,
     /// When to make blocks.
     pub packing: Option<Vec<u8>>,
+    /// How far records were removed before their time.
+    pub thinned: Option<Vec<u8>>,
 }
 
 impl StreamMachine {
@@ -161,6 +165,7 @@ impl StreamMachine {
         machine.d1 = sink(&stored.d1);
         machine.data_service = sink(&stored.data_service);
         machine.read_packing(stored.packing.as_deref());
+        machine.read_thinned(stored.thinned.as_deref());
         machine
     }
 
@@ -187,6 +192,7 @@ impl StreamMachine {
             hours,
             facets,
             packing: self.take_packing(),
+            thinned: self.take_thinned(),
             key_pages,
             key_pages_gone,
             id_pages,

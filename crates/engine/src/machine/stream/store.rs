@@ -4,6 +4,7 @@
 //! simulator breaks is what is shipped.
 
 use super::packing::{LooseRow, Packing};
+use super::thinning::{PlaceOutline, Thinning};
 use super::{Checkpoint, Effects, Identity, Stored, StreamMachine, StreamSettings};
 use crate::bytes::ReadError;
 use crate::counter::Rollup;
@@ -65,6 +66,12 @@ pub trait StreamStore {
     /// # Errors
     /// See [`StreamStore::append`].
     fn store_block(&mut self, packing: &Packing) -> Result<(), Self::Error>;
+    /// Replaces records by husks, removes the places that leave whole, and writes the row with the cursors; all in one
+    /// commit.
+    ///
+    /// # Errors
+    /// See [`StreamStore::append`].
+    fn store_thinning(&mut self, thinning: &Thinning) -> Result<(), Self::Error>;
 
     /// Everything that restores a machine, and the number of rows that could not be read.
     ///
@@ -96,6 +103,11 @@ pub trait StreamStore {
     /// # Errors
     /// See [`StreamStore::append`].
     fn loose(&self, room: u32) -> Result<Vec<LooseRow>, Self::Error>;
+    /// Rows and blocks with records whose last sequence is greater, in order, at most `room` of them.
+    ///
+    /// # Errors
+    /// See [`StreamStore::append`].
+    fn places_after(&self, after: u64, room: u32) -> Result<Vec<PlaceOutline>, Self::Error>;
 }
 
 /// A machine that came back, and what was wrong with its rows.
@@ -146,11 +158,17 @@ impl Effects {
 }
 
 impl StreamMachine {
-    /// A machine from its rows: the checkpoint, then the journal after it.
+    /// A machine from its rows: the checkpoint, then the journal after it, each row under the settings that were in force
+    /// when it was handled. `settings_of` says what follows from the domain's own values.
     ///
     /// # Errors
     /// The store's. A damaged row costs only itself and is told in [`Restored`].
-    pub fn load<S: StreamStore>(identity: Identity, settings: StreamSettings, store: &S) -> Result<Restored, S::Error> {
+    pub fn load<S: StreamStore>(
+        identity: Identity,
+        settings_of: &dyn Fn(&[(String, String)]) -> StreamSettings,
+        store: &S,
+    ) -> Result<Restored, S::Error> {
+        let settings = settings_of(&[]);
         let (stored, mut damaged) = store.stored()?;
         let (mut machine, rebuilt) = match Self::restore(identity.clone(), settings.clone(), stored) {
             Ok(machine) => (machine, None),
@@ -160,13 +178,28 @@ impl StreamMachine {
             }
         };
         let mut unreadable = Vec::new();
+        let mut overrides = Vec::new();
+        let follow = |machine: &mut StreamMachine, overrides: &mut Vec<(String, String)>| {
+            if machine.view().overrides != *overrides {
+                overrides.clone_from(&machine.view().overrides);
+                machine.set_settings(settings_of(overrides));
+            }
+        };
+        if !machine.view.overrides.is_empty() {
+            overrides.clone_from(&machine.view.overrides);
+            machine.take_settings(settings_of(&overrides));
+        }
         store.rows_after(machine.folded_seq(), &mut |row| {
             if let Err(error) = machine.replay(&row) {
                 damaged += 1;
                 unreadable.push((row.seq, error));
             }
+            if row.kind == RowKind::Event {
+                follow(&mut machine, &mut overrides);
+            }
             true
         })?;
+        machine.follow_retention();
         Ok(Restored { machine, damaged, rebuilt, unreadable })
     }
 }
