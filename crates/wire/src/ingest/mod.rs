@@ -16,6 +16,7 @@
 //! is the engine's `normalize`.
 
 mod field;
+mod plain;
 mod record;
 mod text;
 mod value;
@@ -175,6 +176,9 @@ fn decode_array(source: &BodyText<'_>) -> Result<Decoded, DecodeError> {
     let decoded = |records| Decoded { records, framing: Framing::Array, batch_defaults: None };
     if !source.is_damaged() {
         let mut batch = Batch::with_room_for(text);
+        if let Some(records) = plain::records(text, std::mem::take(&mut batch.records)) {
+            return Ok(decoded(records));
+        }
         let mut reader = serde_json::Deserializer::from_str(text);
         let read = BatchSeed { batch: &mut batch, budget: &mut budget }.deserialize(&mut reader);
         if batch.too_many {
@@ -297,6 +301,7 @@ fn decode_lines(source: &BodyText<'_>) -> Result<Decoded, DecodeError> {
     let mut budget = Budget::for_request();
     let mut damage = source.damage();
     let mut records = Batch::with_room_for(&source.text).records;
+    let mut plain = plain::Lines::new();
     let mut start = 0;
     for line in source.text.split('\n') {
         let range = start..start + line.len();
@@ -312,7 +317,8 @@ fn decode_lines(source: &BodyText<'_>) -> Result<Decoded, DecodeError> {
         let last = records.push_mut(Ok(RawRecord::default()));
         if let Ok(slot) = last
             && !source.is_damaged()
-            && let Ok(rejection) = read_into(content, &mut budget, slot)
+            && let Some(rejection) =
+                plain.read(content, &mut budget, slot).or_else(|| read_into(content, &mut budget, slot).ok())
         {
             if let Some(rejection) = rejection {
                 *last = Err(rejection);
