@@ -20,6 +20,8 @@ use std::borrow::Cow;
 pub const TEMPLATE_BYTES_MAX: usize = 200;
 /// Segments of a template; what lies deeper is `/...`.
 pub const SEGMENTS_MAX: usize = 12;
+/// Segments that most paths have at most.
+const SEGMENTS_USUAL: usize = 6;
 /// Bytes of a path or message that are looked at.
 const INPUT_BYTES_MAX: usize = 2 * 1024;
 /// Stands for what was left out at the end.
@@ -35,7 +37,7 @@ pub fn template(path_or_url: &str) -> Option<String> {
     let path = without_origin(target);
     let is_path = path.contains('/');
     let path = without_query(path);
-    let mut segments = Vec::new();
+    let mut segments = Vec::with_capacity(SEGMENTS_USUAL);
     let mut before = "";
     for raw in path.split('/').filter(|segment| !segment.is_empty() && *segment != ".") {
         if segments.len() == SEGMENTS_MAX {

@@ -288,12 +288,14 @@ struct Scan<'a, const ALL: bool> {
 }
 
 impl<const ALL: bool> Scan<'_, ALL> {
-    /// Reads the words of the text.
+    /// Reads the words of the text. A function of its own: the loops over bytes need the registers.
+    #[inline(never)]
     fn read(&self, words: &mut Words) {
+        let bytes = self.bytes;
         let mut at = 0;
         // Where prose went on behind what was left out last.
         let mut from = 0;
-        while let Some(&byte) = self.bytes.get(at) {
+        while let Some(&byte) = bytes.get(at) {
             let class = CLASSES[byte as usize];
             if class == 0 {
                 at += 1;
@@ -308,7 +310,7 @@ impl<const ALL: bool> Scan<'_, ALL> {
             let start = at;
             let mut inner = 0;
             at += 1;
-            while let Some(class) = self.bytes.get(at).map(|byte| CLASSES[*byte as usize])
+            while let Some(class) = bytes.get(at).map(|byte| CLASSES[*byte as usize])
                 && class & WORD != 0
             {
                 inner |= class;

@@ -7,10 +7,11 @@
 //! Invariants: any bytes decode without a panic; stack and memory are bounded by `limits`; nothing is stored before the
 //! whole body was decoded, so that a whole-request refusal means that nothing was.
 //!
-//! There are two paths. The fast one reads records straight out of the text in one pass. When that fails, or when the
-//! body was not UTF-8, the careful one first finds where each record begins and ends, and then reads them one by one,
-//! so that a number too large for a float or half an emoji costs one record and not the batch. Where both succeed they
-//! give the same records; a property test holds them to it.
+//! There are two paths. The fast one reads records straight out of the text in one pass: bodies as most clients write them
+//! without a general JSON reader (`plain`), others with it. When that fails, or when the body was not UTF-8, the careful
+//! one first finds where each record begins and ends, and then reads them one by one, so that a number too large for a
+//! float or half an emoji costs one record and not the batch. Where both succeed they give the same records; property
+//! tests hold them to it.
 //!
 //! Left out: decompression and size caps (the shell counts bytes while reading), and all meaning of the values, which
 //! is the engine's `normalize`.
@@ -334,6 +335,9 @@ fn decode_lines(source: &BodyText<'_>) -> Result<Decoded, DecodeError> {
 fn decode_document(source: &BodyText<'_>) -> Result<Result<Decoded, serde_json::Error>, DecodeError> {
     let text: &str = &source.text;
     if !source.is_damaged() {
+        if let Some((framing, records)) = plain::enveloped(text, Batch::with_room_for(text).records) {
+            return Ok(Ok(Decoded { records, framing, batch_defaults: None }));
+        }
         let mut document = Document::default();
         let mut budget = Budget::for_request();
         let mut reader = serde_json::Deserializer::from_str(text);

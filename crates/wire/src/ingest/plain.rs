@@ -10,6 +10,7 @@
 use super::field::{Known, known_field};
 use super::record::{Key, Outcome, RecordBuilder};
 use super::value::{Budget, ValueSeed, keep_last_of_each};
+use super::{Framing, list_name};
 use crate::limits::{NESTING_DEPTH_MAX, RECORDS_MAX};
 use sapwood_engine::eight;
 use sapwood_engine::record::{RawRecord, Rejection};
@@ -19,35 +20,28 @@ use serde::de::DeserializeSeed;
 /// Places of a record whose names are remembered.
 const NAMES_MAX: usize = 16;
 
-/// The records of the array that `text` is; `None` if it must be read the general way.
-pub(super) fn records(text: &str, mut records: Vec<Outcome>) -> Option<Vec<Outcome>> {
-    let mut budget = Budget::for_request();
+/// The records of the array that `text` is, behind those in `read`; `None` if it must be read the general way.
+pub(super) fn records(text: &str, read: Vec<Outcome>) -> Option<Vec<Outcome>> {
+    let mut names = [None; NAMES_MAX];
+    let mut cursor = Cursor { text, at: 0, unescaped: String::new(), names: &mut names };
+    let records = cursor.records(read)?;
+    cursor.is_at_end().then_some(records)
+}
+
+/// The records of the envelope that `text` is, if it says nothing beside them, and how they are framed; `None` if it must be
+/// read the general way.
+pub(super) fn enveloped(text: &str, read: Vec<Outcome>) -> Option<(Framing, Vec<Outcome>)> {
     let mut names = [None; NAMES_MAX];
     let mut cursor = Cursor { text, at: 0, unescaped: String::new(), names: &mut names };
     cursor.skip_space();
-    cursor.take(b'[')?;
+    cursor.take(b'{')?;
     cursor.skip_space();
-    if cursor.take(b']').is_none() {
-        loop {
-            if records.len() == RECORDS_MAX {
-                return None;
-            }
-            let last = records.push_mut(Ok(RawRecord::default()));
-            if let Ok(slot) = last
-                && let Some(rejection) = cursor.record(&mut budget, slot)?
-            {
-                *last = Err(rejection);
-            }
-            cursor.skip_space();
-            if cursor.take(b',').is_none() {
-                break;
-            }
-            cursor.skip_space();
-        }
-        cursor.take(b']')?;
-    }
+    let (_, framing) = list_name(cursor.plain_text()?)?;
+    cursor.colon()?;
+    let records = cursor.records(read)?;
+    cursor.take(b'}')?;
     cursor.skip_space();
-    cursor.is_at_end().then_some(records)
+    cursor.is_at_end().then_some((framing, records))
 }
 
 /// Reads lines that are records each.
@@ -115,6 +109,35 @@ impl<'t> Cursor<'t, '_> {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
             self.at += 1;
         }
+    }
+
+    /// An array of records, behind those in `records`, and the space around it.
+    fn records(&mut self, mut records: Vec<Outcome>) -> Option<Vec<Outcome>> {
+        let mut budget = Budget::for_request();
+        self.skip_space();
+        self.take(b'[')?;
+        self.skip_space();
+        if self.take(b']').is_none() {
+            loop {
+                if records.len() == RECORDS_MAX {
+                    return None;
+                }
+                let last = records.push_mut(Ok(RawRecord::default()));
+                if let Ok(slot) = last
+                    && let Some(rejection) = self.record(&mut budget, slot)?
+                {
+                    *last = Err(rejection);
+                }
+                self.skip_space();
+                if self.take(b',').is_none() {
+                    break;
+                }
+                self.skip_space();
+            }
+            self.take(b']')?;
+        }
+        self.skip_space();
+        Some(records)
     }
 
     /// One record, into `slot`, or why it is refused.
@@ -371,10 +394,11 @@ impl<'t> Cursor<'t, '_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Batch, BatchSeed};
+    use super::super::{Batch, BatchSeed, Document, DocumentSeed};
     use super::*;
     use crate::ingest::record::RecordSeed;
     use proptest::prelude::*;
+    use serde::Deserializer as _;
 
     /// The same records, read the general way; `None` where that refuses.
     fn general(text: &str) -> Option<Vec<Outcome>> {
@@ -387,6 +411,11 @@ mod tests {
     }
 
     fn check(text: &str) {
+        let envelope = format!("{{\"logs\":{text}}}");
+        if let Some((_, read)) = enveloped(&envelope, Vec::new()) {
+            let general = general_envelope(&envelope).expect("what is read here is JSON");
+            assert_eq!(format!("{read:?}"), format!("{general:?}"), "{text}");
+        }
         if let Some(read) = records(text, Vec::new()) {
             assert_eq!(
                 format!("{read:?}"),
@@ -510,6 +539,36 @@ mod tests {
         });
         (prop::collection::vec(record, 0..5), space())
             .prop_map(|(all, space)| format!("{space}[{}]{space}", all.join(&format!("{space},"))))
+    }
+
+    /// An envelope that says nothing beside its records, read the general way.
+    fn general_envelope(text: &str) -> Option<Vec<Outcome>> {
+        let mut document = Document::default();
+        let mut budget = Budget::for_request();
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let seed = DocumentSeed { document: &mut document, budget: &mut budget, reads_batch: true };
+        reader.deserialize_any(seed).ok()?;
+        reader.end().ok()?;
+        assert!(!document.two_lists && !document.has_message && document.not_a_list.is_none(), "{text}");
+        assert_eq!(
+            (document.framing, document.record),
+            (Some(Framing::Logs), Some(Ok(RawRecord::default()))),
+            "{text}"
+        );
+        Some(document.batch.records)
+    }
+
+    #[test]
+    fn an_envelope_is_read_here_if_it_holds_records_and_nothing_else() {
+        for text in [r#"{"logs":[{"message":"m"},{"message":1}]}"#, " { \"logs\" : [ ] } \n"] {
+            let (framing, read) = enveloped(text, Vec::new()).expect("nothing is unusual");
+            assert_eq!((framing, Some(read)), (Framing::Logs, general_envelope(text)));
+        }
+        for text in
+            [r#"{"logs":[],"service":"s"}"#, r#"{"service":"s","logs":[]}"#, r#"{"logs":[]}x"#, r#"{"logs":{}}"#, "{}"]
+        {
+            assert_eq!(enveloped(text, Vec::new()), None, "{text}");
+        }
     }
 
     proptest! {
