@@ -698,9 +698,9 @@ mod tests {
                     run.split(&mut |word| words.push(word));
                 }
                 at += if run.length > 0 { run.length } else { separator_len(byte) };
-            } else if rest.starts_with(b"://") {
-                at += token_len(rest);
-            } else if byte == b'/' && (at == 0 || (!is_word_byte(bytes[at - 1]) && bytes[at - 1] != b')')) {
+            } else if rest.starts_with(b"://")
+                || byte == b'/' && (at == 0 || !is_word_byte(bytes[at - 1]) && bytes[at - 1] != b')')
+            {
                 at += token_len(rest);
             } else if byte == b'\\' && escaped {
                 at += escape_len(rest);
