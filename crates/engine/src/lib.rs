@@ -15,6 +15,7 @@ pub mod bytes;
 pub mod config;
 pub mod counter;
 pub mod detect;
+pub mod eight;
 pub mod fault;
 pub mod level;
 pub mod limits;

@@ -2,7 +2,7 @@
 //! encode. Pure; each record ends in a group or among the refused, and the sum of both is the number sent.
 
 use crate::edge::address::{self, OTHER};
-use sapwood_engine::normalize::{NormalizeContext, normalize};
+use sapwood_engine::normalize::{NormalizeContext, normalize_out_of};
 use sapwood_engine::record::{RawRecord, Record, Rejection};
 use sapwood_engine::redact::Redactor;
 use sapwood_engine::segment;
@@ -83,7 +83,7 @@ pub struct Prepared {
 /// # Errors
 /// The body as a whole is refused; nothing of it may be stored.
 pub fn prepare(body: &[u8], intake: Intake<'_>) -> Result<Prepared, Problem> {
-    let decoded = decode(body).map_err(|error| {
+    let mut decoded = decode(body).map_err(|error| {
         let problem = Problem::from(&error);
         Problem { detail: intake.redactor.redact_text(&problem.detail).into_owned(), ..problem }
     })?;
@@ -96,8 +96,12 @@ pub fn prepare(body: &[u8], intake: Intake<'_>) -> Result<Prepared, Problem> {
     let mut refused = IngestReply::default();
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     let mut address = LastAddress::default();
-    for (place, sent) in decoded.records.into_iter().enumerate() {
-        match sent.and_then(|raw| understand(raw, &mut address, intake)) {
+    for (place, sent) in decoded.records.iter_mut().enumerate() {
+        let understood = match sent {
+            Ok(raw) => understand(raw, &mut address, intake),
+            Err(rejection) => Err(rejection.clone()),
+        };
+        match understood {
             Ok(record) => match groups.get_mut(&address.component) {
                 Some(group) => group.push(place, record),
                 None => groups.entry(address.component.clone()).or_default().push(place, record),
@@ -137,14 +141,14 @@ impl LastAddress {
 }
 
 /// The meaning of one record, without its secrets; its address is left in `address`.
-fn understand(raw: RawRecord, address: &mut LastAddress, intake: Intake<'_>) -> Result<Record, Rejection> {
+fn understand(raw: &mut RawRecord, address: &mut LastAddress, intake: Intake<'_>) -> Result<Record, Rejection> {
     address.set(raw.component.as_deref().or(raw.service.as_deref()), intake);
     let context = NormalizeContext {
         now: intake.now,
         default_environment: intake.default_environment,
         key_component: intake.key_component,
     };
-    let mut record = normalize(raw, &context)?;
+    let mut record = normalize_out_of(raw, &context)?;
     intake.redactor.redact(&mut record);
     Ok(record)
 }

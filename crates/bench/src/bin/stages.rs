@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::read::{GzDecoder, GzEncoder};
 use sapwood_bench::payload::Payload;
 use sapwood_engine::machine::stream::{Batch, Effects, Event, Identity, StreamMachine, StreamSettings};
-use sapwood_engine::normalize::{NormalizeContext, normalize};
+use sapwood_engine::normalize::{NormalizeContext, normalize_out_of};
 use sapwood_engine::record::Record;
 use sapwood_engine::redact::Redactor;
 use sapwood_engine::segment;
@@ -69,9 +69,9 @@ fn stage_parse(body: &[u8]) -> io::Result<Decoded> {
 }
 
 #[inline(never)]
-fn stage_normalize(decoded: Decoded) -> Vec<Record> {
+fn stage_normalize(decoded: &mut Decoded) -> Vec<Record> {
     let context = NormalizeContext { now: NOW, default_environment: "production", key_component: None };
-    decoded.records.into_iter().flatten().filter_map(|raw| normalize(raw, &context).ok()).collect()
+    decoded.records.iter_mut().flatten().filter_map(|raw| normalize_out_of(raw, &context).ok()).collect()
 }
 
 #[inline(never)]
@@ -117,8 +117,8 @@ fn main() -> io::Result<()> {
         let mut packed = Vec::new();
         GzEncoder::new(body.as_slice(), Compression::fast()).read_to_end(&mut packed)?;
         stages.run("inflate (if gzip)", || stage_inflate(&packed))?;
-        let decoded = stages.run("parse", || stage_parse(&body))?;
-        let mut records = stages.run("normalize", || stage_normalize(decoded));
+        let mut decoded = stages.run("parse", || stage_parse(&body))?;
+        let mut records = stages.run("normalize", || stage_normalize(&mut decoded));
         logs += records.len();
         stages.run("redact", || stage_redact(&redactor, &mut records));
         let segments = stages.run("encode", || stage_encode(&records));

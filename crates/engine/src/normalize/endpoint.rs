@@ -20,6 +20,8 @@ use std::borrow::Cow;
 pub const TEMPLATE_BYTES_MAX: usize = 200;
 /// Segments of a template; what lies deeper is `/...`.
 pub const SEGMENTS_MAX: usize = 12;
+/// Segments that most paths have at most.
+const SEGMENTS_USUAL: usize = 6;
 /// Bytes of a path or message that are looked at.
 const INPUT_BYTES_MAX: usize = 2 * 1024;
 /// Stands for what was left out at the end.
@@ -35,7 +37,7 @@ pub fn template(path_or_url: &str) -> Option<String> {
     let path = without_origin(target);
     let is_path = path.contains('/');
     let path = without_query(path);
-    let mut segments = Vec::new();
+    let mut segments = Vec::with_capacity(SEGMENTS_USUAL);
     let mut before = "";
     for raw in path.split('/').filter(|segment| !segment.is_empty() && *segment != ".") {
         if segments.len() == SEGMENTS_MAX {
@@ -227,37 +229,67 @@ fn behind<'a>(text: &'a str, at: usize, word: &str, names: &[&str]) -> Option<&'
     Some(rest.strip_prefix([':', '=']).unwrap_or(rest).trim_start_matches(' '))
 }
 
-/// Words and where they begin. A hyphen or underscore joins: `file_path` is one word and not a path.
+/// Words and where they begin, those that are asked for among them: of others it is enough to see that they begin like
+/// none of these. A hyphen or underscore joins: `file_path` is one word and not a path.
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
     let is_ascii = text.is_ascii();
+    let bytes = text.as_bytes();
     std::iter::from_fn(move || {
+        if is_ascii {
+            while let Some(&byte) = bytes.get(at) {
+                let start = at;
+                at += 1;
+                let kind = KINDS[byte as usize];
+                if kind == 0 {
+                    continue;
+                }
+                while bytes.get(at).is_some_and(|byte| KINDS[*byte as usize] != 0) {
+                    at += 1;
+                }
+                if kind == BEGINS {
+                    return Some((start, text.get(start..at)?));
+                }
+            }
+            return None;
+        }
         let rest = text.get(at..)?;
-        let (blank, length) = if is_ascii {
-            let bytes = rest.as_bytes();
-            let blank = bytes.iter().position(|byte| IS_WORD[*byte as usize])?;
-            let word = bytes.get(blank..)?;
-            (blank, word.iter().position(|byte| !IS_WORD[*byte as usize]).unwrap_or(word.len()))
-        } else {
-            let blank = rest.find(is_word_letter)?;
-            let word = rest.get(blank..)?;
-            (blank, word.find(|letter| !is_word_letter(letter)).unwrap_or(word.len()))
-        };
+        let blank = rest.find(is_word_letter)?;
+        let word = rest.get(blank..)?;
+        let length = word.find(|letter| !is_word_letter(letter)).unwrap_or(word.len());
         let start = at + blank;
         at = start + length;
         Some((start, text.get(start..at)?))
     })
 }
 
-/// [`is_word_letter`] of the ASCII bytes.
-static IS_WORD: [bool; 256] = {
-    let mut is_word = [false; 256];
+/// Part of a word.
+const PART: u8 = 1;
+/// The same, and the first letter of a verb, or of `endpoint`, `route`, `path` or `method`.
+const BEGINS: u8 = 2;
+
+/// What each ASCII byte is to a word, as [`is_word_letter`] says.
+static KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
     let mut byte = 0;
     while byte < 128 {
-        is_word[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'_' | b'-');
+        let letter = byte as u8;
+        if letter.is_ascii_alphanumeric() || matches!(letter, b'_' | b'-') {
+            kinds[byte] = PART;
+        }
+        if matches!(letter.to_ascii_lowercase(), b'e' | b'r' | b'p' | b'm') {
+            kinds[byte] = BEGINS;
+        }
+        let mut verb = 0;
+        while verb < VERBS.len() {
+            if VERBS[verb].as_bytes()[0] == letter {
+                kinds[byte] = BEGINS;
+            }
+            verb += 1;
+        }
         byte += 1;
     }
-    is_word
+    kinds
 };
 
 fn is_word_letter(letter: char) -> bool {

@@ -27,14 +27,18 @@ pub(crate) fn read(sent: Option<String>, stack: Option<String>, notes: &mut Note
     };
     text::trim(&mut message);
     let mut stack_trace = read_stack(stack, notes);
-    if message.contains('\n') {
+    let is_plain = text::is_plain_line(&message);
+    if !is_plain && message.contains('\n') {
         notes.clean(&mut message, MESSAGE_BYTES_MAX + STACK_BYTES_MAX, Breaks::Kept, Defect::MessageCut);
         if let Some(moved) = move_stack(&mut message, stack_trace.as_deref()) {
             stack_trace = read_stack(Some(moved), notes).or(stack_trace);
         }
     }
-    let lines = message.contains('\n').then(|| message.clone());
-    let done = text::clean(&mut message, MESSAGE_BYTES_MAX, Breaks::Escaped);
+    let lines = (!is_plain && message.contains('\n')).then(|| message.clone());
+    let done = match is_plain && message.len() <= MESSAGE_BYTES_MAX {
+        true => text::Cleaned::default(),
+        false => text::clean(&mut message, MESSAGE_BYTES_MAX, Breaks::Escaped),
+    };
     if done.cut {
         notes.defect(Defect::MessageCut);
     }

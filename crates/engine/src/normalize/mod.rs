@@ -58,25 +58,38 @@ pub struct NormalizeContext<'a> {
 /// # Errors
 /// [`Rejection`] if there is no message, the message says nothing, or the level is none that is known.
 pub fn normalize(mut raw: RawRecord, ctx: &NormalizeContext<'_>) -> Result<Record, Rejection> {
-    template::adopt(&mut raw);
-    let mut notes = Notes::new(raw.defects);
-    let texts = message::read(raw.message, raw.stack_trace, &mut notes)?;
+    normalize_out_of(&mut raw, ctx)
+}
+
+/// The same, of a record that stays where it is, without what it gave: it is nearly a kilobyte, and moving it costs more
+/// than reading its fields.
+///
+/// # Errors
+/// As [`normalize`].
+pub fn normalize_out_of(raw: &mut RawRecord, ctx: &NormalizeContext<'_>) -> Result<Record, Rejection> {
+    template::adopt(raw);
+    let mut notes = Notes::new(std::mem::take(&mut raw.defects));
+    let texts = message::read(raw.message.take(), raw.stack_trace.take(), &mut notes)?;
     let sent_level = raw.level.as_deref().map_or(Ok(None), severity::read)?;
 
-    let words = Words::of(&texts.message, texts.escaped);
+    // A level that is not sent may be told by a status: then every word counts, numbers above all.
+    let words = match sent_level {
+        Some(_) => Words::known_of(&texts.message, texts.escaped),
+        None => Words::of(&texts.message, texts.escaped),
+    };
     let stack = read_stack(&texts);
     let fault = Fault::of(&stack, &texts.message, texts.stack_trace.as_deref().unwrap_or_default());
     let fault = fault.map(Box::new);
     let mut frames = stack.frames;
     frames.truncate(limits::FRAMES_MAX);
 
-    let mut attributes = raw.attributes;
+    let mut attributes = std::mem::take(&mut raw.attributes);
     keep_exception_type(stack.exception_type, &mut attributes);
-    let url = notes.field(raw.url);
-    let endpoint = read_endpoint(raw.endpoint, url.as_deref(), &texts.message, &mut notes);
+    let url = notes.field(raw.url.take());
+    let endpoint = read_endpoint(raw.endpoint.take(), url.as_deref(), &texts.message, &mut notes);
     let endpoint_meaning = endpoint.as_deref().map(meaning_of);
 
-    let sent_error_type = source::given_error_type(raw.error_type, &mut notes);
+    let sent_error_type = source::given_error_type(raw.error_type.take(), &mut notes);
     let level = sent_level.unwrap_or_else(|| {
         notes.defect(Defect::LevelAssumed);
         severity::derive(severity::Evidence {
@@ -88,14 +101,14 @@ pub fn normalize(mut raw: RawRecord, ctx: &NormalizeContext<'_>) -> Result<Recor
     });
 
     let known = Known {
-        environment: environment::given(raw.environment, &mut notes)
+        environment: environment::given(raw.environment.take(), &mut notes)
             .or_else(|| environment::derive(&words, endpoint_meaning.unwrap_or_default()).map(String::from)),
-        source: source::given(raw.source, &mut notes).or_else(|| source::derive(&words, &frames)),
+        source: source::given(raw.source.take(), &mut notes).or_else(|| source::derive(&words, &frames)),
         error_type: sent_error_type,
-        component: read_component(raw.component, raw.service.as_deref(), ctx, &mut notes)
+        component: read_component(raw.component.take(), raw.service.as_deref(), ctx, &mut notes)
             .or_else(|| component::derive(&frames, endpoint.as_deref(), &words, &texts.message)),
         endpoint,
-        category: category::given(raw.category, &mut notes),
+        category: category::given(raw.category.take(), &mut notes),
         level_sent: sent_level.is_some(),
     };
     let dimensions = known.settle(Settling {
@@ -107,41 +120,41 @@ pub fn normalize(mut raw: RawRecord, ctx: &NormalizeContext<'_>) -> Result<Recor
         default_environment: ctx.default_environment,
     });
 
-    let (trace_id, span_id) = trace::read(raw.trace_id, raw.span_id, &attributes, &mut notes);
+    let (trace_id, span_id) = trace::read(raw.trace_id.take(), raw.span_id.take(), &attributes, &mut notes);
     let mut record = Record {
-        id: fields::id(raw.id, &mut notes),
-        timestamp: moment::read(raw.timestamp, ctx.now, &mut notes),
+        id: fields::id(raw.id.take(), &mut notes),
+        timestamp: moment::read(std::mem::take(&mut raw.timestamp), ctx.now, &mut notes),
         level,
         message: texts.message,
         component: dimensions.component,
-        service: notes.field(raw.service),
+        service: notes.field(raw.service.take()),
         environment: dimensions.environment,
         source: dimensions.source,
         error_type: dimensions.error_type,
-        error_code: notes.field(raw.error_code),
+        error_code: notes.field(raw.error_code.take()),
         endpoint: dimensions.endpoint,
         category: dimensions.category,
         priority: 0,
-        user_id: notes.field(raw.user_id),
-        session_id: notes.field(raw.session_id),
-        request_id: notes.field(raw.request_id),
+        user_id: notes.field(raw.user_id.take()),
+        session_id: notes.field(raw.session_id.take()),
+        request_id: notes.field(raw.request_id.take()),
         trace_id,
         span_id,
-        release: notes.field(raw.release),
+        release: notes.field(raw.release.take()),
         stack_trace: texts.stack_trace,
         frames: clean_frames(frames, &mut notes),
         fault,
         url,
-        method: fields::method(raw.method, &mut notes),
-        ip: fields::address(raw.ip, &mut notes),
-        user_agent: notes.field(raw.user_agent),
+        method: fields::method(raw.method.take(), &mut notes),
+        ip: fields::address(raw.ip.take(), &mut notes),
+        user_agent: notes.field(raw.user_agent.take()),
         duration_ms: fields::measure(raw.duration_ms, "duration_ms", &mut notes),
         memory_usage: fields::measure(raw.memory_usage, "memory_usage", &mut notes),
-        feature: notes.field(raw.feature),
-        workflow: notes.field(raw.workflow),
-        tags: raw.tags,
+        feature: notes.field(raw.feature.take()),
+        workflow: notes.field(raw.workflow.take()),
+        tags: std::mem::take(&mut raw.tags),
         attributes,
-        message_template: notes.field_within(raw.message_template, limits::MESSAGE_BYTES_MAX),
+        message_template: notes.field_within(raw.message_template.take(), limits::MESSAGE_BYTES_MAX),
         triage: Triage::default(),
         categorization_confidence: dimensions.confidence,
         defects: Vec::new(),

@@ -46,12 +46,13 @@ impl Notes {
     }
 
     /// A single-line field of at most `limit` bytes; blank is absent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn field_within(&mut self, sent: Option<String>, limit: usize) -> Option<String> {
         // Most fields of most records are absent: that is told without a call.
         self.text_within(sent?, limit)
     }
 
+    #[inline(never)]
     fn text_within(&mut self, mut text: String, limit: usize) -> Option<String> {
         text::trim(&mut text);
         self.clean(&mut text, limit, Breaks::Escaped, Defect::FieldCut);
@@ -60,7 +61,7 @@ impl Notes {
     }
 
     /// A single-line field of ordinary length; blank is absent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn field(&mut self, sent: Option<String>) -> Option<String> {
         self.field_within(sent, limits::FIELD_BYTES_MAX)
     }

@@ -17,6 +17,14 @@ use crate::record::{ErrorType, Rejection, RejectionCode};
 
 /// Reads a level as sent. `Ok(None)` if it is blank or says that there is none.
 pub fn read(sent: &str) -> Result<Option<Level>, Rejection> {
+    // What nearly all loggers send.
+    match sent {
+        "info" | "INFO" => return Ok(Some(Level::INFO)),
+        "error" | "ERROR" => return Ok(Some(Level::ERROR)),
+        "warn" | "WARN" => return Ok(Some(Level::WARN)),
+        "debug" | "DEBUG" => return Ok(Some(Level::DEBUG)),
+        _ => {}
+    }
     let word = sent.trim();
     if word.is_empty() || is_none(word) {
         return Ok(None);

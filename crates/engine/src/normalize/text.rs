@@ -50,6 +50,11 @@ pub fn clean(text: &mut String, limit: usize, breaks: Breaks) -> Cleaned {
     Cleaned { cut, controls }
 }
 
+/// Whether `text` may stay as it is as one line, whatever its length: it has no control characters and no line breaks.
+pub(super) fn is_plain_line(text: &str) -> bool {
+    odd_at(text.as_bytes(), 0, Breaks::Escaped).is_none()
+}
+
 /// Removes white space at both ends, in place.
 pub fn trim(text: &mut String) {
     let is_visible = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);

@@ -349,6 +349,47 @@ struct Tables {
 
 static TABLES: Tables = build();
 
+/// Whether one of the words here, alone or in a phrase, may be the first `length` bytes of `text`: the first two letters, the
+/// last one and the length tell nearly all words from all of them.
+#[inline]
+pub(crate) fn may_hold(text: &[u8], length: usize) -> bool {
+    let (Some(&first), Some(&last)) = (text.first(), length.checked_sub(1).and_then(|last| text.get(last))) else {
+        return false;
+    };
+    // A word of one letter is followed by itself.
+    let second = if length > 1 { text.get(1).copied().unwrap_or(0) } else { first };
+    let may_be = |lengths: &[u16; 1024], place| lengths.get(place).is_some_and(|lengths| lengths >> length & 1 != 0);
+    may_be(&BY_BEGINNING, pair(first, second)) && may_be(&BY_ENDS, pair(first, last))
+}
+
+/// The lengths, one bit each, of the words that begin with a pair of letters.
+static BY_BEGINNING: [u16; 1024] = lengths(false);
+
+/// The lengths, one bit each, of the words whose first and last letters are a pair.
+static BY_ENDS: [u16; 1024] = lengths(true);
+
+const fn lengths(by_ends: bool) -> [u16; 1024] {
+    let mut lengths = [0; 1024];
+    let mut group = 0;
+    while group < WORDS.len() {
+        add_lengths(&mut lengths, WORDS[group].1, by_ends);
+        group += 1;
+    }
+    let mut group = 0;
+    while group < PHRASES.len() {
+        add_lengths(&mut lengths, PHRASES[group].0, by_ends);
+        group += 1;
+    }
+    lengths
+}
+
+/// The place of a pair of letters of any case; others may share it.
+const fn pair(first: u8, second: u8) -> usize {
+    // Few words begin with a digit, and many runs do: these have places that no letter has.
+    let first = if first.is_ascii_digit() { 27 + (first - b'0') % 5 } else { first & 31 };
+    (first as usize) << 5 | (second as usize & 31)
+}
+
 /// What one word means, by itself.
 pub(crate) fn meaning(word: Word) -> Meaning {
     match slot(word) {
@@ -408,6 +449,24 @@ const fn split_word(text: &str) -> (Word, &str) {
     let rest = if rest.is_empty() { rest } else { rest.split_at(1).1 };
     assert!(!word.is_empty() && word.len() <= 15, "a word of the vocabulary fits its key");
     (Word::of(word), rest)
+}
+
+/// Adds the lengths of the words of `text`.
+const fn add_lengths(lengths: &mut [u16; 1024], mut text: &str, by_ends: bool) {
+    while !text.is_empty() {
+        let bytes = text.as_bytes();
+        let mut length = 0;
+        while length < bytes.len() && bytes[length] != b' ' {
+            length += 1;
+        }
+        let other = match (by_ends, length) {
+            (_, 1) => bytes[0],
+            (true, _) => bytes[length - 1],
+            (false, _) => bytes[1],
+        };
+        lengths[pair(bytes[0], other)] |= 1 << length;
+        text = split_word(text).1;
+    }
 }
 
 /// The positions of the phrases by first word, longest first.
@@ -470,6 +529,20 @@ const fn build() -> Tables {
     Tables { slots, phrases }
 }
 
+/// All words and phrases, separated by spaces, for tests.
+#[cfg(test)]
+pub(crate) fn texts() -> impl Iterator<Item = &'static str> {
+    WORDS.iter().map(|(_, text)| *text).chain(PHRASES.iter().map(|(text, _)| *text))
+}
+
+#[cfg(test)]
+impl Meaning {
+    /// The meaning with this number.
+    pub(crate) fn of_bit(bit: u32) -> Self {
+        Self(1 << bit)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -486,6 +559,19 @@ mod tests {
             let found = phrases_from(words[0]).find(|phrase| phrase.words() == words);
             assert_eq!(found.map(|phrase| phrase.meaning), Some(*expected), "{text}");
         }
+    }
+
+    #[test]
+    fn no_word_or_word_of_a_phrase_is_passed_over() {
+        let texts = WORDS.iter().map(|(_, text)| *text).chain(PHRASES.iter().map(|(text, _)| *text));
+        for word in texts.flat_map(|text| text.split(' ')) {
+            for spelled in [word.to_owned(), word.to_uppercase()] {
+                for behind in ["", " ", "/x", "_y"] {
+                    assert!(may_hold(format!("{spelled}{behind}").as_bytes(), word.len()), "{spelled}{behind}");
+                }
+            }
+        }
+        assert!(!may_hold(b"qx ", 2) && !may_hold(b"zz99 ", 4));
     }
 
     #[test]

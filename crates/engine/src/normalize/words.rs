@@ -11,6 +11,7 @@
 //! is about stands at its beginning, and cost per record stays bounded.
 
 use super::vocabulary::{self, Meaning};
+use crate::eight;
 
 /// Bytes of a text that are read for words.
 pub const WORDS_BYTES_MAX: usize = 4096;
@@ -50,25 +51,26 @@ impl Word {
     /// The word that the first `length` bytes of `text` are: the same as [`Self::of`] of these, eight bytes at a time.
     fn beginning(text: &[u8], length: usize) -> Self {
         let kept = length.min(15);
-        let [low, high] = match text.first_chunk::<16>() {
-            Some(sixteen) => {
-                let sixteen = u128::from_le_bytes(*sixteen);
-                [sixteen as u64, (sixteen >> 64) as u64]
-            }
-            // The last words of a text.
-            None => {
-                let mut halves = [0; 2];
-                for (at, byte) in text.iter().take(kept).enumerate() {
-                    if let Some(half) = halves.get_mut(at / 8) {
-                        *half |= u64::from(*byte) << (8 * (at % 8));
-                    }
-                }
-                halves
-            }
-        };
+        let (low, high) = (eight::first(text), eight::first(text.get(8..).unwrap_or_default()));
         let low = lower_case(low & first_bytes(kept));
         let high = if kept > 8 { lower_case(high & first_bytes(kept - 8)) } else { 0 };
         Self(u128::from(low) | u128::from(high | (length.min(255) as u64) << 56) << 64)
+    }
+
+    /// The word that the first `length` bytes of `text`, at most fifteen, are, if nothing can split it: ASCII letters and
+    /// digits, capitals throughout or none behind the first.
+    #[inline(always)]
+    fn plain(text: &[u8], length: usize) -> Option<Self> {
+        let low = eight::first(text) & first_bytes(length);
+        let high =
+            if length > 8 { eight::first(text.get(8..).unwrap_or_default()) & first_bytes(length - 8) } else { 0 };
+        let (capitals, more) = (eight::upper_case(low), eight::upper_case(high));
+        let has_inner = capitals & !0xff | more != 0;
+        let is_all = capitals == eight::HIGHS & first_bytes(length)
+            && more == eight::HIGHS & first_bytes(length.saturating_sub(8));
+        let is_plain = (low | high) & eight::HIGHS == 0 && (!has_inner || is_all);
+        let word = u128::from(low | capitals >> 2) | u128::from(high | more >> 2 | (length as u64) << 56) << 64;
+        is_plain.then_some(Self(word))
     }
 
     /// The word as a number, for tables.
@@ -90,9 +92,6 @@ impl Word {
     }
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
 /// A mask of the first `count` of eight bytes.
 const fn first_bytes(count: usize) -> u64 {
     match count {
@@ -101,14 +100,9 @@ const fn first_bytes(count: usize) -> u64 {
     }
 }
 
-/// Eight bytes with their upper-case ASCII letters in lower case. The sums set a high bit where a byte is at least `A`,
-/// and where it is beyond `Z`; they cannot carry, since the high bits are left out of them.
+/// Eight bytes with their upper-case ASCII letters in lower case.
 const fn lower_case(eight: u64) -> u64 {
-    let low = eight & !HIGHS;
-    let from_a = low + (0x80 - b'A' as u64) * ONES;
-    let beyond_z = low + (0x7f - b'Z' as u64) * ONES;
-    let is_upper = (from_a ^ beyond_z) & !eight & HIGHS;
-    eight | is_upper >> 2
+    eight | eight::upper_case(eight) >> 2
 }
 
 /// A word of a text with what the vocabulary says of it. A phrase gives its meaning to its first word and takes the
@@ -117,12 +111,17 @@ const fn lower_case(eight: u64) -> u64 {
 struct Entry {
     word: Word,
     meaning: Meaning,
+    /// Which word of the text it is, from 0.
+    place: usize,
 }
 
 /// The words of one text.
 #[derive(Clone, Debug, Default)]
 pub struct Words {
+    /// Those that are kept, in order.
     entries: Vec<Entry>,
+    /// Words that were read.
+    count: usize,
     /// What the words and phrases mean, together.
     pub(crate) meaning: Meaning,
     /// What the host names of URLs mean, together.
@@ -133,33 +132,45 @@ impl Words {
     /// The words of `text`. `escaped` says that line breaks were written as `\n` in it, so that a backslash and what
     /// follows is not the beginning of a word.
     pub fn of(text: &str, escaped: bool) -> Self {
+        Self::read::<true>(text, escaped)
+    }
+
+    /// Of the words of `text` those that may be in the vocabulary, alone or in a phrase: most words of most texts are
+    /// not, and need not be looked up. Enough for every question about meanings, and for none about other words.
+    pub(crate) fn known_of(text: &str, escaped: bool) -> Self {
+        Self::read::<false>(text, escaped)
+    }
+
+    fn read<const ALL: bool>(text: &str, escaped: bool) -> Self {
+        const KNOWN_USUAL: usize = 12;
         let head = text.get(..text.floor_char_boundary(WORDS_BYTES_MAX)).unwrap_or_default();
-        let mut words = Self { entries: Vec::with_capacity((head.len() / 5 + 4).min(WORDS_MAX)), ..Self::default() };
-        let mut scan = Scan { bytes: head.as_bytes(), at: 0, escaped };
-        while let Some(piece) = scan.next_piece() {
-            match piece {
-                Piece::Host(host) => words.host = words.host | meaning_of_host(host),
-                Piece::Run(run) => run.split(&mut |word| words.push(word)),
-            }
-            if words.entries.len() >= WORDS_MAX {
-                break;
-            }
-        }
+        let room = if ALL { (head.len() / 5 + 4).min(WORDS_MAX) } else { KNOWN_USUAL };
+        let mut words = Self { entries: Vec::with_capacity(room), ..Self::default() };
+        Scan::<ALL> { bytes: head.as_bytes(), escaped }.read(&mut words);
         words.apply_phrases();
         words
     }
 
     fn push(&mut self, word: Word) {
-        if self.entries.len() < WORDS_MAX {
-            self.entries.push(Entry { word, meaning: vocabulary::meaning(word) });
+        if !self.is_full() {
+            self.entries.push(Entry { word, meaning: vocabulary::meaning(word), place: self.count });
+            self.count += 1;
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.count >= WORDS_MAX
     }
 
     /// Replaces the meanings of words by those of the phrases they form, and sums all up.
     fn apply_phrases(&mut self) {
         let mut at = 0;
         let mut voided = false;
+        // Where the word stands that a claim taken back would reach.
+        let mut next = 0;
         while let Some(entry) = self.entries.get(at).copied() {
+            voided &= entry.place == next;
+            next = entry.place + 1;
             if entry.meaning == Meaning::NONE {
                 voided = false;
                 at += 1;
@@ -175,6 +186,7 @@ impl Words {
             // What takes back a claim reaches over it: `no unhandled exceptions`.
             voided = meaning.has(Meaning::VOIDS) || meaning != said;
             at += length;
+            next = entry.place + length;
         }
     }
 
@@ -185,16 +197,22 @@ impl Words {
         })
     }
 
+    /// Whether these words follow one another from the entry at `at` on.
     fn has_at(&self, at: usize, words: &[Word]) -> bool {
-        words.iter().enumerate().all(|(offset, word)| self.word(at + offset) == Some(*word))
+        let Some(first) = self.entries.get(at) else { return words.is_empty() };
+        words.iter().enumerate().all(|(offset, word)| {
+            self.entries
+                .get(at + offset)
+                .is_some_and(|entry| entry.word == *word && entry.place == first.place + offset)
+        })
     }
 
-    /// The word at `index`.
+    /// The word at `index`, where all words were read.
     pub(crate) fn word(&self, index: usize) -> Option<Word> {
         self.entries.get(index).map(|entry| entry.word)
     }
 
-    /// All words, in order.
+    /// All words, in order, where all were read.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Word> + '_ {
         self.entries.iter().map(|entry| entry.word)
     }
@@ -226,9 +244,10 @@ impl Words {
     }
 
     fn within(&self, distance: usize, one: impl Fn(&Entry) -> bool, other: impl Fn(&Entry) -> bool) -> bool {
-        self.entries.iter().enumerate().filter(|(_, entry)| one(entry)).any(|(at, _)| {
+        self.entries.iter().enumerate().filter(|(_, entry)| one(entry)).any(|(at, entry)| {
+            // Entries that are at most so far apart are so as words, too.
             let around = self.entries.iter().take(at + distance + 1).skip(at.saturating_sub(distance));
-            around.into_iter().any(&other)
+            around.into_iter().any(|near| near.place.abs_diff(entry.place) <= distance && other(near))
         })
     }
 }
@@ -239,7 +258,10 @@ pub(crate) fn meaning_of(text: &str) -> Meaning {
     let mut rest = text.as_bytes();
     for _ in 0..WORDS_MAX {
         let run = Run::at(rest);
-        run.split(&mut |word| sum = sum | vocabulary::meaning(word));
+        let is_one = run.length < 16 && run.classes & (UPPER | FOREIGN) == 0;
+        if !is_one || vocabulary::may_hold(rest, run.length) {
+            run.split(&mut |word| sum = sum | vocabulary::meaning(word));
+        }
         rest = match rest.get(run.length + 1..) {
             Some(rest) => rest,
             None => break,
@@ -259,61 +281,99 @@ fn meaning_of_host(host: &[u8]) -> Meaning {
     sum
 }
 
-/// A stretch of text that the rules look at.
-enum Piece<'a> {
-    /// A run of word characters.
-    Run(Run<'a>),
-    /// The host of a URL, perhaps with a user and a port.
-    Host(&'a [u8]),
-}
-
-/// Walks over a text and leaves out what is not prose.
-struct Scan<'a> {
+/// Walks over a text and leaves out what is not prose; with `ALL` it keeps every word, otherwise those that may be known.
+struct Scan<'a, const ALL: bool> {
     bytes: &'a [u8],
-    at: usize,
     escaped: bool,
 }
 
-impl<'a> Scan<'a> {
-    fn next_piece(&mut self) -> Option<Piece<'a>> {
-        loop {
-            let byte = *self.bytes.get(self.at)?;
+impl<const ALL: bool> Scan<'_, ALL> {
+    /// Reads the words of the text. A function of its own: the loops over bytes need the registers.
+    #[inline(never)]
+    fn read(&self, words: &mut Words) {
+        let bytes = self.bytes;
+        let mut at = 0;
+        // Where prose went on behind what was left out last.
+        let mut from = 0;
+        while let Some(&byte) = bytes.get(at) {
             let class = CLASSES[byte as usize];
             if class == 0 {
-                self.at += 1;
+                at += 1;
                 continue;
             }
-            let rest = self.bytes.get(self.at..)?;
-            if class & WORD != 0 {
-                let run = Run::at(rest).up_to_punctuation();
-                // A separator of several bytes stands here: see `up_to_punctuation`.
-                self.at += if run.length > 0 { run.length } else { separator_len(byte) };
-                if run.length > 0 && !run.is_web_scheme() {
-                    return Some(Piece::Run(run));
-                }
+            if class & WORD == 0 {
+                let next = if byte == b'/' || self.escaped { self.read_sign(at, from, words) } else { None };
+                at = next.unwrap_or(at + 1);
+                from = next.unwrap_or(from);
                 continue;
             }
-            match rest {
-                [b':', b'/', b'/', ..] => return Some(self.host(rest)),
-                [b'/', ..] if self.starts_a_path() => self.at += token_len(rest),
-                [b'\\', ..] if self.escaped => self.at += escape_len(rest),
-                _ => self.at += 1,
+            let start = at;
+            let mut inner = 0;
+            at += 1;
+            while let Some(class) = bytes.get(at).map(|byte| CLASSES[*byte as usize])
+                && class & WORD != 0
+            {
+                inner |= class;
+                at += 1;
+            }
+            self.read_run(start, at, inner & (UPPER | FOREIGN) != 0, words);
+            if words.is_full() {
+                return;
             }
         }
     }
 
-    /// A slash begins a path unless a word ends right before it: `/var` and `=/var` do, `HTTP/1.1` and `and/or` do not.
-    fn starts_a_path(&self) -> bool {
-        let before = self.at.checked_sub(1).and_then(|at| self.bytes.get(at));
-        before.is_none_or(|&byte| !is_word_byte(byte) && byte != b')')
+    /// The words of the run of word bytes from `start` to `end`. `is_odd` says that a byte behind its first may split it.
+    #[inline(always)]
+    fn read_run(&self, start: usize, end: usize, is_odd: bool, words: &mut Words) {
+        let Some(text) = self.bytes.get(start..) else { return };
+        let length = end - start;
+        let is_scheme = text.get(length) == Some(&b':') && text.get(length + 1) == Some(&b'/');
+        if is_scheme || length > 15 {
+            self.read_odd_run(start, end, words);
+        } else if !ALL && !is_odd && !vocabulary::may_hold(text, length) {
+            words.count += 1;
+        } else if let Some(word) = Word::plain(text, length) {
+            words.push(word);
+        } else {
+            self.read_odd_run(start, end, words);
+        }
     }
 
-    fn host(&mut self, rest: &'a [u8]) -> Piece<'a> {
-        let length = token_len(rest);
-        self.at += length;
-        let after = rest.get(3..length).unwrap_or_default();
-        let end = after.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(after.len());
-        Piece::Host(after.get(..end).unwrap_or_default())
+    /// The same of any run.
+    #[inline(never)]
+    fn read_odd_run(&self, start: usize, end: usize, words: &mut Words) {
+        let mut at = start;
+        while at < end {
+            let Some(rest) = self.bytes.get(at..) else { return };
+            let run = Run::at(rest).up_to_punctuation();
+            if run.length > 0 && !run.is_web_scheme() {
+                run.split(&mut |word| words.push(word));
+            }
+            // A separator of several bytes stands here: see `up_to_punctuation`.
+            at += if run.length > 0 { run.length } else { separator_len(rest.first().copied().unwrap_or_default()) };
+        }
+    }
+
+    /// Where to go on behind what begins with the slash or backslash at `at` and is no prose, if something does; `from` is
+    /// where this reading began.
+    fn read_sign(&self, at: usize, from: usize, words: &mut Words) -> Option<usize> {
+        let rest = self.bytes.get(at..)?;
+        if rest.first() == Some(&b'\\') {
+            return Some(at + escape_len(rest));
+        }
+        let before = at.checked_sub(1).and_then(|before| self.bytes.get(before));
+        if at > from && before == Some(&b':') && rest.get(1) == Some(&b'/') {
+            let length = token_len(rest);
+            let after = rest.get(2..length).unwrap_or_default();
+            let end = after.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(after.len());
+            words.host = words.host | meaning_of_host(after.get(..end).unwrap_or_default());
+            return Some(at + length);
+        }
+        // A slash begins a path unless a word ends right before it: `/var` and `=/var` do, `HTTP/1.1` and `and/or` do
+        // not.
+        let starts_a_path = before.is_none_or(|&byte| !is_word_byte(byte) && byte != b')');
+        starts_a_path.then(|| at + token_len(rest))
     }
 }
 
@@ -350,9 +410,10 @@ const DIGIT: u8 = 2;
 const UPPER: u8 = 4;
 /// Not ASCII, and perhaps the first byte of a separator.
 const PUNCTUATION: u8 = 8;
-/// Not a byte of a word, but perhaps the beginning of something that is left out: a path, a URL, an escape.
-const SIGN: u8 = 16;
-
+/// Not ASCII.
+const FOREIGN: u8 = 16;
+/// No part of a word, but perhaps the beginning of something that is left out.
+const SIGN: u8 = 32;
 static CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut index = 0;
@@ -370,7 +431,10 @@ static CLASSES: [u8; 256] = {
         if matches!(byte, 0xc2 | 0xe2) {
             classes[index] |= PUNCTUATION;
         }
-        if matches!(byte, b':' | b'/' | b'\\') {
+        if byte >= 0x80 {
+            classes[index] |= FOREIGN;
+        }
+        if matches!(byte, b'/' | b'\\') {
             classes[index] = SIGN;
         }
         index += 1;
@@ -464,6 +528,7 @@ fn is_camel_break(run: &[u8], at: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn check(text: &str, expected: &str) {
         let words = Words::of(text, false);
@@ -533,6 +598,117 @@ mod tests {
         let words = Words::of(&"a ".repeat(10_000), false);
         assert_eq!(words.iter().count(), WORDS_MAX);
         assert!(Words::of(&"é".repeat(5_000), false).iter().count() == 1);
+    }
+
+    /// Words and phrases of the vocabulary, words that are like them, and what separates and leaves out words.
+    fn pieces() -> Vec<String> {
+        let mut pieces: Vec<String> = vocabulary::texts().flat_map(|text| text.split(' ').map(str::to_owned)).collect();
+        pieces.extend(vocabulary::texts().filter(|text| text.contains(' ') && text.len() < 40).map(str::to_owned));
+        let others = [
+            " ",
+            " ",
+            " ",
+            " ",
+            "/",
+            "://",
+            "http://",
+            "wss://",
+            "_",
+            "-",
+            ".",
+            ",",
+            "(",
+            ")",
+            "\"",
+            "\\n",
+            "\\x1b",
+            "…",
+            "’",
+            "\u{a0}",
+            "é",
+            "naïve",
+            "127.0.0.1",
+            "x",
+            "42",
+            "404",
+            "HTTP",
+            "aB",
+            "URLs",
+            "no",
+            "without",
+            "service",
+            "Service",
+            "down",
+            "abcdefghijklmno",
+            "abcdefghijklmnop",
+            "deadbeefdeadbeef1",
+            "qzx",
+            "zz",
+        ];
+        pieces.extend(others.map(str::to_owned));
+        pieces
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_the_known_words_mean_is_what_all_words_mean(
+            parts in proptest::collection::vec((proptest::sample::select(pieces()), 0u8..8), 0..40),
+            escaped: bool,
+        ) {
+            let spelled = |(part, how): &(String, u8)| match how {
+                0 => part.to_uppercase(),
+                1 => part.chars().take(1).flat_map(char::to_uppercase).chain(part.chars().skip(1)).collect(),
+                2 | 3 => part.clone(),
+                _ => format!("{part} "),
+            };
+            let text: String = parts.iter().map(spelled).collect();
+            let (all, known) = (Words::of(&text, escaped), Words::known_of(&text, escaped));
+            prop_assert_eq!((all.meaning, all.host, all.count), (known.meaning, known.host, known.count), "{}", text);
+            for one in (0..35).map(Meaning::of_bit) {
+                for other in (0..35).map(Meaning::of_bit) {
+                    for distance in [1, 2, 5] {
+                        prop_assert_eq!(all.near(one, other, distance), known.near(one, other, distance), "{}", text);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn words_are_read_as_byte_by_byte(
+            parts in proptest::collection::vec((proptest::sample::select(pieces()), 0u8..8), 0..20),
+            escaped: bool,
+        ) {
+            let text: String = parts.iter().map(|(part, how)| if *how < 4 { part.clone() } else { format!("{part} ") }).collect();
+            let words = Words::of(&text, escaped);
+            prop_assert_eq!(words.iter().collect::<Vec<_>>(), reference(&text, escaped), "{}", text);
+        }
+    }
+
+    /// The words of a text, byte by byte: slow and plainly right.
+    fn reference(text: &str, escaped: bool) -> Vec<Word> {
+        let bytes = text.as_bytes();
+        let (mut words, mut at) = (Vec::new(), 0);
+        while let Some(&byte) = bytes.get(at) {
+            let rest = &bytes[at..];
+            if is_word_byte(byte) {
+                let run = Run::at(rest).up_to_punctuation();
+                if run.length > 0 && !run.is_web_scheme() {
+                    run.split(&mut |word| words.push(word));
+                }
+                at += if run.length > 0 { run.length } else { separator_len(byte) };
+            } else if rest.starts_with(b"://")
+                || byte == b'/' && (at == 0 || !is_word_byte(bytes[at - 1]) && bytes[at - 1] != b')')
+            {
+                at += token_len(rest);
+            } else if byte == b'\\' && escaped {
+                at += escape_len(rest);
+            } else {
+                at += 1;
+            }
+        }
+        words
     }
 
     #[test]

@@ -20,6 +20,18 @@ const DIGITS_MAX: usize = 19;
 /// Groups of the longest card number, 4-4-4-4-3.
 const GROUPS_MAX: usize = 5;
 
+/// Whether a card number may begin with the digit at `start`: they begin with 2 to 6, have four digits before their first
+/// gap, of the next four bytes the last is a digit or part of a gap of several bytes, and there are thirteen digits.
+#[inline]
+pub(super) fn may_begin(text: &[u8], start: usize) -> bool {
+    let at = |offset: usize| text.get(start + offset).copied().unwrap_or(0);
+    let is_wide = |byte: u8| byte.is_ascii_digit() || byte >= 0x80;
+    at(3).is_ascii_digit()
+        && is_wide(at(7))
+        && (is_wide(at(12)) || matches!(at(12), b' ' | b'-' | b'+'))
+        && matches!(at(0), b'2'..=b'6')
+}
+
 /// The card number that begins with the digit at `start`, where a word begins.
 pub(super) fn at(view: &View<'_>, start: usize) -> Option<Found> {
     if !stands_free_before(view, start) {

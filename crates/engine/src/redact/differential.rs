@@ -117,6 +117,10 @@ fn pieces() -> Vec<String> {
         "patient",
         "7",
         "z9",
+        "password_base64",
+        "tokenBase64",
+        "base64",
+        "64",
     ];
     pieces.extend(others.map(str::to_owned));
     pieces
@@ -139,6 +143,55 @@ fn every_name_and_every_prefix_is_found_by_the_tables_as_it_is_without_them() {
             let text = format!("{before}{piece}{after}");
             check_same(&config, &text);
             check_same(&config, &text.to_uppercase());
+        }
+    }
+}
+
+/// Secrets that are found wherever a word may begin, or beside their name.
+const SECRETS: [&str; 14] = [
+    "4111111111111111",
+    "4222222222222",
+    "4111 1111 1111 1111",
+    "4111\u{a0}1111\u{a0}1111\u{a0}1111",
+    "3782-822463-10005",
+    "4111\u{2013}1111\u{2013}1111\u{2013}1111",
+    "AKIAIOSFODNN7EXAMPLE",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+    "cGFzc3dvcmQ9aHVudGVyMg",
+    "YWxpY2VAZXhhbXBsZS5jb20=",
+    "password=hunter2",
+    "password_base64=aHVudGVyMg",
+    "--password hunter2",
+    "alice@example.com",
+];
+
+#[test]
+fn a_secret_at_any_distance_and_behind_any_byte_is_found_as_without_the_tables() {
+    let config = RedactConfig::default();
+    let neighbours = (0..128u8).map(char::from).chain(['é', '…', '\u{a0}', '😀']);
+    for before in neighbours {
+        for secret in SECRETS {
+            for distance in [0, 1, 2, 5, 7, 8, 15, 16] {
+                for after in ["", " x", "/a-b_c+d", "."] {
+                    check_same(&config, &format!("{}{before}{secret}{after}", "w".repeat(distance)));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_secret_in_an_ordinary_line_is_gone_wherever_it_stands() {
+    let redactor = Redactor::default();
+    let line = "2024-11-20 00:00:04,288 INFO [exec-8] GET /api/x?y=1 HTTP/1.1 201 396 \"Mozilla/5.0 (X11)\" took 1.5 s";
+    for (at, _) in line.match_indices(' ') {
+        for secret in SECRETS {
+            let text = format!("{} {secret} {}", &line[..at], &line[at + 1..]);
+            let redacted = redactor.redact_text(&text);
+            for part in ["4111", "4222", "8224", "AKIA", "eyJ", "cGFz", "YWxp", "hunter2", "aHVu", "alice"] {
+                assert!(!redacted.contains(part), "{text}\n{redacted}");
+            }
+            assert!(redacted.starts_with("2024-11-20 ") && redacted.ends_with(" s"), "{redacted}");
         }
     }
 }

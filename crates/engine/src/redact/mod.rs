@@ -138,7 +138,16 @@ impl Redactor {
 
     /// `text` redacted until there is nothing left to redact. A replacement can uncover a secret: what stands behind it
     /// begins a word that did not begin before. One more reading settles that; a clean text is read once.
+    #[inline]
     fn settled<'t>(&self, text: &'t str, is_template: bool, counts: &mut RedactionCounts) -> Cow<'t, str> {
+        if scan::is_short_word(text.as_bytes()) {
+            Cow::Borrowed(text)
+        } else {
+            self.settled_long(text, is_template, counts)
+        }
+    }
+
+    fn settled_long<'t>(&self, text: &'t str, is_template: bool, counts: &mut RedactionCounts) -> Cow<'t, str> {
         let search = self.search(is_template);
         let mut settled = Cow::Borrowed(text);
         for _ in 0..READINGS_MAX {

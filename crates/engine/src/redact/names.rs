@@ -276,19 +276,46 @@ const fn ends_of_looked_through(mut set: LastTwo) -> LastTwo {
 /// The last three letters of everything in [`ENDINGS`] and [`LOOKED_THROUGH`], a bit for each triple: what tells almost
 /// every name apart before it is looked at any closer. Of an ending of two letters, all triples.
 static LAST_THREE: [u64; 512] = {
-    let mut set = [0; 512];
+    let mut set = looked_through_ends(false);
     let mut rest = ENDINGS;
     while let Some(((ending, _, _), others)) = rest.split_first() {
         add_last_three(&mut set, ending.as_bytes());
         rest = others;
     }
+    set
+};
+
+/// The same of what is looked through with digits at its end (`base64`), without these: a set of its own, because many
+/// a name ends like this without digits (`release`).
+static LAST_THREE_BEFORE_DIGITS: [u64; 512] = looked_through_ends(true);
+
+/// The last three letters of those words of [`LOOKED_THROUGH`] that end with digits, or of those that do not.
+const fn looked_through_ends(with_digits: bool) -> [u64; 512] {
+    let mut set = [0; 512];
     let mut rest = LOOKED_THROUGH;
     while let Some((word, others)) = rest.split_first() {
-        add_last_three(&mut set, word.as_bytes());
+        let stem = split_digits(word.as_bytes()).0;
+        if with_digits == (stem.len() < word.len()) {
+            add_last_three(&mut set, stem);
+        }
         rest = others;
     }
     set
-};
+}
+
+/// A name up to the digits at its end, and these.
+const fn split_digits(name: &[u8]) -> (&[u8], &[u8]) {
+    let mut stem = name;
+    while let [others @ .., last] = stem
+        && last.is_ascii_digit()
+    {
+        stem = others;
+    }
+    match name.split_at_checked(stem.len()) {
+        Some(parts) => parts,
+        None => (name, &[]),
+    }
+}
 
 const fn add_last_three(set: &mut [u64; 512], word: &[u8]) {
     let (from, last_but_one, last) = match word {
@@ -364,11 +391,18 @@ impl Folded {
         index < 128 && self.starts & (1u128 << index) != 0
     }
 
-    /// Drops trailing digits (`password2`), or the last word if it only qualifies. Says whether anything was dropped.
+    /// Drops trailing digits (`password2`), or the last word if it only qualifies (`password_hash`, `password_base64`).
+    /// Says whether anything was dropped.
     fn look_through(&mut self) -> bool {
-        let digits = self.as_bytes().iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-        if digits > 0 && digits < self.len {
-            self.len -= digits;
+        let (stem, digits) = split_digits(self.as_bytes());
+        if !digits.is_empty() && !stem.is_empty() {
+            // The first digits may belong to the word before them.
+            let word = LOOKED_THROUGH.iter().map(|word| split_digits(word.as_bytes())).find(|(letters, number)| {
+                !number.is_empty() && digits.starts_with(number) && stem.len() > letters.len() && {
+                    stem.ends_with(letters) && self.is_start(stem.len() - letters.len())
+                }
+            });
+            self.len = stem.len() - word.map_or(0, |(letters, _)| letters.len());
             return true;
         }
         if !ENDS_LOOKED_THROUGH.may_hold(self.as_bytes()) {
@@ -469,44 +503,30 @@ impl Names {
     /// about its value.
     pub(super) fn may_end(&self, text: &[u8]) -> bool {
         let text = text.strip_suffix(b":").unwrap_or(text);
-        let near = text.get(text.len().saturating_sub(END_BYTES_MAX)..).unwrap_or_default();
-        let name = near.iter().rposition(|&byte| KINDS[byte as usize] == OUTSIDE);
-        self.may_be_known(name.map_or(text, |end| near.get(end + 1..).unwrap_or_default()))
+        self.may_be_known(LastLetters::of(text, |kind| kind == OUTSIDE))
     }
 
-    /// Whether `name` may say anything about its value: a look at its last three letters, digits behind them aside,
-    /// which is enough for almost all names. What precedes the name may be looked at, too; it only ever makes the
-    /// answer yes.
-    fn may_be_known(&self, name: &[u8]) -> bool {
+    /// Whether a name with these letters at its end may say anything about its value: enough for almost all names.
+    /// What precedes the name may be among them, too; it only ever makes the answer yes.
+    fn may_be_known(&self, end: LastLetters) -> bool {
         #[cfg(test)]
         if self.asks_everywhere {
             return true;
         }
-        if self.has_odd_ends {
+        if self.has_odd_ends || end.is_cut {
             return true;
         }
-        // The letters found so far, the last one lowest.
-        let (mut letters, mut count) = (0u32, 0);
-        for &byte in name.iter().rev().take(END_BYTES_MAX) {
-            if KINDS[byte as usize] != LETTER || (count == 0 && byte.is_ascii_digit()) {
-                continue;
-            }
-            letters |= u32::from(byte) << (8 * count);
-            count += 1;
-            if count == 3 {
-                break;
-            }
-        }
-        let [last, last_but_one, third, _] = letters.to_le_bytes();
+        let [last, last_but_one, third] = end.letters;
         let (slot, bit) = place_of_three(third, last_but_one, last);
-        let may_be_ending = LAST_THREE.get(slot).is_some_and(|slot| slot & bit != 0);
-        let may_be_extra = !self.extra.is_empty() && self.ends.may_hold_pair(last_but_one, last);
-        may_be_ending || may_be_extra || (count < 3 && name.len() > END_BYTES_MAX)
+        let is_in = |set: &[u64; 512]| set.get(slot).is_some_and(|slot| slot & bit != 0);
+        is_in(&LAST_THREE)
+            || (end.has_digits && is_in(&LAST_THREE_BEFORE_DIGITS))
+            || (!self.extra.is_empty() && self.ends.may_hold_pair(last_but_one, last))
     }
 
     /// What `name` says about its value, if it says anything.
     pub(super) fn class(&self, name: &[u8]) -> Option<NameClass> {
-        if !self.may_be_known(name) {
+        if !self.may_be_known(LastLetters::of(name, |_| false)) {
             return None;
         }
         let mut folded = Folded::new(name);
@@ -536,6 +556,45 @@ impl Names {
             return Some(NameClass::Harmless);
         }
         Some(*class)
+    }
+}
+
+/// The end of a name as far as it tells most names apart: its last three letters, last first, without the digits behind
+/// them. Letters that there are not are zero.
+struct LastLetters {
+    letters: [u8; 3],
+    has_digits: bool,
+    /// There may be more letters further in front than were looked at.
+    is_cut: bool,
+}
+
+impl LastLetters {
+    /// The last letters of `text`, up to a byte of a kind that `ends` the name.
+    fn of(text: &[u8], ends: impl Fn(u8) -> bool) -> Self {
+        let mut found = Self { letters: [0; 3], has_digits: false, is_cut: false };
+        let mut count = 0;
+        for &byte in text.iter().rev().take(END_BYTES_MAX) {
+            let kind = KINDS[byte as usize];
+            if ends(kind) {
+                return found;
+            }
+            if kind != LETTER {
+                continue;
+            }
+            if count == 0 && byte.is_ascii_digit() {
+                found.has_digits = true;
+                continue;
+            }
+            if let Some(slot) = found.letters.get_mut(count) {
+                *slot = byte;
+            }
+            count += 1;
+            if count == 3 {
+                return found;
+            }
+        }
+        found.is_cut = text.len() > END_BYTES_MAX;
+        found
     }
 }
 
@@ -629,6 +688,11 @@ mod tests {
             "password_confirmation",
             "passwordHash",
             "password2",
+            "password_base64",
+            "passwordBase64",
+            "PASSWORD_BASE64",
+            "token-base64-2",
+            "secret_base641",
             "new_password",
             "password_new",
             "aws_secret_access_key",
@@ -689,6 +753,10 @@ mod tests {
             "123",
             "hash",
             "value",
+            "base64",
+            "password_base32",
+            "passworddatabase64",
+            "image_base64",
         ] {
             check(name, false);
         }

@@ -2,8 +2,9 @@
 //!
 //! Most bytes of most logs cannot begin a secret. One table says of each byte whether it is part of a word and whether
 //! it is a sign beside which secrets stand (`=`, `:`, `@` ...); another says of the first two bytes of a word whether
-//! one that begins like this may be a secret. The loop asks the detectors there and nowhere else. The tables are built
-//! from what the detectors look for, and a test holds the loop to one that asks everywhere.
+//! one that begins like this may be a secret. One small loop passes over everything else; the detectors are asked where
+//! it stops and nowhere else. The tables are built from what the detectors look for, and a test holds the loop to one
+//! that asks everywhere.
 //!
 //! Work is linear: a detector looks back a bounded way or over bytes that no other look back crosses, and a look ahead
 //! of any length either finds something, and the loop goes on behind it, or says how far it has read.
@@ -18,6 +19,8 @@ use crate::record::RedactionKind;
 const WORD: u8 = 1;
 /// A sign beside which secrets stand.
 const SIGN: u8 = 2;
+/// The sign that most often is none: a dash.
+const DASH: u8 = 3;
 
 /// What each byte may mean.
 static CLASSES: [u8; 256] = {
@@ -28,8 +31,11 @@ static CLASSES: [u8; 256] = {
         if letter.is_ascii_alphanumeric() {
             classes[byte] = WORD;
         }
-        if matches!(letter, b'=' | b':' | b'@' | b'-' | b'>' | b'\\' | b'%' | b'&') {
+        if matches!(letter, b'=' | b':' | b'@' | b'>' | b'\\' | b'%' | b'&') {
             classes[byte] = SIGN;
+        }
+        if letter == b'-' {
+            classes[byte] = DASH;
         }
         byte += 1;
     }
@@ -104,14 +110,12 @@ impl Search<'_> {
         if self.asks_everywhere {
             return self.find_in(text, true);
         }
-        if is_short_word(text) {
-            return (Vec::new(), text.len() as u64);
-        }
         self.find_in(text, true)
     }
 
     fn find_in(&self, text: &[u8], with_blobs: bool) -> (Vec<Found>, u64) {
         let mut found = Vec::new();
+        let mut decoded;
         let mut view = View::plain(text);
         let mut steps = 0;
         for depth in 0..=DEPTH_MAX {
@@ -132,11 +136,11 @@ impl Search<'_> {
                 item.start = view.origin(item.start);
                 item.end = view.origin(item.end);
             }
-            let decoded = if has_escapes && depth < DEPTH_MAX { view.decoded() } else { None };
-            match decoded {
-                Some(next) => view = next,
+            match if has_escapes && depth < DEPTH_MAX { view.decoded() } else { None } {
+                Some(next) => decoded = next,
                 None => break,
             }
+            view = decoded.view();
         }
         if found.is_empty() {
             return (found, steps);
@@ -183,7 +187,7 @@ const SECRET_WORD_BYTES_MIN: usize = 13;
 
 /// Whether `text` is one word, too short for a secret: as are most components, environments and categories. Everything
 /// shorter that is removed needs a separator or a blank.
-fn is_short_word(text: &[u8]) -> bool {
+pub(super) fn is_short_word(text: &[u8]) -> bool {
     text.len() < SECRET_WORD_BYTES_MIN
         && text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
@@ -211,6 +215,63 @@ struct ReadTo {
     curl: Option<usize>,
 }
 
+/// Something that the detectors must look at: where it stands, and its first byte.
+enum Event {
+    /// A word that may be a secret by its beginning, or begin a blob.
+    Word(usize, u8),
+    /// A sign.
+    Sign(usize, u8),
+}
+
+/// What is to be looked at next from `at` on, where a word may begin. No blob begins before `blob_from`; `has_curl` says that
+/// a `curl` was seen, whose flags need not stand free.
+///
+/// Nearly all bytes of nearly all logs are looked at here and nowhere else: two look-ups for each.
+#[inline(never)]
+fn next_event(bytes: &[u8], at: usize, blob_from: usize, has_curl: bool) -> Option<Event> {
+    let mut at = at;
+    loop {
+        let byte = *bytes.get(at)?;
+        match CLASSES[byte as usize] {
+            0 => at += 1,
+            WORD => {
+                let next = bytes.get(at + 1).copied().unwrap_or(0);
+                let may_be = may_begin(byte, next) && (!byte.is_ascii_digit() || card::may_begin(bytes, at));
+                if may_be || (at >= blob_from && may_begin_blob(bytes, at)) {
+                    return Some(Event::Word(at, byte));
+                }
+                at = word_end(bytes, at);
+            }
+            // A dash matters before the name of a flag, which stands free; behind a `curl` any may be one.
+            DASH if !bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic)
+                || (!has_curl
+                    && at.checked_sub(1).and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_alphanumeric)) =>
+            {
+                at += 1;
+            }
+            _ => return Some(Event::Sign(at, byte)),
+        }
+    }
+}
+
+/// Where the word that begins at `start` ends.
+#[inline]
+fn word_end(bytes: &[u8], start: usize) -> usize {
+    let mut end = start + 1;
+    while bytes.get(end).is_some_and(|byte| CLASSES[*byte as usize] == WORD) {
+        end += 1;
+    }
+    end
+}
+
+/// Whether base64 long enough to be looked into may begin at `start`: a look at some of the digits that it would have
+/// tells most words from it.
+#[inline]
+fn may_begin_blob(bytes: &[u8], start: usize) -> bool {
+    let is_digit = |offset: usize| bytes.get(start + offset).is_some_and(|byte| base64::is_digit(*byte));
+    is_digit(base64::BLOB_BYTES_MIN - 1) && is_digit(8) && is_digit(5) && is_digit(11)
+}
+
 /// Bytes of a command line in which a flag belongs to the program before it.
 const PROGRAM_BYTES_MAX: usize = 512;
 
@@ -218,32 +279,24 @@ impl Scan<'_, '_> {
     fn run(&mut self) {
         let bytes = self.view.bytes();
         let mut read = ReadTo::default();
-        let mut index = 0;
-        // The class of the byte before `index`; none where a word may begin all the same.
-        let mut before = 0;
-        while let Some(&byte) = bytes.get(index) {
-            let class = CLASSES[byte as usize];
-            if class & !before == 0 {
-                // Inside a word, or between words and no sign.
-                before = class;
-                index += 1;
-                continue;
-            }
-            let next = if class == WORD {
-                let next = bytes.get(index + 1).copied().unwrap_or(0);
-                let found = if may_begin(byte, next) { self.beginning(index, byte, &mut read) } else { None };
-                match found {
-                    Some(found) => self.note(Some(found)),
-                    None if index < read.blob_break => None,
-                    None => self.blobs(index, &mut read),
+        let mut at = 0;
+        while let Some(event) = next_event(bytes, at, read.blob.max(read.blob_break), read.curl.is_some()) {
+            let (next, behind) = match event {
+                Event::Word(index, byte) => {
+                    let next = bytes.get(index + 1).copied().unwrap_or(0);
+                    let found = if may_begin(byte, next) { self.beginning(index, byte, &mut read) } else { None };
+                    let next = match found {
+                        Some(found) => self.note(Some(found)),
+                        None if index < read.blob_break => None,
+                        None => self.blobs(index, &mut read),
+                    };
+                    (next.map(|end| end.max(index + 1)), word_end(bytes, index))
                 }
-            } else {
-                self.at_sign(index, byte, &mut read)
+                Event::Sign(index, byte) => {
+                    (self.at_sign(index, byte, &mut read).map(|end| end.max(index + 1)), index + 1)
+                }
             };
-            (before, index) = match next {
-                Some(end) => (0, end.max(index + 1)),
-                None => (class & WORD, index + 1),
-            };
+            at = next.unwrap_or(behind);
         }
         if self.search.ip {
             address::ips(self.view, self.found);
@@ -278,6 +331,14 @@ impl Scan<'_, '_> {
         self.view.spend(bytes.len());
     }
 
+    /// Whether detectors are asked without a look at what they could find.
+    fn is_asked_everywhere(&self) -> bool {
+        #[cfg(test)]
+        return self.search.asks_everywhere;
+        #[cfg(not(test))]
+        false
+    }
+
     /// Notes what was found and says where to go on.
     fn note(&mut self, found: Option<Found>) -> Option<usize> {
         let found = found?;
@@ -290,9 +351,11 @@ impl Scan<'_, '_> {
         let view = self.view;
         match byte {
             b'0'..=b'9' => {
-                // Cards begin with 2 to 6, and no number of fewer than 13 digits is looked at.
-                let may_be_card = matches!(byte, b'2'..=b'6') && is_digit_or_gap(view.at(index + 12));
-                if may_be_card { card::at(view, index) } else { None }
+                if self.is_asked_everywhere() || card::may_begin(view.bytes(), index) {
+                    card::at(view, index)
+                } else {
+                    None
+                }
             }
             b'B' | b'b' if view.before(index) == b'-' || view.before(index.saturating_sub(1)) == b'-' => {
                 let key = private_key::around(view, index);
@@ -423,8 +486,4 @@ impl Scan<'_, '_> {
             Assignment::Nothing => None,
         }
     }
-}
-
-fn is_digit_or_gap(byte: u8) -> bool {
-    byte.is_ascii_digit() || matches!(byte, b' ' | b'-' | b'+') || byte >= 0x80
 }

@@ -11,17 +11,32 @@
 //! Left out: `\"` and `\\` stay, because the detectors count backslashes themselves; that is what tells the end of an
 //! escaped string from a quote inside it. Control escapes (`\n`) stay, as they are word boundaries in every reading.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 
 /// How often a text is decoded over itself: `%252540` takes three. Each reading costs one pass over the text.
 pub(super) const DEPTH_MAX: usize = 3;
 
-/// One reading of a text, and the work done on it.
-pub(super) struct View<'a> {
-    bytes: Cow<'a, [u8]>,
+/// A text decoded, to be read.
+pub(super) struct Decoded {
+    bytes: Vec<u8>,
     origin: Vec<u32>,
     depth: Vec<u8>,
+    /// Bytes looked at while decoding.
+    steps: u64,
+}
+
+impl Decoded {
+    /// A reading of it.
+    pub(super) fn view(&self) -> View<'_> {
+        View { steps: Cell::new(self.steps), ..View::new(&self.bytes, &self.origin, &self.depth) }
+    }
+}
+
+/// One reading of a text, and the work done on it.
+pub(super) struct View<'a> {
+    bytes: &'a [u8],
+    origin: &'a [u32],
+    depth: &'a [u8],
     /// Bytes looked at, all detectors together; the proof that work grows with the text and not faster.
     pub(super) steps: Cell<u64>,
     /// No semicolon stands between what was read last of a line and here; so that a line is searched once only.
@@ -33,17 +48,17 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     /// The text itself.
     pub(super) fn plain(text: &'a [u8]) -> Self {
-        Self::new(Cow::Borrowed(text), Vec::new(), Vec::new())
+        Self::new(text, &[], &[])
     }
 
-    fn new(bytes: Cow<'a, [u8]>, origin: Vec<u32>, depth: Vec<u8>) -> Self {
+    fn new(bytes: &'a [u8], origin: &'a [u32], depth: &'a [u8]) -> Self {
         let (steps, no_semicolon_to, token_run) = (Cell::new(0), Cell::new(0), Cell::new((0, 0)));
         Self { bytes, origin, depth, steps, no_semicolon_to, token_run }
     }
 
     /// The bytes of this reading.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// Number of bytes in this reading.
@@ -62,7 +77,7 @@ impl<'a> View<'a> {
     }
 
     /// The bytes from `start` to `end`, as far as they exist.
-    pub(super) fn slice(&self, start: usize, end: usize) -> &[u8] {
+    pub(super) fn slice(&self, start: usize, end: usize) -> &'a [u8] {
         self.bytes.get(start..end.min(self.bytes.len())).unwrap_or_default()
     }
 
@@ -118,7 +133,7 @@ impl<'a> View<'a> {
     }
 
     /// This reading decoded once more, or nothing if there is nothing to decode.
-    pub(super) fn decoded(&self) -> Option<View<'static>> {
+    pub(super) fn decoded(&self) -> Option<Decoded> {
         let first = (0..self.len()).find(|&index| Escape::at(self, index).is_some())?;
         let mut bytes = Vec::with_capacity(self.len());
         let mut origins = Vec::with_capacity(self.len() + 1);
@@ -145,9 +160,7 @@ impl<'a> View<'a> {
             }
         }
         origins.push(self.origin(self.len()) as u32);
-        let next = View::new(Cow::Owned(bytes), origins, depths);
-        next.spend(self.len());
-        Some(next)
+        Some(Decoded { bytes, origin: origins, depth: depths, steps: self.len() as u64 })
     }
 }
 
@@ -257,7 +270,7 @@ mod tests {
 
     fn check(text: &str, expected: &str) {
         let plain = View::plain(text.as_bytes());
-        let decoded = plain.decoded().map(|view| view.bytes().to_vec());
+        let decoded = plain.decoded().map(|decoded| decoded.view().bytes().to_vec());
         assert_eq!(decoded.as_deref().map(String::from_utf8_lossy).as_deref(), Some(expected));
     }
 
@@ -281,7 +294,8 @@ mod tests {
     fn each_byte_knows_where_it_came_from_and_how_deep_it_lay() {
         let plain = View::plain(b"a%2540b");
         let once = plain.decoded().expect("there is an escape");
-        let twice = once.decoded().expect("there is one inside it");
+        let twice = once.view().decoded().expect("there is one inside it");
+        let twice = twice.view();
         assert_eq!(twice.bytes(), b"a@b");
         assert_eq!([twice.origin(0), twice.origin(1), twice.origin(2), twice.origin(3)], [0, 1, 6, 7]);
         assert_eq!([twice.depth(0), twice.depth(1), twice.depth(2)], [0, 2, 0]);

@@ -7,15 +7,17 @@
 //! Invariants: any bytes decode without a panic; stack and memory are bounded by `limits`; nothing is stored before the
 //! whole body was decoded, so that a whole-request refusal means that nothing was.
 //!
-//! There are two paths. The fast one reads records straight out of the text in one pass. When that fails, or when the
-//! body was not UTF-8, the careful one first finds where each record begins and ends, and then reads them one by one,
-//! so that a number too large for a float or half an emoji costs one record and not the batch. Where both succeed they
-//! give the same records; a property test holds them to it.
+//! There are two paths. The fast one reads records straight out of the text in one pass: bodies as most clients write them
+//! without a general JSON reader (`plain`), others with it. When that fails, or when the body was not UTF-8, the careful
+//! one first finds where each record begins and ends, and then reads them one by one, so that a number too large for a
+//! float or half an emoji costs one record and not the batch. Where both succeed they give the same records; property
+//! tests hold them to it.
 //!
 //! Left out: decompression and size caps (the shell counts bytes while reading), and all meaning of the values, which
 //! is the engine's `normalize`.
 
 mod field;
+mod plain;
 mod record;
 mod text;
 mod value;
@@ -175,6 +177,9 @@ fn decode_array(source: &BodyText<'_>) -> Result<Decoded, DecodeError> {
     let decoded = |records| Decoded { records, framing: Framing::Array, batch_defaults: None };
     if !source.is_damaged() {
         let mut batch = Batch::with_room_for(text);
+        if let Some(records) = plain::records(text, std::mem::take(&mut batch.records)) {
+            return Ok(decoded(records));
+        }
         let mut reader = serde_json::Deserializer::from_str(text);
         let read = BatchSeed { batch: &mut batch, budget: &mut budget }.deserialize(&mut reader);
         if batch.too_many {
@@ -297,6 +302,7 @@ fn decode_lines(source: &BodyText<'_>) -> Result<Decoded, DecodeError> {
     let mut budget = Budget::for_request();
     let mut damage = source.damage();
     let mut records = Batch::with_room_for(&source.text).records;
+    let mut plain = plain::Lines::new();
     let mut start = 0;
     for line in source.text.split('\n') {
         let range = start..start + line.len();
@@ -312,7 +318,8 @@ fn decode_lines(source: &BodyText<'_>) -> Result<Decoded, DecodeError> {
         let last = records.push_mut(Ok(RawRecord::default()));
         if let Ok(slot) = last
             && !source.is_damaged()
-            && let Ok(rejection) = read_into(content, &mut budget, slot)
+            && let Some(rejection) =
+                plain.read(content, &mut budget, slot).or_else(|| read_into(content, &mut budget, slot).ok())
         {
             if let Some(rejection) = rejection {
                 *last = Err(rejection);
@@ -328,6 +335,9 @@ fn decode_lines(source: &BodyText<'_>) -> Result<Decoded, DecodeError> {
 fn decode_document(source: &BodyText<'_>) -> Result<Result<Decoded, serde_json::Error>, DecodeError> {
     let text: &str = &source.text;
     if !source.is_damaged() {
+        if let Some((framing, records)) = plain::enveloped(text, Batch::with_room_for(text).records) {
+            return Ok(Ok(Decoded { records, framing, batch_defaults: None }));
+        }
         let mut document = Document::default();
         let mut budget = Budget::for_request();
         let mut reader = serde_json::Deserializer::from_str(text);

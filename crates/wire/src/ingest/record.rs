@@ -162,6 +162,12 @@ impl<'b> RecordBuilder<'b> {
                 return Err(error);
             }
         };
+        self.put_value(key, value);
+        Ok(())
+    }
+
+    /// Puts the value that was read for `key` in its place.
+    pub(super) fn put_value(&mut self, key: Key, value: Value) {
         if self.budget.too_deep && self.rejection.is_none() {
             self.rejection = Some(Rejection {
                 code: RejectionCode::TooDeep,
@@ -173,7 +179,6 @@ impl<'b> RecordBuilder<'b> {
             Key::Known(known) => self.put(known, value),
             Key::Other(name) => self.put_attribute(name, value),
         }
-        Ok(())
     }
 
     /// Puts an attribute, within the number of values that are kept.

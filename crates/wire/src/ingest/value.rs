@@ -11,7 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use std::fmt;
 
 /// What may still be read, and what went wrong within the bounds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Budget {
     request_left: usize,
     record_left: usize,

@@ -16,15 +16,21 @@ pub(super) fn template_segment<'a>(raw: &'a str, before: &str) -> Cow<'a, str> {
     if is_plain_name(raw) {
         return Cow::Borrowed(raw);
     }
+    // The usual ids; a number of one or two digits may be a version.
+    if (raw.len() > 2 && raw.bytes().all(|byte| byte.is_ascii_digit())) || (raw.len() == UUID_BYTES && is_uuid(raw)) {
+        return Cow::Borrowed("{id}");
+    }
     if raw.contains(['{', '}']) {
         return Cow::Owned(template_without_braces(&with_parameters(raw), before).into_owned());
     }
     template_without_braces(raw, before)
 }
 
-/// Whether a segment is a name by its letters alone, as most are.
+/// Whether a segment is a name by its letters alone, as most are: what varies and is not as long as a UUID has a digit or
+/// another sign.
 fn is_plain_name(segment: &str) -> bool {
-    segment.len() < UUID_BYTES && segment.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'))
+    let is_plain = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_' | b'.');
+    segment.len() < UUID_BYTES && segment.bytes().all(is_plain)
 }
 
 /// The same, of a segment without braces but those of [`with_parameters`].
