@@ -8,12 +8,14 @@
 use crate::Verdict;
 use crate::fault::Fault;
 use crate::play::source::{now, read_lines, records_of};
+use sapwood_engine::detect::{Signal, SignalKind};
 use sapwood_engine::level::Level;
-use sapwood_engine::machine::stream::{Batch, Event, Identity, StreamMachine, StreamSettings};
+use sapwood_engine::machine::stream::{Batch, Effects, Event, Identity, StreamMachine, StreamSettings};
 use sapwood_engine::pattern::Miner;
 use sapwood_engine::record::Record;
 use sapwood_engine::segment;
 use sapwood_engine::time::Timestamp;
+use sapwood_engine::triage::Incident;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
@@ -60,23 +62,28 @@ impl Object {
 
     fn handle(&mut self, event: Event, at: Timestamp) -> Vec<String> {
         let effects = self.machine.handle(event, at);
+        self.answer(effects, at);
+        let held = self.machine.incidents().all();
+        let new: Vec<Incident> = held.filter(|incident| !self.known.contains(&incident.id)).cloned().collect();
+        self.known.extend(new.iter().map(|incident| incident.id.clone()));
+        new.iter().map(told).collect()
+    }
+
+    /// Performs what the machine asked for. Nothing is stored, but it has to hear the end of each: what it asked for and
+    /// was never told of, it asks for again at every alarm, without end.
+    fn answer(&mut self, effects: Effects, at: Timestamp) {
         if effects.checkpoint {
-            // Nothing is kept of it: the machine only has to know that it was written.
             drop(self.machine.checkpoint());
         }
         for (alert, _) in effects.alerts {
             self.machine.handle(Event::AlertDelivered(alert.id), at);
         }
-        let new: Vec<_> = self
-            .machine
-            .incidents()
-            .all()
-            .map(|incident| &incident.id)
-            .filter(|id| !self.known.contains(*id))
-            .collect();
-        let new: Vec<String> = new.into_iter().cloned().collect();
-        self.known.extend(new.iter().cloned());
-        new
+        if effects.retain_from.is_some() {
+            self.machine.handle(Event::Retained(None), at);
+        }
+        if effects.pack {
+            self.machine.handle(Event::Packed(None), at);
+        }
     }
 
     /// What the record opened, after all alarms that were due before it.
@@ -88,6 +95,16 @@ impl Object {
         let batch = Batch { segments: segment::encode(&[record]), ..Batch::default() };
         self.handle(Event::Append(vec![batch]), at)
     }
+}
+
+/// An incident in a few words: what was found, and with which numbers.
+fn told(incident: &Incident) -> String {
+    let Signal { kind, subject, window, expected, seen, probability, .. } = incident.signal;
+    if kind == SignalKind::NewPattern {
+        return format!("{} {subject}", kind.as_str());
+    }
+    let minutes = window.0 as f64 / 60_000.0;
+    format!("{} {subject}: {seen} in {minutes:.1} min, {expected:.3} due, p {probability:.0e}", kind.as_str())
 }
 
 impl FirstSight {
