@@ -170,9 +170,27 @@ impl FirstSight {
 mod tests {
     use super::*;
 
+    /// What the command prints of these lines.
+    fn told(name: &str, lines: &[String]) -> String {
+        let path = std::env::temp_dir().join(format!("sapwood-first-sight-{}-{name}.log", std::process::id()));
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        let command = FirstSight { file: path.clone(), after: 200, kinds: None, explain: true };
+        let mut out = Vec::new();
+        command.run(&mut out).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_log_of_a_year_is_read_to_its_end_though_rows_are_due_to_be_packed_and_removed() {
+        let day =
+            |day: usize| format!("- 2024-{:02}-{:02}T10:00:00Z INFO backup of night done", 1 + day / 28, 1 + day % 28);
+        let text = told("year", &(0..300).map(day).collect::<Vec<_>>());
+        assert!(text.contains("unlabelled lines that raised anything: 0 of 100 (0.00 %)"), "{text}");
+    }
+
     #[test]
     fn a_labelled_kind_is_raised_at_first_sight_and_the_label_is_not_read() {
-        let path = std::env::temp_dir().join(format!("sapwood-first-sight-{}.log", std::process::id()));
         let mut lines: Vec<String> = (0..300)
             .map(|second| {
                 format!("- 2024-05-01T10:{:02}:{:02}Z INFO request {second} served", second / 60, second % 60)
@@ -180,12 +198,7 @@ mod tests {
             .collect();
         lines.push("BAD 2024-05-01T10:05:01Z FATAL disk controller gave up on unit 7".into());
         lines.push("- 2024-05-01T10:05:02Z INFO request 302 served".into());
-        std::fs::write(&path, lines.join("\n")).unwrap();
-        let command = FirstSight { file: path.clone(), after: 200, kinds: None, explain: true };
-        let mut out = Vec::new();
-        command.run(&mut out).unwrap();
-        let text = String::from_utf8(out).unwrap();
-        std::fs::remove_file(&path).unwrap();
+        let text = told("labels", &lines);
         assert!(text.contains("301\tlabelled\tnew_pattern-"), "{text}");
         assert!(!text.contains("FATAL disk controller gave up on unit 7\tBAD"), "{text}");
         assert!(text.contains("raised at first sight: 1 (100.0 %)"), "{text}");

@@ -30,8 +30,6 @@ const LOOKS: [f64; 4] = [1.0, 0.5, 0.25, 0.25];
 const SPREAD_MIN: f64 = 0.0036;
 /// What is assumed of a series nobody knows.
 const SPREAD_PRIOR: f64 = 0.02;
-/// A sample of spread counts for no more than so many times the usual.
-const SPREAD_CLIP: f64 = 3.0;
 /// Weight of a cell in what is learned of spread and tails: three days.
 const WEIGHT: f64 = 1.0 / 864.0;
 
@@ -140,7 +138,7 @@ impl LevelWatch {
             if learns && expected > 1.0 {
                 let usual = spread.value().max(SPREAD_MIN) + 1.0 / expected;
                 let sample = (off * off - expected) / (expected * expected) - doubt;
-                spread.learn(sample.clamp(-usual, SPREAD_CLIP * usual), WEIGHT);
+                spread.learn(sample.clamp(-usual, 9.0 * usual), WEIGHT);
             }
             let Some(habits) = self.habits.get_mut(place) else { continue };
             let probability = habits.get(usize::from(is_above)).map_or(tail, |habit| habit.read(tail));

@@ -5,15 +5,15 @@
 //! as a usual long one.
 
 use crate::baseline::Mean;
-use crate::baseline::special::{exp, ln};
+use crate::baseline::special::exp;
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::time::{Millis, Timestamp};
 
 const GAPS_MIN: u32 = 8;
 /// A series is regular when its gaps deviate from their mean by less than this share of it.
 const REGULAR: f64 = 0.2;
-/// How sure a silence of irregular series is: e^-12, six in a million, for all gaps of an hour together.
-const SILENT_RECORDS: f64 = 12.0;
+/// e^-14 is one in a million: how sure a silence of irregular series is.
+const SILENT_RECORDS: f64 = 14.0;
 /// No absence is surer than this.
 const CHANCE_MIN: f64 = 1e-12;
 /// Gaps below this are not worth an alarm.
@@ -105,8 +105,7 @@ impl Rhythm {
         if self.gap.count() < 20 || per_minute <= 0.0 {
             return None;
         }
-        let records = SILENT_RECORDS + ln((60.0 * per_minute).max(1.0));
-        let wait = (records / per_minute * 60_000.0).max(self.longest * 1.5).max(SILENCE_MS_MIN);
+        let wait = (SILENT_RECORDS / per_minute * 60_000.0).max(self.longest * 1.5).max(SILENCE_MS_MIN);
         // A week without anything is nobody's rhythm.
         (wait < 7.0 * 86_400_000.0).then(|| self.last.map(|last| last.plus(Millis(wait as i64)))).flatten()
     }

@@ -653,6 +653,31 @@ mod tests {
     }
 
     #[test]
+    fn a_dump_of_a_line_a_few_minutes_is_a_storm_and_what_comes_once_a_day_is_none() {
+        let count = |apart: i64| {
+            let mut incidents = Incidents::default();
+            for i in 0..30 {
+                let trigger = &trigger("x", i, i as i64 * apart);
+                incidents.open_new_pattern(novelty(), trigger, 1, &AlertPolicy::default());
+            }
+            incidents.all().count()
+        };
+        assert_eq!((count(5 * 60_000), count(86_400_000)), (STORM_PATTERNS, 30));
+    }
+
+    #[test]
+    fn what_the_whole_is_made_of_is_explained_by_it_and_not_the_other_way_round() {
+        let part = Subject::Pattern(PatternId(3));
+        let mut incidents = Incidents::default();
+        let (id, _) = raise(&mut incidents, SignalKind::LevelShift, Subject::Component, 0);
+        assert_eq!(raise(&mut incidents, SignalKind::LevelShift, part, 60_000), (id, false));
+        assert!(raise(&mut incidents, SignalKind::Drop, part, 90_000).1, "less of a part is no part of more");
+        let mut incidents = Incidents::default();
+        raise(&mut incidents, SignalKind::Burst, part, 0);
+        assert!(raise(&mut incidents, SignalKind::Burst, Subject::Component, 60_000).1);
+    }
+
+    #[test]
     fn a_burst_is_told_once_and_again_only_after_it_was_over() {
         let policy = AlertPolicy { group_window: Millis(0), ..AlertPolicy::default() };
         let mut incidents = Incidents::default();
