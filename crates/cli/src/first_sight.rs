@@ -199,7 +199,7 @@ mod tests {
         lines.push("BAD 2024-05-01T10:05:01Z FATAL disk controller gave up on unit 7".into());
         lines.push("- 2024-05-01T10:05:02Z INFO request 302 served".into());
         let text = told("labels", &lines);
-        assert!(text.contains("301\tlabelled\tnew_pattern-"), "{text}");
+        assert!(text.contains("301\tlabelled\tnew_pattern pattern:"), "{text}");
         assert!(!text.contains("FATAL disk controller gave up on unit 7\tBAD"), "{text}");
         assert!(text.contains("raised at first sight: 1 (100.0 %)"), "{text}");
         assert!(text.contains("unlabelled lines that raised anything: 0 of 101 (0.00 %)"), "{text}");
