@@ -8,12 +8,14 @@
 use crate::Verdict;
 use crate::fault::Fault;
 use crate::play::source::{now, read_lines, records_of};
+use sapwood_engine::detect::{Signal, SignalKind};
 use sapwood_engine::level::Level;
-use sapwood_engine::machine::stream::{Batch, Event, Identity, StreamMachine, StreamSettings};
+use sapwood_engine::machine::stream::{Batch, Effects, Event, Identity, StreamMachine, StreamSettings};
 use sapwood_engine::pattern::Miner;
 use sapwood_engine::record::Record;
 use sapwood_engine::segment;
 use sapwood_engine::time::Timestamp;
+use sapwood_engine::triage::Incident;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
@@ -60,23 +62,28 @@ impl Object {
 
     fn handle(&mut self, event: Event, at: Timestamp) -> Vec<String> {
         let effects = self.machine.handle(event, at);
+        self.answer(effects, at);
+        let held = self.machine.incidents().all();
+        let new: Vec<Incident> = held.filter(|incident| !self.known.contains(&incident.id)).cloned().collect();
+        self.known.extend(new.iter().map(|incident| incident.id.clone()));
+        new.iter().map(told).collect()
+    }
+
+    /// Performs what the machine asked for. Nothing is stored, but it has to hear the end of each: what it asked for and
+    /// was never told of, it asks for again at every alarm, without end.
+    fn answer(&mut self, effects: Effects, at: Timestamp) {
         if effects.checkpoint {
-            // Nothing is kept of it: the machine only has to know that it was written.
             drop(self.machine.checkpoint());
         }
         for (alert, _) in effects.alerts {
             self.machine.handle(Event::AlertDelivered(alert.id), at);
         }
-        let new: Vec<_> = self
-            .machine
-            .incidents()
-            .all()
-            .map(|incident| &incident.id)
-            .filter(|id| !self.known.contains(*id))
-            .collect();
-        let new: Vec<String> = new.into_iter().cloned().collect();
-        self.known.extend(new.iter().cloned());
-        new
+        if effects.retain_from.is_some() {
+            self.machine.handle(Event::Retained(None), at);
+        }
+        if effects.pack {
+            self.machine.handle(Event::Packed(None), at);
+        }
     }
 
     /// What the record opened, after all alarms that were due before it.
@@ -88,6 +95,16 @@ impl Object {
         let batch = Batch { segments: segment::encode(&[record]), ..Batch::default() };
         self.handle(Event::Append(vec![batch]), at)
     }
+}
+
+/// An incident in a few words: what was found, and with which numbers.
+fn told(incident: &Incident) -> String {
+    let Signal { kind, subject, window, expected, seen, probability, .. } = incident.signal;
+    if kind == SignalKind::NewPattern {
+        return format!("{} {subject}", kind.as_str());
+    }
+    let minutes = window.0 as f64 / 60_000.0;
+    format!("{} {subject}: {seen} in {minutes:.1} min, {expected:.3} due, p {probability:.0e}", kind.as_str())
 }
 
 impl FirstSight {
@@ -153,9 +170,27 @@ impl FirstSight {
 mod tests {
     use super::*;
 
+    /// What the command prints of these lines.
+    fn told(name: &str, lines: &[String]) -> String {
+        let path = std::env::temp_dir().join(format!("sapwood-first-sight-{}-{name}.log", std::process::id()));
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        let command = FirstSight { file: path.clone(), after: 200, kinds: None, explain: true };
+        let mut out = Vec::new();
+        command.run(&mut out).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_log_of_a_year_is_read_to_its_end_though_rows_are_due_to_be_packed_and_removed() {
+        let day =
+            |day: usize| format!("- 2024-{:02}-{:02}T10:00:00Z INFO backup of night done", 1 + day / 28, 1 + day % 28);
+        let text = told("year", &(0..300).map(day).collect::<Vec<_>>());
+        assert!(text.contains("unlabelled lines that raised anything: 0 of 100 (0.00 %)"), "{text}");
+    }
+
     #[test]
     fn a_labelled_kind_is_raised_at_first_sight_and_the_label_is_not_read() {
-        let path = std::env::temp_dir().join(format!("sapwood-first-sight-{}.log", std::process::id()));
         let mut lines: Vec<String> = (0..300)
             .map(|second| {
                 format!("- 2024-05-01T10:{:02}:{:02}Z INFO request {second} served", second / 60, second % 60)
@@ -163,13 +198,8 @@ mod tests {
             .collect();
         lines.push("BAD 2024-05-01T10:05:01Z FATAL disk controller gave up on unit 7".into());
         lines.push("- 2024-05-01T10:05:02Z INFO request 302 served".into());
-        std::fs::write(&path, lines.join("\n")).unwrap();
-        let command = FirstSight { file: path.clone(), after: 200, kinds: None, explain: true };
-        let mut out = Vec::new();
-        command.run(&mut out).unwrap();
-        let text = String::from_utf8(out).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        assert!(text.contains("301\tlabelled\tnew_pattern-"), "{text}");
+        let text = told("labels", &lines);
+        assert!(text.contains("301\tlabelled\tnew_pattern pattern:"), "{text}");
         assert!(!text.contains("FATAL disk controller gave up on unit 7\tBAD"), "{text}");
         assert!(text.contains("raised at first sight: 1 (100.0 %)"), "{text}");
         assert!(text.contains("unlabelled lines that raised anything: 0 of 101 (0.00 %)"), "{text}");

@@ -56,6 +56,23 @@ fn kinds(signals: &[Signal]) -> Vec<SignalKind> {
 }
 
 #[test]
+fn less_than_usual_wakes_nobody_before_a_night_was_seen() {
+    let told_after = |hours: i64| {
+        let mut detectors = Detectors::default();
+        let from = hours * 60 * MINUTE;
+        run(&mut detectors, 0, from, |_, _| ());
+        detectors.take_signals();
+        for second in (from / 1_000..(from + 5 * MINUTE) / 1_000).step_by(12) {
+            detectors.observe(&facts(second * 1_000, 1));
+        }
+        let drops = detectors.take_signals().into_iter().filter(|signal| signal.kind == SignalKind::Drop);
+        drops.map(|signal| (signal.subject, signal.is_alerting)).next()
+    };
+    assert_eq!(told_after(6), Some((Subject::Component, false)));
+    assert_eq!(told_after(30), Some((Subject::Component, true)));
+}
+
+#[test]
 fn a_burst_is_told_once_and_within_half_a_minute() {
     let mut detectors = quiet();
     for i in 0..180 {

@@ -347,14 +347,7 @@ impl CountWatch {
                     self.learn_spread(place, self.minutes.sum(width as usize) as f64, level * f64::from(width));
                 }
             }
-            let tenth = self.level(factor) / SLOTS as f64;
-            let slots = self.slots;
-            for slot in slots {
-                self.learn_spread(0, f64::from(slot), tenth);
-            }
-            for half in slots.chunks(3) {
-                self.learn_spread(1, half.iter().map(|&slot| f64::from(slot)).sum(), tenth * 3.0);
-            }
+            self.learn_slots(factor);
         }
         // Young series learn the minute itself; later the one that left the short or the long window.
         // The season between now and half an hour ago is close to a line.
@@ -365,6 +358,21 @@ impl CountWatch {
         if known >= 60 {
             let minute = f64::from(self.minutes.ago(59)) / ago(60.0);
             self.settled_level.learn(self.clipped(minute, self.settled_level), 1.0 / 180.0);
+        }
+    }
+
+    /// Patterns are counted by the minute and judged by nothing shorter: theirs would teach what nobody asks for.
+    fn learn_slots(&mut self, factor: f64) {
+        if self.habits.is_none() {
+            return;
+        }
+        let tenth = self.level(factor) / SLOTS as f64;
+        let slots = self.slots;
+        for slot in slots {
+            self.learn_spread(0, f64::from(slot), tenth);
+        }
+        for half in slots.chunks(3) {
+            self.learn_spread(1, half.iter().map(|&slot| f64::from(slot)).sum(), tenth * 3.0);
         }
     }
 
@@ -494,7 +502,10 @@ mod tests {
     }
 
     fn trained(records: u32) -> CountWatch {
-        let mut watch = CountWatch::default();
+        taught(CountWatch::default(), records)
+    }
+
+    fn taught(mut watch: CountWatch, records: u32) -> CountWatch {
         (0..240).for_each(|i| {
             let (deviation, _) = minute(&mut watch, records + i * 7 % 5);
             assert!(deviation.is_none_or(|d| d.probability > 1e-4), "{i} {deviation:?}");
@@ -504,7 +515,7 @@ mod tests {
 
     #[test]
     fn three_times_the_usual_is_improbable_before_its_slot_is_over() {
-        let mut watch = trained(60);
+        let mut watch = taught(CountWatch::with_habits(), 60);
         (0..40).for_each(|_| watch.count());
         let found = watch.judge_slots(1.0).unwrap();
         assert!(found.probability < 1e-7 && found.is_above(), "{found:?}");

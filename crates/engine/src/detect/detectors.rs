@@ -42,6 +42,12 @@ const KNOWN_RECORDS_MIN: u64 = 200;
 const NOVELTY_MAX: f64 = 0.02;
 /// Later than this a record raises nothing.
 const LATE: Millis = Millis::from_mins(1);
+/// Records below which more than due wakes nobody: the least that bursts of errors take by default.
+const ALERT_RECORDS_MIN: u64 = 10;
+/// Minutes that a level has stood before less than it wakes people (its night has been seen), and before another level
+/// does (its weekend).
+const ALERT_AFTER_DAY: u32 = 1_440;
+const ALERT_AFTER_WEEK: u32 = 10_080;
 /// Gaps of a regular series, and minutes of a component, before its absence wakes people: what ran for a quarter of an
 /// hour and ended was an errand, not a rhythm.
 const ALERT_AFTER_GAPS: u32 = 30;
@@ -157,17 +163,25 @@ struct Candidate {
     is_level: bool,
     subject: Subject,
     probability: f64,
+    /// Series that are judged together with this one: people are woken by the least probable of all of them.
+    series: usize,
     signal: Signal,
 }
 
 impl Candidate {
+    /// Sure enough to wake people, for what it is one of.
+    fn is_sure(&self) -> bool {
+        self.probability * (self.series.max(1) as f64) < ALERT_BELOW
+    }
+
     /// The same, if its window reaches into a span in which the baseline is wider.
     fn judged_within(mut self, widened: &[(Timestamp, Timestamp)]) -> Self {
         if reaches_into(widened, self.signal.since, self.signal.at) {
             self.probability = self.probability.max(0.0).sqrt();
+            let is_sure = self.is_sure();
             let signal = &mut self.signal;
             signal.probability = self.probability;
-            signal.is_alerting = self.probability < ALERT_BELOW;
+            signal.is_alerting &= is_sure;
             signal.expected_low = (signal.expected - (signal.expected - signal.expected_low) * WIDER).max(0.0);
             signal.expected_high = signal.expected + (signal.expected_high - signal.expected) * WIDER;
         }
@@ -281,7 +295,8 @@ impl Detectors {
                 // A copy judges: what is only looked at teaches nothing.
                 let deviation = counts.clone().judge_minutes(factor(0), hour_factor);
                 let deviation = deviation.filter(|it| it.is_above() == is_more)?;
-                count_candidate(subject, deviation, end, kind).judged_within(&self.widened)
+                let known = Known { minutes: counts.experience(), series: self.judged_with(subject) };
+                count_candidate((subject, known), deviation, end, kind).judged_within(&self.widened)
             }
             (SignalKind::Silence | SignalKind::Missed | SignalKind::NewPattern, _) => return None,
         };
@@ -424,7 +439,7 @@ impl Detectors {
         let mut found = Vec::new();
         let ends_minute = (slot + 1).rem_euclid(SLOTS_A_MINUTE) == 0;
         if let Some(deviation) = self.component.judge_slots(factor) {
-            let candidate = count_candidate(Subject::Component, deviation, end, SignalKind::Burst);
+            let candidate = count_candidate(self.of_component(), deviation, end, SignalKind::Burst);
             found.push(candidate.judged_within(&self.widened));
         }
         if ends_minute {
@@ -452,16 +467,17 @@ impl Detectors {
         let band = wide(self.component.band(factor), is_wider);
         let was_open = self.component.is_open();
         let (usual, mut followed) = (self.component.level(factor), 1.0);
+        let of_component = self.of_component();
         let (deviation, shifted) = self.component.close_minute(factor, hour_factor);
         self.totals.push(minute, self.component.counted(), self.component.counted(), band);
         if let Some(deviation) = deviation.filter(|_| !self.is_silent) {
             if shifted {
                 followed = self.component.level(factor) / usual.max(1e-9);
-                let candidate = count_candidate(Subject::Component, deviation, end, SignalKind::LevelShift);
+                let candidate = count_candidate(of_component, deviation, end, SignalKind::LevelShift);
                 push(&mut self.signals, &mut self.signals_dropped, candidate.signal);
             } else if !was_open {
                 // What was open in this minute was told when it opened, even if it has just ended.
-                let candidate = count_candidate(Subject::Component, deviation, end, kind_of(&deviation));
+                let candidate = count_candidate(of_component, deviation, end, kind_of(&deviation));
                 found.push(candidate.judged_within(&self.widened));
             }
         }
@@ -475,7 +491,7 @@ impl Detectors {
             let deviation = self.level.close_cell(is_told);
             if let Some(deviation) = deviation.filter(|_| !was_open && !is_told) {
                 let kind = kind_of(&deviation);
-                let candidate = count_candidate(Subject::Component, deviation, end, kind);
+                let candidate = count_candidate(of_component, deviation, end, kind);
                 found.push(Candidate { is_level: true, ..candidate }.judged_within(&self.widened));
             }
         }
@@ -494,6 +510,7 @@ impl Detectors {
             }
         }
         let is_explained = was_open || self.component.is_open() || self.level.is_open();
+        let series = self.patterns.len();
         for (&id, watch) in &mut self.patterns {
             let was_open = watch.counts.is_open();
             watch.seen.push(watch.counts.counting());
@@ -512,12 +529,26 @@ impl Detectors {
                 // The component's own deviation is told; this one is part of it, also when that is over.
                 Some(deviation) if is_explained && deviation.probability < FALSE_SHARE_PATTERNS => watch.counts.open(),
                 Some(deviation) if !is_explained => {
-                    let candidate = count_candidate(Subject::Pattern(id), deviation, end, kind_of(&deviation));
+                    let known = Known { minutes: watch.counts.experience(), series };
+                    let candidate = count_candidate((Subject::Pattern(id), known), deviation, end, kind_of(&deviation));
                     found.push(candidate.judged_within(&self.widened));
                 }
                 _ => {}
             }
         }
+    }
+
+    /// The component's own series of counts, with what is known of it.
+    fn of_component(&self) -> (Subject, Known) {
+        (
+            Subject::Component,
+            Known { minutes: self.component.experience(), series: self.judged_with(Subject::Component) },
+        )
+    }
+
+    /// Series that people are woken by together with this one.
+    fn judged_with(&self, subject: Subject) -> usize {
+        if subject.pattern().is_some() { self.patterns.len() } else { 1 }
     }
 
     /// Tells what passes the common test of its family: the component's three series, or its patterns.
@@ -765,7 +796,32 @@ fn kind_of(deviation: &Deviation) -> SignalKind {
     }
 }
 
-fn count_candidate(subject: Subject, deviation: Deviation, at: Timestamp, kind: SignalKind) -> Candidate {
+/// What is known of a series of counts when it is judged.
+#[derive(Clone, Copy)]
+struct Known {
+    /// Minutes that its level has stood.
+    minutes: u32,
+    /// Series judged together with it.
+    series: usize,
+}
+
+impl Known {
+    /// Whether so much experience, and so many records, may wake people.
+    fn is_enough_for(self, kind: SignalKind, seen: u64) -> bool {
+        match kind {
+            SignalKind::Drop => self.minutes >= ALERT_AFTER_DAY,
+            SignalKind::LevelShift => self.minutes >= ALERT_AFTER_WEEK,
+            _ => seen >= ALERT_RECORDS_MIN,
+        }
+    }
+}
+
+fn count_candidate(
+    (subject, known): (Subject, Known),
+    deviation: Deviation,
+    at: Timestamp,
+    kind: SignalKind,
+) -> Candidate {
     let Deviation { window, expected, spread, seen, probability } = deviation;
     let reach = count_reach(expected, spread);
     let signal = Signal {
@@ -780,9 +836,11 @@ fn count_candidate(subject: Subject, deviation: Deviation, at: Timestamp, kind: 
         seen,
         total: seen,
         probability,
-        is_alerting: probability < ALERT_BELOW,
+        is_alerting: false,
     };
-    Candidate { is_level: false, subject, probability, signal }
+    let mut candidate = Candidate { is_level: false, subject, probability, series: known.series, signal };
+    candidate.signal.is_alerting = candidate.is_sure() && known.is_enough_for(kind, seen);
+    candidate
 }
 
 fn ratio_candidate(deviation: RatioDeviation, at: Timestamp, kind: SignalKind) -> Candidate {
@@ -803,5 +861,5 @@ fn ratio_candidate(deviation: RatioDeviation, at: Timestamp, kind: SignalKind) -
         probability,
         is_alerting: probability < ALERT_BELOW,
     };
-    Candidate { is_level: false, subject, probability, signal }
+    Candidate { is_level: false, subject, probability, series: 1, signal }
 }

@@ -2,7 +2,7 @@
 //!
 //! Rules, all decided in the turn in which the line is written:
 //! - an error pattern never seen before opens an incident, once in the pattern's life; after `STORM_PATTERNS` of them
-//!   within `STORM_SPAN` the next ones join the last, until none comes for as long;
+//!   within `STORM_SPAN` the next ones join the last, until fewer come, or none for `STORM_PAUSE`;
 //! - a burst of errors opens an incident; while errors go on at that rate it is fed, and a new one can open only after
 //!   `cooldown` without;
 //! - a detector's signal that is sure enough opens an incident, unless an open one explains it: the same deviation of
@@ -57,10 +57,12 @@ impl Default for AlertPolicy {
 
 /// An incident that nobody ended is over after that long: a job that was abolished is not missed for ever.
 const OPEN_MAX: Millis = Millis::from_hours(7 * 24);
-/// New error patterns that open incidents of their own within [`STORM_SPAN`]: what is dumping its registers, or was
-/// rewritten, has one incident and not fifty.
+/// New error patterns that open incidents of their own within [`STORM_SPAN`]: what is dumping its registers, line by
+/// line for an hour, or was rewritten, has woken people often enough.
 const STORM_PATTERNS: usize = 10;
-const STORM_SPAN: Millis = Millis::from_mins(5);
+const STORM_SPAN: Millis = Millis::from_hours(2);
+/// A storm that outlasts the span is over when no new error came for this long.
+const STORM_PAUSE: Millis = Millis::from_mins(15);
 /// Records that an incident remembers as its evidence.
 pub(crate) const EVIDENCE_MAX: usize = 5;
 
@@ -344,7 +346,7 @@ impl Incidents {
         let is_new = |incident: &&Incident| incident.signal.kind == SignalKind::NewPattern;
         let recent = self.held.iter().filter(is_new).filter(|incident| incident.first_seen >= since).count();
         let last = self.held.iter_mut().rev().find(|incident| incident.signal.kind == SignalKind::NewPattern)?;
-        let goes_on = last.signal.total > 1 && last.signal.at >= since;
+        let goes_on = last.signal.total > 1 && last.signal.at >= trigger.timestamp.minus(STORM_PAUSE);
         (goes_on || recent >= STORM_PATTERNS).then_some(last)
     }
 
@@ -406,7 +408,10 @@ impl Incidents {
                 _ => {
                     let is_new_itself = open.kind == SignalKind::NewPattern && open.subject == signal.subject;
                     let is_more = matches!(signal.kind, SignalKind::Burst | SignalKind::LevelShift);
-                    is_same_series || is_new_itself || is_more && incident.is_error_burst()
+                    // More of the whole is told; what it is made of goes on to show for a while.
+                    let is_part = signal.subject.pattern().is_some() && open.subject == Subject::Component;
+                    let is_open_more = matches!(open.kind, SignalKind::Burst | SignalKind::LevelShift);
+                    is_same_series || is_new_itself || is_more && (incident.is_error_burst() || is_part && is_open_more)
                 }
             }
         })
@@ -645,6 +650,31 @@ mod tests {
         incidents.open_new_pattern(novelty(), &trigger("after", 99, after), 1, &policy);
         assert_eq!(incidents.all().count(), STORM_PATTERNS + 1);
         assert_eq!(storm.evidence.len(), EVIDENCE_MAX);
+    }
+
+    #[test]
+    fn a_dump_of_a_line_a_few_minutes_is_a_storm_and_what_comes_once_a_day_is_none() {
+        let count = |apart: i64| {
+            let mut incidents = Incidents::default();
+            for i in 0..30 {
+                let trigger = &trigger("x", i, i as i64 * apart);
+                incidents.open_new_pattern(novelty(), trigger, 1, &AlertPolicy::default());
+            }
+            incidents.all().count()
+        };
+        assert_eq!((count(5 * 60_000), count(86_400_000)), (STORM_PATTERNS, 30));
+    }
+
+    #[test]
+    fn what_the_whole_is_made_of_is_explained_by_it_and_not_the_other_way_round() {
+        let part = Subject::Pattern(PatternId(3));
+        let mut incidents = Incidents::default();
+        let (id, _) = raise(&mut incidents, SignalKind::LevelShift, Subject::Component, 0);
+        assert_eq!(raise(&mut incidents, SignalKind::LevelShift, part, 60_000), (id, false));
+        assert!(raise(&mut incidents, SignalKind::Drop, part, 90_000).1, "less of a part is no part of more");
+        let mut incidents = Incidents::default();
+        raise(&mut incidents, SignalKind::Burst, part, 0);
+        assert!(raise(&mut incidents, SignalKind::Burst, Subject::Component, 60_000).1);
     }
 
     #[test]
