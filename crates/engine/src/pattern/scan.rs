@@ -35,41 +35,43 @@ pub(super) trait Sink {
 /// Tells `sink` of the tokens of `text`; returns where it stopped.
 pub(super) fn scan(text: &[u8], sink: &mut impl Sink) -> usize {
     // Positions are 32 bits wide, so that adding to them takes no look at overflow; no message comes near that.
-    let text = text.get(..TEXT_BYTES_MAX).unwrap_or(text);
-    let whole = Text(text);
+    let whole = text.get(..TEXT_BYTES_MAX).unwrap_or(text);
+    let (start, end) = header::thread(whole);
+    // With a header in two parts, around the name of the thread; else in one.
+    let mut text = if end == 0 { whole } else { whole.get(..start).unwrap_or(whole) };
     let mut next = Next::at(0, false);
-    // As far as this the sink cannot be full, since a token has a byte at least: one comparison a token for both ends.
-    let mut roomy = text.get(..sink.room()).unwrap_or(text);
-    let mut thread = header::thread(text);
-    if let Some(thread) = &thread {
-        roomy = roomy.get(..thread.start).unwrap_or(roomy);
-    }
     loop {
-        let at = next.at as usize;
-        let chunk = match roomy.get(at..at + 8).and_then(|bytes| bytes.first_chunk()) {
-            Some(chunk) => u64::from_le_bytes(*chunk),
-            None => {
-                if at >= text.len() {
-                    return text.len();
-                }
-                if roomy.len() < text.len() {
-                    let room = sink.room();
-                    if room == 0 {
-                        return whole.behind_spaces(at);
+        // As far as this the sink cannot be full, since a token has a byte at least: one comparison a token for both ends.
+        let mut roomy = text.get(..(next.at as usize).saturating_add(sink.room())).unwrap_or(text);
+        loop {
+            let at = next.at as usize;
+            let chunk = match roomy.get(at..at + 8).and_then(|bytes| bytes.first_chunk()) {
+                Some(chunk) => u64::from_le_bytes(*chunk),
+                None => {
+                    if at >= text.len() {
+                        break;
                     }
-                    if let Some(thread) = thread.take_if(|thread| at >= thread.start) {
-                        sink.variable(thread.start, thread.end);
-                        next = Next::at(thread.end, false);
-                        continue;
+                    if roomy.len() < text.len() {
+                        let room = sink.room();
+                        if room == 0 {
+                            return Text(whole).behind_spaces(at);
+                        }
+                        roomy = text.get(..at.saturating_add(room)).unwrap_or(text);
                     }
-                    let end = thread.as_ref().map_or(usize::MAX, |thread| thread.start);
-                    roomy = text.get(..at.saturating_add(room).min(end)).unwrap_or(text);
+                    // The same for the last bytes as for all others: behind them there are spaces.
+                    eight(text, at)
                 }
-                // The same for the last bytes as for all others: behind them there are spaces.
-                eight(text, at)
-            }
-        };
-        next = whole.token(next, chunk, sink);
+            };
+            next = Text(text).token(next, chunk, sink);
+        }
+        if text.len() == whole.len() {
+            return text.len();
+        }
+        if sink.room() == 0 {
+            return start;
+        }
+        sink.variable(start, end);
+        (text, next) = (whole, Next::at(end, false));
     }
 }
 
@@ -791,10 +793,10 @@ mod tests {
         let mut next = Next::at(0, false);
         while let Some(&byte) = text.get(next.at as usize) {
             let (at, bits) = (next.at as usize, class(byte));
-            let thread = header::thread(text).filter(|thread| thread.start == at);
-            if let Some(thread) = thread.filter(|_| sink.room() > 0) {
-                sink.variable(thread.start, thread.end);
-                next = Next::at(thread.end, false);
+            let (start, end) = header::thread(text);
+            if end > 0 && start == at && sink.room() > 0 {
+                sink.variable(start, end);
+                next = Next::at(end, false);
             } else if bits & SPACE != 0 {
                 next.at += 1;
             } else if sink.room() == 0 {
