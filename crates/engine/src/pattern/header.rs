@@ -16,12 +16,15 @@ const BRACKET_BYTES_MAX: usize = 200;
 /// Time, dash, level, dash and bracket, and one to spare.
 const PIECES_MAX: usize = 6;
 
-/// Where the name of the thread lies, if the text begins with a header.
+/// Where the name of the thread begins and ends, if the text begins with a header; else twice zero.
 #[inline(always)]
-pub(super) fn thread(text: &[u8]) -> Option<Range<usize>> {
+pub(super) fn thread(text: &[u8]) -> (usize, usize) {
     // Nearly all messages begin with a letter.
-    let first = *text.first()?;
-    if class(first) & DIGIT == 0 || !Rule::Headers.holds() { None } else { thread_behind_time(text) }
+    let first = text.first().copied().unwrap_or_default();
+    if class(first) & DIGIT == 0 || !Rule::Headers.holds() {
+        return (0, 0);
+    }
+    thread_behind_time(text).map_or((0, 0), |thread| (thread.start, thread.end))
 }
 
 #[inline(never)]
@@ -92,7 +95,8 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: Option<&str>) {
-        let found = thread(text.as_bytes()).and_then(|range| text.get(range));
+        let (start, end) = thread(text.as_bytes());
+        let found = text.get(start..end).filter(|_| end > 0);
         assert_eq!(found, expected, "{text}");
     }
 

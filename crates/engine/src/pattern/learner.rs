@@ -75,6 +75,11 @@ pub(super) struct Learner {
 }
 
 impl Learner {
+    /// The slot of the pattern that learnt this signature. Unlike [`Learner::find`] it asks nothing that a restart forgets.
+    pub(super) fn slot_by_shape(&self, signature: u64) -> Option<u32> {
+        self.index.find(signature).map(|known| known.slot)
+    }
+
     /// The slot of the pattern with this signature, if it needs no thinking.
     pub(super) fn find(&self, signature: u64) -> Option<u32> {
         if let Some(known) = self.index.find(signature) {

@@ -32,18 +32,16 @@ pub(super) trait Sink {
     fn room(&self) -> usize;
 }
 
-/// Tells `sink` of the tokens of `text`; returns where it stopped.
-pub(super) fn scan(text: &[u8], sink: &mut impl Sink) -> usize {
+/// Tells `sink` of the tokens of `text` from a position on; returns where it stopped. Knows of no header: see
+/// [`scan_with_header`].
+#[inline(always)]
+pub(super) fn scan(text: &[u8], from: usize, sink: &mut impl Sink) -> usize {
     // Positions are 32 bits wide, so that adding to them takes no look at overflow; no message comes near that.
     let text = text.get(..TEXT_BYTES_MAX).unwrap_or(text);
     let whole = Text(text);
-    let mut next = Next::at(0, false);
+    let mut next = Next::at(from, false);
     // As far as this the sink cannot be full, since a token has a byte at least: one comparison a token for both ends.
-    let mut roomy = text.get(..sink.room()).unwrap_or(text);
-    let mut thread = header::thread(text);
-    if let Some(thread) = &thread {
-        roomy = roomy.get(..thread.start).unwrap_or(roomy);
-    }
+    let mut roomy = text.get(..from.saturating_add(sink.room())).unwrap_or(text);
     loop {
         let at = next.at as usize;
         let chunk = match roomy.get(at..at + 8).and_then(|bytes| bytes.first_chunk()) {
@@ -57,13 +55,7 @@ pub(super) fn scan(text: &[u8], sink: &mut impl Sink) -> usize {
                     if room == 0 {
                         return whole.behind_spaces(at);
                     }
-                    if let Some(thread) = thread.take_if(|thread| at >= thread.start) {
-                        sink.variable(thread.start, thread.end);
-                        next = Next::at(thread.end, false);
-                        continue;
-                    }
-                    let end = thread.as_ref().map_or(usize::MAX, |thread| thread.start);
-                    roomy = text.get(..at.saturating_add(room).min(end)).unwrap_or(text);
+                    roomy = text.get(..at.saturating_add(room)).unwrap_or(text);
                 }
                 // The same for the last bytes as for all others: behind them there are spaces.
                 eight(text, at)
@@ -71,6 +63,26 @@ pub(super) fn scan(text: &[u8], sink: &mut impl Sink) -> usize {
         };
         next = whole.token(next, chunk, sink);
     }
+}
+
+/// As [`scan`], in two parts around the name of a thread if the text begins with a header.
+#[inline(never)]
+pub(super) fn scan_with_header<S: Sink>(text: &[u8], sink: &mut S) -> usize {
+    #[inline(never)]
+    fn part<S: Sink>(text: &[u8], from: usize, sink: &mut S) -> usize {
+        scan(text, from, sink)
+    }
+    let (start, end) = header::thread(text);
+    let before = text.get(..start).unwrap_or_default();
+    let stopped = part(before, 0, sink);
+    if end == 0 {
+        return part(text, 0, sink);
+    }
+    if stopped < start || sink.room() == 0 {
+        return stopped;
+    }
+    sink.variable(start, end);
+    part(text, end, sink)
 }
 
 /// Where to go on. May be one byte behind the end, since a space there is taken for granted.
@@ -791,10 +803,10 @@ mod tests {
         let mut next = Next::at(0, false);
         while let Some(&byte) = text.get(next.at as usize) {
             let (at, bits) = (next.at as usize, class(byte));
-            let thread = header::thread(text).filter(|thread| thread.start == at);
-            if let Some(thread) = thread.filter(|_| sink.room() > 0) {
-                sink.variable(thread.start, thread.end);
-                next = Next::at(thread.end, false);
+            let (start, end) = header::thread(text);
+            if end > 0 && start == at && sink.room() > 0 {
+                sink.variable(start, end);
+                next = Next::at(end, false);
             } else if bits & SPACE != 0 {
                 next.at += 1;
             } else if sink.room() == 0 {
@@ -810,7 +822,7 @@ mod tests {
 
     fn check_short_ways(text: &[u8], max: usize) {
         let (mut fast, mut slow) = (Told { max, ..Told::default() }, Told { max, ..Told::default() });
-        let ends = (scan(text, &mut fast), slow_scan(text, &mut slow));
+        let ends = (scan_with_header(text, &mut fast), slow_scan(text, &mut slow));
         assert_eq!((ends.0, fast), (ends.1, slow), "{:?}", String::from_utf8_lossy(text));
     }
 

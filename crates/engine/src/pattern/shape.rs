@@ -1,7 +1,7 @@
 //! The shape of a line: its tokens, of which words may be made variables; what the slow path thinks with.
 
 use super::rules::Rule;
-use super::scan::{Sink, scan};
+use super::scan::{Sink, scan_with_header};
 use super::signature::{Fold, hash_of, joins_variables};
 use crate::limits;
 
@@ -73,11 +73,16 @@ impl<'a> Shape<'a> {
         let text = message.as_bytes();
         let tokens = Vec::with_capacity((text.len() / 4 + 4).min(limits::PATTERN_TOKENS_MAX + 2));
         let mut sink = Collect { text, tokens };
-        let end = scan(text, &mut sink);
+        let end = scan_with_header(text, &mut sink);
         if end < text.len() {
             sink.tokens.push(Token { kind: Kind::Variable, start: end, end: text.len() });
         }
         Self { text: message, tokens: sink.tokens }
+    }
+
+    /// The signature of the tokens as they are.
+    pub(super) fn signature(&self) -> u64 {
+        fold(Fold::default(), &self.tokens).finish()
     }
 
     /// What could be a variable: each word (of the first [`limits::PATTERN_CONTEXTS_OF_LINE_MAX`]), and all assigned

@@ -453,7 +453,7 @@ impl Miner {
             if reference.template.is_empty() || self.taught.children.contains_key(&reference.id) {
                 continue;
             }
-            let slot = self.learner.find(signature_of(&reference.template));
+            let slot = self.learner.slot_by_shape(signature_of(&reference.template));
             let Some(id) = slot.and_then(|slot| self.learner.id_of(slot)) else { continue };
             let kept = || self.taught.kept.get(&id).map(|kept| &kept.row);
             let is_same = self.row(id).or_else(kept).is_some_and(|row| row.template == reference.template);

@@ -85,8 +85,6 @@ pub struct World {
     queue: BTreeMap<(i64, u64), Event>,
     order: u64,
     made: usize,
-    /// Whether components are erased in this run.
-    erases: bool,
     /// Whether the story is written.
     pub tells: bool,
 }
@@ -118,7 +116,6 @@ impl World {
             queue: BTreeMap::new(),
             order: 0,
             made: 0,
-            erases: false,
             tells,
             random,
             plan,
@@ -135,7 +132,6 @@ impl World {
         // A chance of its own: seeds without an erasure are the runs that they were before there were any.
         let mut apart = Random::new(!seed);
         if apart.permille(300) {
-            world.erases = true;
             for _ in 0..apart.between(1, 3) {
                 let stream = apart.below(world.plan.streams as u64) as usize;
                 let at = apart.below(world.plan.active_ms) as i64;
@@ -413,9 +409,6 @@ impl World {
         match self.random.below(7) {
             0 => self.revoke(self.now as u64 % 3),
             1 => self.reconfigure(),
-            // A lesson that is older than a component's first line is not restored as it was (a merge whose pattern has no row
-            // yet): until that is mended, runs that erase do not teach.
-            2 | 3 if self.erases => {}
             2 | 3 => self.teach(),
             4 => self.judge_incident(),
             5 => self.deploy(),
