@@ -7,7 +7,7 @@
 //! rollups). Reading the rows out of SQLite is not in it. The bound is 10 ms natively and 50 ms in wasm; with `--gate MS`
 //! a median above it is a failure.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for people")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a bench has a clock")]
 
 #[path = "../tests/shelf/mod.rs"]
 mod shelf;
