@@ -39,6 +39,7 @@ struct Disk {
     d1: Option<Vec<u8>>,
     data_service: Option<Vec<u8>>,
     packing: Option<Vec<u8>>,
+    thinned: None,
 }
 
 struct Object {
@@ -129,6 +130,7 @@ impl Object {
             d1: disk.d1,
             data_service: disk.data_service,
             packing: disk.packing,
+            thinned: None,
         }
     }
 
