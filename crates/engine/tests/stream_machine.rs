@@ -39,7 +39,6 @@ struct Disk {
     d1: Option<Vec<u8>>,
     data_service: Option<Vec<u8>>,
     packing: Option<Vec<u8>>,
-    thinned: None,
 }
 
 struct Object {
