@@ -129,6 +129,7 @@ impl Object {
             d1: disk.d1,
             data_service: disk.data_service,
             packing: disk.packing,
+            thinned: None,
         }
     }
 

@@ -29,7 +29,7 @@ pub use outgoing::{D1Span, LoadSpan, Outgoing};
 pub use packing::{BlockPolicy, LooseRow, Next, Packing};
 pub use retracting::{Line, Retraction};
 pub use state::{Checkpoint, Stored, decode_domain_view, decode_told, encode_domain_view, encode_told};
-pub use store::{Outline, Restored, StreamStore};
+pub use store::{Outline, Restored, SettingsOf, StreamStore};
 pub use thinning::{NextThinning, PlaceOutline, Rank, RetentionPolicy, Selection, Thinning};
 
 use crate::counter::Counters;

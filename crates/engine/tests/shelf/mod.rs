@@ -1,7 +1,7 @@
 //! The rows of one stream object in memory, as the shell keeps them in SQLite: what tests store machines in and restore
 //! them from. Blocks hide rows; what is stored can be written down as text and read again.
 
-#![allow(dead_code, reason = "each test that uses it needs another part")]
+#![allow(dead_code, unreachable_pub, reason = "each test that uses it needs another part")]
 
 use sapwood_engine::counter::{Facets, Rollup};
 use sapwood_engine::machine::compaction;

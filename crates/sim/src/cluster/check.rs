@@ -11,6 +11,7 @@ use sapwood_engine::level::LevelClass;
 use sapwood_engine::limits;
 use sapwood_engine::machine::row::{Heads, Receipt, Row, RowKind, records};
 use sapwood_engine::machine::stream::{Identity, Outcomes, StreamMachine};
+use sapwood_engine::pattern::PatternId;
 use sapwood_engine::record::Record;
 use sapwood_engine::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -372,9 +373,12 @@ fn check_thinning(object: &StreamObject, live: &StreamMachine, now: i64, wrong: 
     let newest = |until: u64| rows.range(..=until).map(|(_, row)| row.at.max(row.time_max)).max().unwrap_or_default();
     let blocks = &object.disk.durable.blocks;
     let (_, removable) = live.removable(Timestamp::MAX, Timestamp(now));
+    // What was shown when its neighbours left stays, though others are shown by now: two of a pattern at most.
+    let mut left: BTreeMap<(u64, PatternId), u32> = BTreeMap::new();
     for (seq, row) in rows.iter().filter(|(_, row)| row.kind == RowKind::Segments) {
         let before = object.disk.durable.whole.get(seq).unwrap_or(row);
         let pairs = records(&row.body).unwrap_or_default().into_iter().zip(records(&before.body).unwrap_or_default());
+        let heads = Heads::decode(&before.heads).unwrap_or_default();
         // A place waits for its youngest record, and for those before it.
         let place = blocks.range(..=seq).next_back().map_or(*seq, |(_, (last, _))| (*last).max(*seq));
         for (index, (is, was)) in pairs.enumerate() {
@@ -389,9 +393,12 @@ fn check_thinning(object: &StreamObject, live: &StreamMachine, now: i64, wrong: 
                 wrong.push(format!("record {index} of row {seq} was removed early, shown: {is_shown}"));
             }
             if !is.is_husk() && !is_shown && long_ago && place <= removable {
-                wrong.push(format!("record {index} of row {seq} should have been removed"));
+                *left.entry((place, heads.pattern_at(index))).or_insert(0) += 1;
             }
         }
+    }
+    for ((place, pattern), count) in left.into_iter().filter(|(_, count)| *count > 2) {
+        wrong.push(format!("{count} records of {pattern} up to row {place} should have been removed"));
     }
 }
 

@@ -68,8 +68,8 @@ impl Plan {
             flush_interval: Millis(random.between(2_000, 60_000) as i64),
             retention: if is_short { Millis::from_mins(20) } else { Millis::from_hours(24 * 30) },
             retention_policy: RetentionPolicy {
-                debug: is_short.then_some(Millis::from_mins(16)),
-                info: is_short.then_some(Millis::from_mins(18)),
+                debug: (is_short || packs).then_some(Millis::from_mins(16)),
+                info: (is_short || packs).then_some(Millis::from_mins(18)),
                 delay: Millis::from_mins(1),
                 ..RetentionPolicy::default()
             },

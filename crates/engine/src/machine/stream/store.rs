@@ -110,6 +110,9 @@ pub trait StreamStore {
     fn places_after(&self, after: u64, room: u32) -> Result<Vec<PlaceOutline>, Self::Error>;
 }
 
+/// What a machine is given under a domain's own values, name and value.
+pub type SettingsOf<'a> = dyn Fn(&[(String, String)]) -> StreamSettings + 'a;
+
 /// A machine that came back, and what was wrong with its rows.
 #[derive(Debug)]
 pub struct Restored {
@@ -165,7 +168,7 @@ impl StreamMachine {
     /// The store's. A damaged row costs only itself and is told in [`Restored`].
     pub fn load<S: StreamStore>(
         identity: Identity,
-        settings_of: &dyn Fn(&[(String, String)]) -> StreamSettings,
+        settings_of: &SettingsOf<'_>,
         store: &S,
     ) -> Result<Restored, S::Error> {
         let settings = settings_of(&[]);

@@ -242,22 +242,18 @@ impl StreamMachine {
         now: Timestamp,
     ) -> Result<Option<(u64, Thinning)>, S::Error> {
         let (received_before, seq_max) = self.removable(now, now);
-        for place in store.places_after(seq, 1)? {
-            if place.seq_last > seq_max || place.at_max >= received_before {
-                return Ok(None);
-            }
-            let may_hold = selection.levels == 0 || selection.levels & place.levels != 0;
-            if !may_hold {
-                return Ok(Some((place.seq_last, Thinning { row: self.write_thinned(), ..Thinning::default() })));
-            }
-            let thinning = self.thin(store, &place, |machine, _, record, pattern| {
-                record.timestamp < before
-                    && (selection.levels == 0 || selection.levels & 1 << record.level.class().index() != 0)
-                    && (selection.patterns.is_empty() || selection.patterns.contains(&machine.miner.resolve(pattern)))
-            })?;
-            return Ok(Some((place.seq_last, thinning)));
+        let places = store.places_after(seq, 1)?;
+        let may_go = |place: &&PlaceOutline| place.seq_last <= seq_max && place.at_max < received_before;
+        let Some(place) = places.first().filter(may_go) else { return Ok(None) };
+        if selection.levels != 0 && selection.levels & place.levels == 0 {
+            return Ok(Some((place.seq_last, Thinning { row: self.write_thinned(), ..Thinning::default() })));
         }
-        Ok(None)
+        let thinning = self.thin(store, place, |machine, _, record, pattern| {
+            record.timestamp < before
+                && (selection.levels == 0 || selection.levels & 1 << record.level.class().index() != 0)
+                && (selection.patterns.is_empty() || selection.patterns.contains(&machine.miner.resolve(pattern)))
+        })?;
+        Ok(Some((place.seq_last, thinning)))
     }
 
     /// Makes husks of what `leaves` in a place.
