@@ -9,15 +9,14 @@
 
 use super::{Effects, StreamMachine, state};
 use crate::bytes::{ReadError, Reader, Writer};
-use crate::detect::{Signal, SignalKind, Subject};
+use crate::detect::{ALERT_BELOW, Signal, SignalKind, Subject};
 use crate::limits::{FEEDBACK_MAX, FEEDBACK_NOTE_BYTES_MAX};
 use crate::pattern::PatternId;
 use crate::time::Timestamp;
 use crate::triage::AlertPolicy;
 use std::collections::VecDeque;
 
-/// The probability below which a deviation tells people, and by how much a step divides it.
-pub(super) const ALERT_BELOW: f64 = 1e-9;
+/// By how much a step moves the probability below which a deviation tells people.
 const STEP_FACTOR: f64 = 1e-3;
 /// How many times the usual wait an absence lasts before people are told, by step.
 const WAITS: [f64; 5] = [1.0, 1.5, 2.0, 3.0, 4.0];
@@ -380,7 +379,7 @@ mod tests {
             probability,
             is_alerting: probability < ALERT_BELOW,
         };
-        let told = |feedbacks: &Feedbacks| [1e-7, 1e-10, 1e-13].map(|chance| feedbacks.tells(&signal(chance)));
+        let told = |feedbacks: &Feedbacks| [1e-6, 1e-9, 1e-13].map(|chance| feedbacks.tells(&signal(chance)));
         assert_eq!(told(&feedbacks), [false, true, true]);
         feedbacks.add(said("a", SignalKind::Drop, Subject::Component, Opinion::Noise));
         assert_eq!(told(&feedbacks), [false, false, true]);
