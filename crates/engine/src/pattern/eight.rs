@@ -54,8 +54,8 @@ fn first(marks: u64) -> usize {
 #[inline(always)]
 pub(super) fn digits(chunk: u64) -> usize {
     // A digit differs from `0` by nine at most: a carry says where that is not so.
-    let off = chunk ^ u64::from(b'0') * ONES;
-    let above_nine = (off & LOW) + (0x7f - 9) * ONES | off;
+    let off = chunk ^ (u64::from(b'0') * ONES);
+    let above_nine = ((off & LOW) + (0x7f - 9) * ONES) | off;
     first(above_nine)
 }
 
