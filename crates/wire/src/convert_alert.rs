@@ -57,6 +57,10 @@ fn kind_of(kind: SignalKind) -> AlertKind {
         SignalKind::LevelShift => AlertKind::LevelShift,
         SignalKind::ErrorRatio => AlertKind::ErrorRatio,
         SignalKind::LatencyShift => AlertKind::LatencyShift,
+        SignalKind::Trend => AlertKind::Trend,
+        SignalKind::ValueDrift => AlertKind::ValueDrift,
+        SignalKind::NewValue => AlertKind::NewValue,
+        SignalKind::RareCombination => AlertKind::RareCombination,
     }
 }
 
@@ -122,6 +126,23 @@ fn signal_title(incident: &Incident, component: &str, template: &str) -> String 
         SignalKind::LatencyShift => format!(
             "Slower records in {component}: {seen} of {total} in {span}, {due:.1} were usual, probability {chance}"
         ),
+        SignalKind::Trend => {
+            let words = |time: f64| span_words(time.max(0.0) as u64);
+            let (least, most) = (words(signal.expected_low), words(signal.expected_high));
+            let due = words(due);
+            format!(
+                "{component} reaches {total} in {due} ({least} to {most}), now at {seen}{of_pattern}, probability {chance}"
+            )
+        }
+        SignalKind::ValueDrift => format!(
+            "Other values{of_pattern} in {component}: {seen} of {total} in {span} where {due:.1} were usual, probability {chance}"
+        ),
+        SignalKind::NewValue => format!("New value{of_pattern} in {component}, probability {chance}"),
+        SignalKind::RareCombination => {
+            let with = signal.subject.to_string();
+            let with = with.rsplit(':').next().unwrap_or_default();
+            format!("Never seen {with}{of_pattern} in {component}, probability {chance}")
+        }
     }
 }
 

@@ -245,7 +245,8 @@ impl Detectors {
     pub fn is_open(&self, kind: SignalKind, subject: Subject) -> bool {
         let watch = subject.pattern().and_then(|id| self.patterns.get(&id));
         match (kind, subject) {
-            (SignalKind::NewPattern, _) => false,
+            // What is watched elsewhere, or is over at once.
+            (_, Subject::Variable(..) | Subject::Facet(..)) | (SignalKind::NewPattern, _) => false,
             (SignalKind::Silence, _) => self.is_silent,
             (SignalKind::Missed, _) => watch.is_some_and(|watch| watch.is_missed),
             (_, Subject::Component) => self.component.is_open() || self.level.is_open(),
@@ -273,7 +274,7 @@ impl Detectors {
                 let counts = match subject {
                     Subject::Component => &self.component,
                     Subject::Pattern(id) => &self.patterns.get(&id)?.counts,
-                    Subject::Errors | Subject::Durations => return None,
+                    _ => return None,
                 };
                 let factor = |minutes| self.season.factor(end.minus(Millis::from_mins(minutes)));
                 let hour_factor = (factor(0) + factor(20) + factor(40) + factor(60)) / 4.0;
@@ -283,7 +284,7 @@ impl Detectors {
                 let deviation = deviation.filter(|it| it.is_above() == is_more)?;
                 count_candidate(subject, deviation, end, kind).judged_within(&self.widened)
             }
-            (SignalKind::Silence | SignalKind::Missed | SignalKind::NewPattern, _) => return None,
+            _ => return None,
         };
         Some(candidate.signal)
     }
@@ -539,6 +540,7 @@ impl Detectors {
                     continue;
                 }
                 Subject::Component => self.component.open(),
+                Subject::Variable(..) | Subject::Facet(..) => {}
                 Subject::Pattern(id) => {
                     if let Some(watch) = self.patterns.get_mut(&id) {
                         watch.counts.open();

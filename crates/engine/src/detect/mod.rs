@@ -7,16 +7,21 @@
 mod count_watch;
 mod detectors;
 mod explain;
+mod forecast;
+mod gauge;
 mod history;
 mod level_watch;
 mod ratio_watch;
 mod rhythm;
 mod ring;
 mod signal;
+mod trend;
 mod value;
 
 pub use detectors::{Detectors, Facts, WATCHED_PATTERNS_MAX};
 pub use explain::{Baseline, SeriesOutline};
 pub use history::{Band, Point};
-pub use signal::{Signal, SignalKind, Subject};
+pub use signal::{Facet, Signal, SignalKind, Subject};
+pub use trend::LevelOutline;
+pub(crate) use trend::{Stored, Trends};
 pub use value::{ValueScore, ValueScorer};

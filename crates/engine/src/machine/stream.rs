@@ -16,6 +16,7 @@ mod packing;
 mod retracting;
 mod state;
 mod store;
+mod variables;
 
 pub use append::{AppendReply, Batch, TailItem};
 use deployments::Deployments;

@@ -35,7 +35,7 @@ mod stats;
 mod taught;
 mod variables;
 
-pub use kind::{Unit, VariableKind};
+pub use kind::{Unit, VariableKind, number};
 pub use miner::{Miner, Observed, told};
 pub use shape::template_of;
 pub use split::{Split, extract, join, rebuild, split};

@@ -15,7 +15,7 @@
 use super::feedback::ALERT_BELOW;
 use super::{Effects, StreamMachine, state};
 use crate::bytes::{ReadError, Reader, Writer};
-use crate::detect::{Detectors, Facts, Signal, SignalKind, Subject};
+use crate::detect::{Detectors, Facts, Signal, SignalKind, Stored, Subject, Trends};
 use crate::limits::FEEDBACK_MAX;
 use crate::pattern::{Exemplar, Observed, PatternId};
 use crate::record::Record;
@@ -69,6 +69,10 @@ pub struct Decision {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Detection {
     pub(super) detectors: Detectors,
+    /// Levels that variables tell.
+    pub(super) trends: Trends,
+    /// When all patterns were last looked at for such.
+    pub(super) surveyed: Timestamp,
     decisions: VecDeque<Decision>,
     /// Absences that have to last longer, with the event time at which they are judged again.
     held: Vec<(Timestamp, Signal)>,
@@ -99,6 +103,7 @@ impl Detection {
     /// A pattern turned out to be another.
     pub(super) fn merge_pattern(&mut self, from: PatternId, into: PatternId) {
         self.detectors.merge_pattern(from, into);
+        self.trends.merge_pattern(from, into);
         for (_, signal) in self.held.iter_mut().filter(|(_, signal)| signal.subject == Subject::Pattern(from)) {
             signal.subject = Subject::Pattern(into);
         }
@@ -203,6 +208,9 @@ impl Detection {
         }
         out.int(self.looked_again.0);
         self.detectors.write(&mut out);
+        // Builds that do not know what follows end here.
+        out.int(self.surveyed.0);
+        self.trends.write(&mut out);
         out.into_bytes()
     }
 
@@ -244,6 +252,10 @@ impl Detection {
             read.looked_again = Timestamp(input.int()?).clamped();
         }
         read.detectors = Detectors::read(&mut input)?;
+        if !input.is_empty() {
+            read.surveyed = Timestamp(input.int()?).clamped();
+            read.trends = Trends::read(&mut input)?;
+        }
         Ok(read)
     }
 }
@@ -272,16 +284,16 @@ impl StreamMachine {
 
     /// Deals with what was found up to row `seq`, and with absences that have lasted long enough; ends what is over.
     pub(super) fn raise(&mut self, ripe: Vec<Signal>, seq: u64, at: Timestamp, mut effects: Option<&mut Effects>) {
-        let found = self.detection.detectors.take_signals().into_iter().map(|signal| (signal, false));
+        let mut found = self.detection.detectors.take_signals();
+        found.append(&mut self.detection.trends.take_signals());
+        let found = found.into_iter().map(|signal| (signal, false));
         let signals: Vec<_> = ripe.into_iter().map(|signal| (signal, true)).chain(found).collect();
         let grown: Vec<_> = self.detection.grown().into_iter().filter(|signal| self.feedbacks.tells(signal)).collect();
         // What is told now is watched no longer.
         self.detection.unsure.retain(|it| !grown.iter().any(|signal| *it == (signal.kind, signal.subject)));
         let signals = signals.into_iter().chain(grown.into_iter().map(|signal| (signal, false)));
         for (index, (mut signal, is_ripe)) in signals.enumerate() {
-            if let Subject::Pattern(id) = signal.subject {
-                signal.subject = Subject::Pattern(self.miner.resolve(id));
-            }
+            signal.subject = signal.subject.of_pattern(|id| self.miner.resolve(id));
             let verdict = self.judge_signal(signal, is_ripe, (seq, index as u16, at), effects.as_deref_mut());
             if matches!(verdict, Verdict::Shown | Verdict::Quieted) {
                 self.detection.watch(&signal);
@@ -290,7 +302,8 @@ impl StreamMachine {
         }
         let detectors = &self.detection.detectors;
         self.detection.held.retain(|(_, signal)| detectors.is_open(signal.kind, signal.subject));
-        self.incidents.close(at, |kind, subject| detectors.is_open(kind, subject));
+        let detection = &self.detection;
+        self.incidents.close(at, |kind, subject| detection.is_open(kind, subject));
     }
 
     fn judge_signal(
@@ -334,7 +347,7 @@ impl StreamMachine {
     pub(super) fn concerned(&self, signal: &Signal) -> Vec<PatternId> {
         let is_more = matches!(signal.kind, SignalKind::Burst | SignalKind::LevelShift);
         match signal.subject {
-            Subject::Pattern(id) => vec![id],
+            Subject::Pattern(id) | Subject::Variable(id, _) | Subject::Facet(id, _) => vec![id],
             Subject::Errors => self.recent_errors.iter().map(|(pattern, _)| *pattern).collect(),
             Subject::Component => self.detection.detectors.movers(is_more, MOVERS_MAX),
             Subject::Durations => Vec::new(),
@@ -347,6 +360,10 @@ impl StreamMachine {
             return self.recent_errors.iter().map(|(_, exemplar)| exemplar.clone()).collect();
         }
         let patterns = self.concerned(signal).into_iter().filter_map(|id| self.miner.pattern(id));
+        if matches!(signal.subject, Subject::Variable(..) | Subject::Facet(..)) {
+            // What the newest record says is what it is about.
+            return patterns.flat_map(|it| it.last.iter().chain(it.exemplars.first()).cloned()).collect();
+        }
         patterns.flat_map(|pattern| pattern.exemplars.iter().take(2).cloned()).collect()
     }
 
@@ -357,7 +374,22 @@ impl StreamMachine {
             seq: exemplar.seq,
             index: exemplar.index,
         };
-        let mut ids: Vec<_> = self.shown_by(signal).iter().map(id).collect();
+        let stored = match signal.kind {
+            SignalKind::Trend => self.detection.trends.evidence(signal.subject),
+            _ => Vec::new(),
+        };
+        let of_it = stored.into_iter().map(|Stored { seq, index, received_at }| RecordId {
+            received_at,
+            object_tag: self.tag,
+            seq,
+            index,
+        });
+        let mut ids: Vec<_> = of_it.collect();
+        for shown in self.shown_by(signal).iter().map(id) {
+            if !ids.contains(&shown) {
+                ids.push(shown);
+            }
+        }
         ids.truncate(EVIDENCE_MAX);
         ids
     }

@@ -209,8 +209,8 @@ impl Feedbacks {
 
     /// A pattern turned out to be another.
     pub(super) fn merge_pattern(&mut self, from: PatternId, into: PatternId) {
-        for one in self.given.iter_mut().filter(|one| one.subject == Subject::Pattern(from)) {
-            one.subject = Subject::Pattern(into);
+        for one in &mut self.given {
+            one.subject = one.subject.of_pattern(|id| if id == from { into } else { id });
         }
     }
 

@@ -1,0 +1,74 @@
+//! What goes on in the variables of patterns, within the machine: levels that head for a limit.
+//!
+//! Records of the few patterns that tell levels are taken apart as they are folded; all others cost a look at a short
+//! list. Once an hour of event time all patterns are looked at, so that those that matter are watched.
+
+use super::StreamMachine;
+use super::detection::Detection;
+use crate::detect::{LevelOutline, SignalKind, Stored, Subject};
+use crate::pattern::{Observed, PatternId, told};
+use crate::record::Record;
+use crate::time::{Millis, Timestamp};
+use std::cmp::Reverse;
+
+/// How often all patterns are looked at.
+const SURVEY_EVERY: Millis = Millis::from_hours(1);
+
+impl Detection {
+    /// Whether what was found of this series goes on.
+    pub(super) fn is_open(&self, kind: SignalKind, subject: Subject) -> bool {
+        match kind {
+            SignalKind::Trend => self.trends.is_open(subject),
+            _ => self.detectors.is_open(kind, subject),
+        }
+    }
+}
+
+impl StreamMachine {
+    /// Takes note of what a record says of a level.
+    pub(super) fn follow_levels(
+        &mut self,
+        record: &Record,
+        observed: Observed,
+        (seq, index, at): (u64, u16, Timestamp),
+    ) {
+        let trends = &mut self.detection.trends;
+        if !observed.is_new && !trends.wants(observed.id) {
+            return;
+        }
+        let Some(pattern) = self.miner.pattern(observed.id) else { return };
+        if observed.is_new {
+            trends.look_at(observed.id, &pattern.template);
+        }
+        let line = if record.message_template.is_some() { &record.message } else { told(record) };
+        let newest = Stored { seq, index, received_at: at };
+        trends.observe(observed.id, &pattern.template, line, record.timestamp.min(at), newest);
+    }
+
+    /// Two patterns are one, or one became another.
+    pub(super) fn follow_template(&mut self, into: PatternId) {
+        if let Some(pattern) = self.miner.pattern(into) {
+            self.detection.trends.look_at(into, &pattern.template);
+        }
+    }
+
+    /// Looks at all patterns when it is time to.
+    pub(super) fn survey_variables(&mut self) {
+        let detection = &mut self.detection;
+        let Some(minute) = detection.detectors.minute() else { return };
+        if minute < detection.surveyed.plus(SURVEY_EVERY) {
+            return;
+        }
+        detection.surveyed = minute;
+        let mut patterns: Vec<_> = self.miner.patterns().collect();
+        patterns.sort_by_key(|pattern| (Reverse(pattern.count), pattern.id));
+        detection.trends.survey(patterns.iter().map(|pattern| (pattern.id, pattern.template.as_str())), minute);
+    }
+
+    /// The levels that patterns tell, those that head for their limit first.
+    pub fn levels(&self) -> Vec<LevelOutline> {
+        let mut levels: Vec<_> = self.detection.trends.outlines().collect();
+        levels.sort_by_key(|level| (!level.is_open, level.subject));
+        levels
+    }
+}

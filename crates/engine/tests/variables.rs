@@ -1,0 +1,116 @@
+//! What goes on in the variables of patterns, within the stream machine: told once, with its numbers and its records,
+//! and the same after a restart and on replay.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
+mod object;
+
+use object::{HOUR, MINUTE, Object, SECOND, START, mixed, record};
+use proptest::prelude::*;
+use sapwood_engine::detect::{SignalKind, Subject};
+use sapwood_engine::level::Level;
+use sapwood_engine::machine::stream::{StreamMachine, Verdict};
+use sapwood_engine::record::Record;
+
+/// The same decisions, incidents and levels, whether it comes back from a checkpoint or from its rows.
+fn comes_back(object: &Object) {
+    let shown = |machine: &StreamMachine| {
+        let decisions: Vec<_> = machine.decisions().cloned().collect();
+        let incidents: Vec<_> = machine.incidents().all().cloned().collect();
+        (decisions, incidents, machine.levels())
+    };
+    for from_rows_alone in [false, true] {
+        assert_eq!(shown(&object.restored(from_rows_alone)), shown(&object.machine), "{from_rows_alone}");
+    }
+}
+
+fn kinds(object: &Object, kind: SignalKind) -> Vec<(Subject, Verdict)> {
+    let decisions = object.machine.decisions().filter(|one| one.signal.kind == kind);
+    decisions.map(|one| (one.signal.subject, one.verdict.clone())).collect()
+}
+
+/// Two disks each minute and a request each ten seconds.
+fn minute(object: &mut Object, at: i64, used: f64) {
+    let mut records: Vec<Record> = (0..6)
+        .map(|i| {
+            record(&format!("request {} answered", mixed(at as u64 + i) % 9_000), Level::INFO, at + i as i64 * 9_000)
+        })
+        .collect();
+    let wobble = (mixed(at as u64) % 10) as f64 / 20.0;
+    records.push(record(&format!("disk /data used {:.1}% of 500 GB", used + wobble), Level::INFO, at + 55 * SECOND));
+    records.push(record(
+        &format!("disk /var used {:.1}% of 80 GB", 20.0 + 4.0 * wobble),
+        Level::INFO,
+        at + 56 * SECOND,
+    ));
+    object.send(&records, at + MINUTE);
+}
+
+#[test]
+fn a_disk_that_fills_opens_an_incident_with_when_and_ends_when_it_is_emptied() {
+    let mut object = Object::new();
+    for i in 0..120 {
+        minute(&mut object, START + i * MINUTE, 30.0);
+    }
+    assert_eq!(kinds(&object, SignalKind::Trend), []);
+    let filling = |i: i64| 30.0 + (i - 120) as f64 / 2.0;
+    for i in 120..220 {
+        minute(&mut object, START + i * MINUTE, filling(i));
+        if i % 40 == 0 {
+            object.machine = object.restored(false);
+        }
+    }
+    let told: Vec<_> = object.alerts.iter().flat_map(|it| &it.incidents).collect();
+    assert_eq!(told.len(), 1, "{:?}", object.told());
+    let signal = told[0].signal;
+    let truth = (START + 260 * MINUTE - signal.at.0) as f64;
+    assert_eq!((signal.kind, signal.total), (SignalKind::Trend, 100));
+    assert!((signal.expected / truth - 1.0).abs() < 0.2, "{signal:?}, in truth {truth}");
+    assert!(signal.expected_low < signal.expected && signal.expected < signal.expected_high);
+    assert!(signal.probability < 1e-4 && signal.since.0 < signal.at.0 - 30 * MINUTE, "{signal:?}");
+    assert!(told[0].id.starts_with("trend-variable-") && !told[0].evidence.is_empty(), "{:?}", told[0]);
+    let exemplars = &object.alerts[0].exemplars;
+    assert!(exemplars.iter().all(|it| it.message.starts_with("disk ")) && !exemplars.is_empty(), "{exemplars:?}");
+    let levels = object.machine.levels();
+    assert_eq!(levels.iter().map(|level| level.is_open).collect::<Vec<_>>(), [true, false], "{levels:?}");
+    assert_eq!(object.open(START + 220 * MINUTE), 1);
+    comes_back(&object);
+    for i in 220..226 {
+        minute(&mut object, START + i * MINUTE, 31.0);
+    }
+    assert_eq!(object.open(START + 226 * MINUTE), 0);
+    comes_back(&object);
+}
+
+#[test]
+fn a_log_that_is_rotated_wakes_nobody() {
+    let mut object = Object::new();
+    for i in 0..24 * 60 {
+        minute(&mut object, START + i * MINUTE, 20.0 + (i % 180) as f64 / 4.0);
+    }
+    let woken = object.told().into_iter().filter(|(kind, _)| *kind == SignalKind::Trend).count();
+    assert_eq!(woken, 0, "{:?}", kinds(&object, SignalKind::Trend));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Levels that go anywhere, late and in bursts, with restarts in between: the rows lead to the same machine.
+    #[test]
+    fn whatever_levels_do_a_restart_cannot_be_noticed(
+        steps in proptest::collection::vec((0i64..20 * MINUTE, 0u32..110, 0u8..4, any::<bool>()), 1..80),
+    ) {
+        let mut object = Object::new();
+        let mut now = START + HOUR;
+        for (gap, level, disk, has_restart) in steps {
+            now += gap;
+            let line = format!("disk /mount{} used {level}% of {} GB", (b'a' + disk) as char, 100 + disk);
+            let rest = format!("queue depth {level} (max {})", 100 + u32::from(disk));
+            object.send(&[record(&line, Level::INFO, now - gap / 3), record(&rest, Level::WARN, now)], now);
+            if has_restart {
+                object.machine = object.restored(false);
+            }
+        }
+        comes_back(&object);
+    }
+}
