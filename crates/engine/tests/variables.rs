@@ -17,7 +17,7 @@ fn comes_back(object: &Object) {
     let shown = |machine: &StreamMachine| {
         let decisions: Vec<_> = machine.decisions().cloned().collect();
         let incidents: Vec<_> = machine.incidents().all().cloned().collect();
-        (decisions, incidents, machine.levels())
+        (decisions, incidents, machine.levels(), machine.drifts())
     };
     for from_rows_alone in [false, true] {
         assert_eq!(shown(&object.restored(from_rows_alone)), shown(&object.machine), "{from_rows_alone}");
@@ -90,6 +90,61 @@ fn a_log_that_is_rotated_wakes_nobody() {
     }
     let woken = object.told().into_iter().filter(|(kind, _)| *kind == SignalKind::Trend).count();
     assert_eq!(woken, 0, "{:?}", kinds(&object, SignalKind::Trend));
+}
+
+/// Ten requests a minute that take as long as they take.
+fn requests(object: &mut Object, at: i64, times: u64, status: u64) {
+    let line = |i: u64| {
+        let chance = mixed(at as u64 + i) % 1_000;
+        let status = if chance % 20 == 0 { status } else { 200 };
+        format!("request {} took {} ms, status {status}", chance * 7, times * (20 + chance * chance / 4_000))
+    };
+    let records: Vec<_> = (0..10).map(|i| record(&line(i), Level::INFO, at + i as i64 * 5_000)).collect();
+    object.send(&records, at + MINUTE);
+}
+
+#[test]
+fn durations_that_triple_open_an_incident_and_are_the_usual_later() {
+    let mut object = Object::new();
+    for i in 0..36 * 60 {
+        requests(&mut object, START + i * MINUTE, 1, 404);
+    }
+    assert_eq!(kinds(&object, SignalKind::ValueDrift), []);
+    let changed = START + 36 * HOUR;
+    for i in 0..65 {
+        requests(&mut object, changed + i * MINUTE, 3, 404);
+        if i == 40 {
+            object.machine = object.restored(false);
+        }
+    }
+    let told: Vec<_> = object.alerts.iter().flat_map(|it| &it.incidents).collect();
+    let [incident] = &told[..] else { panic!("{:?}", object.told()) };
+    let signal = incident.signal;
+    assert_eq!((signal.kind, signal.since.0), (SignalKind::ValueDrift, changed));
+    assert!(signal.seen as f64 > signal.expected_high && signal.probability < 1e-9, "{signal:?}");
+    assert!(incident.id.starts_with("value_drift-variable-") && !incident.evidence.is_empty());
+    assert_eq!(object.open(changed + 65 * MINUTE), 1);
+    comes_back(&object);
+    for i in 65..8 * 60 {
+        requests(&mut object, changed + i * MINUTE, 3, 404);
+    }
+    assert_eq!((object.open(changed + 8 * HOUR), object.told().len()), (0, 1));
+    comes_back(&object);
+}
+
+#[test]
+fn a_status_that_never_came_is_a_decision_and_no_alert() {
+    let mut object = Object::new();
+    for i in 0..5 * 60 {
+        requests(&mut object, START + i * MINUTE, 1, 404);
+    }
+    for i in 300..305 {
+        requests(&mut object, START + i * MINUTE, 1, 418);
+    }
+    let new = kinds(&object, SignalKind::NewValue);
+    assert!(matches!(&new[..], [(Subject::Variable(_, 2), Verdict::Shown)]), "{new:?}");
+    assert_eq!(object.told(), []);
+    comes_back(&object);
 }
 
 proptest! {

@@ -6,7 +6,9 @@
 
 mod count_watch;
 mod detectors;
+mod drift;
 mod explain;
+mod fdr;
 mod forecast;
 mod gauge;
 mod history;
@@ -19,6 +21,8 @@ mod trend;
 mod value;
 
 pub use detectors::{Detectors, Facts, WATCHED_PATTERNS_MAX};
+pub use drift::DriftOutline;
+pub(crate) use drift::{Drifts, PERIOD};
 pub use explain::{Baseline, SeriesOutline};
 pub use history::{Band, Point};
 pub use signal::{Facet, Signal, SignalKind, Subject};

@@ -15,7 +15,7 @@
 use super::feedback::ALERT_BELOW;
 use super::{Effects, StreamMachine, state};
 use crate::bytes::{ReadError, Reader, Writer};
-use crate::detect::{Detectors, Facts, Signal, SignalKind, Stored, Subject, Trends};
+use crate::detect::{Detectors, Drifts, Facts, Signal, SignalKind, Stored, Subject, Trends};
 use crate::limits::FEEDBACK_MAX;
 use crate::pattern::{Exemplar, Observed, PatternId};
 use crate::record::Record;
@@ -71,8 +71,10 @@ pub(super) struct Detection {
     pub(super) detectors: Detectors,
     /// Levels that variables tell.
     pub(super) trends: Trends,
-    /// When all patterns were last looked at for such.
-    pub(super) surveyed: Timestamp,
+    /// What values variables have.
+    pub(super) drifts: Drifts,
+    /// The minute up to which both were looked at.
+    pub(super) looked_at_values: Timestamp,
     decisions: VecDeque<Decision>,
     /// Absences that have to last longer, with the event time at which they are judged again.
     held: Vec<(Timestamp, Signal)>,
@@ -104,6 +106,7 @@ impl Detection {
     pub(super) fn merge_pattern(&mut self, from: PatternId, into: PatternId) {
         self.detectors.merge_pattern(from, into);
         self.trends.merge_pattern(from, into);
+        self.drifts.merge_pattern(from, into);
         for (_, signal) in self.held.iter_mut().filter(|(_, signal)| signal.subject == Subject::Pattern(from)) {
             signal.subject = Subject::Pattern(into);
         }
@@ -209,8 +212,9 @@ impl Detection {
         out.int(self.looked_again.0);
         self.detectors.write(&mut out);
         // Builds that do not know what follows end here.
-        out.int(self.surveyed.0);
+        out.int(self.looked_at_values.0);
         self.trends.write(&mut out);
+        self.drifts.write(&mut out);
         out.into_bytes()
     }
 
@@ -253,8 +257,9 @@ impl Detection {
         }
         read.detectors = Detectors::read(&mut input)?;
         if !input.is_empty() {
-            read.surveyed = Timestamp(input.int()?).clamped();
+            read.looked_at_values = Timestamp(input.int()?).clamped();
             read.trends = Trends::read(&mut input)?;
+            read.drifts = Drifts::read(&mut input)?;
         }
         Ok(read)
     }
@@ -286,6 +291,7 @@ impl StreamMachine {
     pub(super) fn raise(&mut self, ripe: Vec<Signal>, seq: u64, at: Timestamp, mut effects: Option<&mut Effects>) {
         let mut found = self.detection.detectors.take_signals();
         found.append(&mut self.detection.trends.take_signals());
+        found.append(&mut self.detection.drifts.take_signals());
         let found = found.into_iter().map(|signal| (signal, false));
         let signals: Vec<_> = ripe.into_iter().map(|signal| (signal, true)).chain(found).collect();
         let grown: Vec<_> = self.detection.grown().into_iter().filter(|signal| self.feedbacks.tells(signal)).collect();

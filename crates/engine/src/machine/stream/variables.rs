@@ -1,11 +1,13 @@
-//! What goes on in the variables of patterns, within the machine: levels that head for a limit.
+//! What goes on in the variables of patterns, within the machine: levels that head for a limit, values that are not what
+//! they were, and what a pattern never came with.
 //!
 //! Records of the few patterns that tell levels are taken apart as they are folded; all others cost a look at a short
-//! list. Once an hour of event time all patterns are looked at, so that those that matter are watched.
+//! list. Values are counted by the miner; its sketches are read once a minute (new values) and once in a period (their
+//! distribution). Once an hour of event time all patterns are looked at, so that those that matter are watched.
 
 use super::StreamMachine;
 use super::detection::Detection;
-use crate::detect::{LevelOutline, SignalKind, Stored, Subject};
+use crate::detect::{DriftOutline, LevelOutline, PERIOD, SignalKind, Stored, Subject};
 use crate::pattern::{Observed, PatternId, told};
 use crate::record::Record;
 use crate::time::{Millis, Timestamp};
@@ -19,6 +21,7 @@ impl Detection {
     pub(super) fn is_open(&self, kind: SignalKind, subject: Subject) -> bool {
         match kind {
             SignalKind::Trend => self.trends.is_open(subject),
+            SignalKind::ValueDrift => self.drifts.is_open(subject),
             _ => self.detectors.is_open(kind, subject),
         }
     }
@@ -52,17 +55,23 @@ impl StreamMachine {
         }
     }
 
-    /// Looks at all patterns when it is time to.
+    /// Looks at what was counted since, when a minute, a period or an hour is over.
     pub(super) fn survey_variables(&mut self) {
-        let detection = &mut self.detection;
-        let Some(minute) = detection.detectors.minute() else { return };
-        if minute < detection.surveyed.plus(SURVEY_EVERY) {
+        let (detection, miner) = (&mut self.detection, &self.miner);
+        let Some(minute) = detection.detectors.minute().filter(|minute| *minute > detection.looked_at_values) else {
             return;
+        };
+        let before = std::mem::replace(&mut detection.looked_at_values, minute);
+        if minute.floor_to(PERIOD) > before.floor_to(PERIOD) {
+            let mut patterns: Vec<_> = miner.patterns().collect();
+            patterns.sort_by_key(|pattern| (Reverse(pattern.count), pattern.id));
+            detection.drifts.close(&patterns, minute);
+            if minute.floor_to(SURVEY_EVERY) > before.floor_to(SURVEY_EVERY) {
+                let templates = patterns.iter().map(|pattern| (pattern.id, pattern.template.as_str()));
+                detection.trends.survey(templates, minute);
+            }
         }
-        detection.surveyed = minute;
-        let mut patterns: Vec<_> = self.miner.patterns().collect();
-        patterns.sort_by_key(|pattern| (Reverse(pattern.count), pattern.id));
-        detection.trends.survey(patterns.iter().map(|pattern| (pattern.id, pattern.template.as_str())), minute);
+        detection.drifts.look(|id| miner.pattern(id), minute);
     }
 
     /// The levels that patterns tell, those that head for their limit first.
@@ -70,5 +79,12 @@ impl StreamMachine {
         let mut levels: Vec<_> = self.detection.trends.outlines().collect();
         levels.sort_by_key(|level| (!level.is_open, level.subject));
         levels
+    }
+
+    /// The variables whose values are watched, those that are not what they were first.
+    pub fn drifts(&self) -> Vec<DriftOutline> {
+        let mut drifts: Vec<_> = self.detection.drifts.outlines().collect();
+        drifts.sort_by_key(|drift| (!drift.is_open, drift.subject));
+        drifts
     }
 }
