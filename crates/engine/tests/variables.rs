@@ -7,7 +7,7 @@ mod object;
 
 use object::{HOUR, MINUTE, Object, SECOND, START, mixed, record};
 use proptest::prelude::*;
-use sapwood_engine::detect::{SignalKind, Subject};
+use sapwood_engine::detect::{Facet, SignalKind, Subject};
 use sapwood_engine::level::Level;
 use sapwood_engine::machine::stream::{StreamMachine, Verdict};
 use sapwood_engine::record::Record;
@@ -144,6 +144,34 @@ fn a_status_that_never_came_is_a_decision_and_no_alert() {
     let new = kinds(&object, SignalKind::NewValue);
     assert!(matches!(&new[..], [(Subject::Variable(_, 2), Verdict::Shown)]), "{new:?}");
     assert_eq!(object.told(), []);
+    comes_back(&object);
+}
+
+#[test]
+fn a_frequent_line_at_a_frequent_endpoint_where_it_never_was_is_a_decision_with_its_numbers() {
+    let mut object = Object::new();
+    let at_endpoint = |message: String, endpoint: &str, level, at| Record {
+        endpoint: Some(endpoint.into()),
+        ..record(&message, level, at)
+    };
+    let mut now = START;
+    for i in 0..2_000 {
+        now += SECOND;
+        let paid = at_endpoint(format!("payment {i} accepted"), "/pay", Level::INFO, now);
+        let searched = at_endpoint(format!("search found {i} articles"), "/search", Level::INFO, now);
+        let slow = at_endpoint(format!("index took {i} ms"), "/search", Level::WARN, now);
+        object.send(&[paid, searched, slow], now + 100);
+    }
+    assert_eq!(kinds(&object, SignalKind::RareCombination), []);
+    let odd = at_endpoint("payment 77 accepted".into(), "/search", Level::WARN, now + SECOND);
+    object.send(&[odd.clone(), odd], now + SECOND);
+    let decisions: Vec<_> =
+        object.machine.decisions().filter(|one| one.signal.kind == SignalKind::RareCombination).collect();
+    assert_eq!(decisions.len(), 2, "its level and its endpoint, once each: {decisions:?}");
+    let signal = decisions[1].signal;
+    assert!(matches!(signal.subject, Subject::Facet(_, Facet::Endpoint)), "{signal:?}");
+    assert!((signal.expected - 2_000.0 * 4_000.0 / 6_000.0).abs() < 5.0 && signal.probability < 1e-3, "{signal:?}");
+    assert_eq!(decisions[0].verdict, Verdict::Shown);
     comes_back(&object);
 }
 

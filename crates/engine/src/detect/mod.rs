@@ -1,9 +1,11 @@
 //! Noticing what is not usual.
 //!
 //! In scope: scoring measured series ([`ValueScorer`]), and watching the log series of one component ([`Detectors`]):
-//! bursts, drops, silences, missed jobs, level shifts, error ratio, latency, new patterns, all told as [`Signal`]s.
+//! bursts, drops, silences, missed jobs, level shifts, error ratio, latency, new patterns; what variables tell: levels
+//! that head for a limit, values that are not what they were; what a pattern never came with. All told as [`Signal`]s.
 //! Out of scope: whom to tell and when, which is [`crate::triage`]; what is usual, which is [`crate::baseline`].
 
+mod combination;
 mod count_watch;
 mod detectors;
 mod drift;
@@ -20,6 +22,7 @@ mod signal;
 mod trend;
 mod value;
 
+pub(crate) use combination::{Combinations, Together};
 pub use detectors::{Detectors, Facts, WATCHED_PATTERNS_MAX};
 pub use drift::DriftOutline;
 pub(crate) use drift::{Drifts, PERIOD};

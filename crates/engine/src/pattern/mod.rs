@@ -39,7 +39,7 @@ pub use kind::{Unit, VariableKind, number};
 pub use miner::{Miner, Observed, told};
 pub use shape::template_of;
 pub use split::{Split, extract, join, rebuild, split};
-pub use stats::{Exemplar, Owner, Pattern};
+pub use stats::{Exemplar, Firsts, Owner, Pattern};
 pub use variables::{Variable, Variables};
 
 use std::fmt;

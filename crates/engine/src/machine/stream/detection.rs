@@ -15,7 +15,7 @@
 use super::feedback::ALERT_BELOW;
 use super::{Effects, StreamMachine, state};
 use crate::bytes::{ReadError, Reader, Writer};
-use crate::detect::{Detectors, Drifts, Facts, Signal, SignalKind, Stored, Subject, Trends};
+use crate::detect::{Combinations, Detectors, Drifts, Facts, Signal, SignalKind, Stored, Subject, Trends};
 use crate::limits::FEEDBACK_MAX;
 use crate::pattern::{Exemplar, Observed, PatternId};
 use crate::record::Record;
@@ -73,7 +73,9 @@ pub(super) struct Detection {
     pub(super) trends: Trends,
     /// What values variables have.
     pub(super) drifts: Drifts,
-    /// The minute up to which both were looked at.
+    /// What patterns never came with.
+    pub(super) combinations: Combinations,
+    /// The minute up to which levels and values were looked at.
     pub(super) looked_at_values: Timestamp,
     decisions: VecDeque<Decision>,
     /// Absences that have to last longer, with the event time at which they are judged again.
@@ -215,6 +217,7 @@ impl Detection {
         out.int(self.looked_at_values.0);
         self.trends.write(&mut out);
         self.drifts.write(&mut out);
+        self.combinations.write(&mut out);
         out.into_bytes()
     }
 
@@ -260,6 +263,7 @@ impl Detection {
             read.looked_at_values = Timestamp(input.int()?).clamped();
             read.trends = Trends::read(&mut input)?;
             read.drifts = Drifts::read(&mut input)?;
+            read.combinations = Combinations::read(&mut input)?;
         }
         Ok(read)
     }
@@ -292,6 +296,7 @@ impl StreamMachine {
         let mut found = self.detection.detectors.take_signals();
         found.append(&mut self.detection.trends.take_signals());
         found.append(&mut self.detection.drifts.take_signals());
+        found.append(&mut self.detection.combinations.take_signals());
         let found = found.into_iter().map(|signal| (signal, false));
         let signals: Vec<_> = ripe.into_iter().map(|signal| (signal, true)).chain(found).collect();
         let grown: Vec<_> = self.detection.grown().into_iter().filter(|signal| self.feedbacks.tells(signal)).collect();

@@ -7,7 +7,7 @@
 
 use super::StreamMachine;
 use super::detection::Detection;
-use crate::detect::{DriftOutline, LevelOutline, PERIOD, SignalKind, Stored, Subject};
+use crate::detect::{DriftOutline, Facet, LevelOutline, PERIOD, SignalKind, Stored, Subject, Together};
 use crate::pattern::{Observed, PatternId, told};
 use crate::record::Record;
 use crate::time::{Millis, Timestamp};
@@ -72,6 +72,41 @@ impl StreamMachine {
             }
         }
         detection.drifts.look(|id| miner.pattern(id), minute);
+    }
+
+    /// Looks at the records of a row with which patterns came with something for the first time: by index, once all of
+    /// the row is counted.
+    pub(super) fn look_at_firsts(&mut self, records: &[Record], firsts: &[(u16, Observed)], at: Timestamp) {
+        for &(index, observed) in firsts {
+            let Some(record) = records.get(usize::from(index)) else { continue };
+            // A pattern that was merged within the row has the counts of both.
+            let Some(pattern) = self.miner.pattern(observed.id) else { continue };
+            let class = record.level.class().index();
+            let (counters, endpoint) = (&self.counters, record.endpoint.as_deref().unwrap_or_default());
+            let levels = pattern.levels.iter().filter(|&&count| count > 0).count();
+            let of_level = || counters.by_level().get(class).copied().unwrap_or(0);
+            let found = [
+                (observed.firsts.level, Facet::Level, levels, of_level()),
+                (observed.firsts.endpoint, Facet::Endpoint, pattern.endpoints.len(), counters.of_endpoint(endpoint)),
+                (
+                    observed.firsts.environment,
+                    Facet::Environment,
+                    pattern.environments.len(),
+                    counters.of_environment(&record.environment),
+                ),
+            ];
+            for (_, facet, known, of_value) in found.into_iter().filter(|(is_first, ..)| *is_first) {
+                self.detection.combinations.note(&Together {
+                    pattern: pattern.id,
+                    facet,
+                    at: record.timestamp.min(at),
+                    of_pattern: pattern.count.saturating_sub(1),
+                    known: known.saturating_sub(1),
+                    of_value,
+                    all: counters.total(),
+                });
+            }
+        }
     }
 
     /// The levels that patterns tell, those that head for their limit first.
