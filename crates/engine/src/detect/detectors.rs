@@ -33,7 +33,7 @@ const SIGNALS_MAX: usize = 1_000;
 const FALSE_SHARE: f64 = 4e-4;
 const FALSE_SHARE_PATTERNS: f64 = 1e-5;
 /// Sure enough to tell somebody: the chance in an hour.
-const ALERT_BELOW: f64 = 2e-7;
+pub(super) const ALERT_BELOW: f64 = 2e-7;
 /// After a longer pause the slots in between are not closed one by one.
 const SLOTS_CLOSED_MAX: i64 = 400;
 const SLOTS_A_MINUTE: i64 = 6;

@@ -4,8 +4,8 @@
 //! The miner counts every value of every pattern anyway ([`crate::pattern::Variable`]), so that nothing has to be done
 //! as records come: each half hour the difference of two readings of its sketches is what came since. Numbers are asked
 //! how many lie above each of five marks (quantiles of what was seen when the watch began), enumerations how often each
-//! value came. A share has a beta-binomial law around the usual one, of at most [`EVIDENCE_MAX`] values, because values
-//! come in clumps; how far it may be believed is learned ([`Habit`]). Told is what two half hours in a row say, in the
+//! value came. A share has a beta-binomial law around the usual one, of at most [`EVIDENCE_MAX`] values, and of fewer as far as
+//! values come in clumps; how far it may be believed is learned too ([`Habit`]). Told is what two half hours in a row say, in the
 //! same direction, of what passes the common test of all variables; after [`ABSORBED_AFTER`] of them it is the new usual.
 //! A new value of a closed set is shown in its minute and wakes nobody.
 //!
@@ -14,7 +14,7 @@
 use super::fdr::discoveries;
 use super::ratio_watch::ratio_reach;
 use super::signal::{Signal, SignalKind, Subject};
-use crate::baseline::Habit;
+use crate::baseline::{Habit, Mean};
 use crate::baseline::tail::ratio_at_least;
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::pattern::{Pattern, PatternId, Variable, VariableKind};
@@ -42,13 +42,15 @@ const PERIODS_MIN: u32 = 6;
 const PERIODS_TO_ALERT: u32 = 48;
 /// What a period leaves of the usual: a day's memory.
 const KEPT: f64 = 47.0 / 48.0;
+/// How many times the usual one period may teach of how values clump.
+const CLUMPING_TIMES: f64 = 4.0;
 /// Weight of a period among those that teach how far the law is believed.
 const HABIT_WEIGHT: f64 = 1.0 / 200.0;
 /// A period this far off waits for the next one to say the same.
 const PENDING_BELOW: f64 = 1e-4;
 /// False findings that all variables may cost together in a period, and what wakes people.
 const FALSE_SHARE: f64 = 1e-3;
-const ALERT_BELOW: f64 = 1e-9;
+pub(super) const ALERT_BELOW: f64 = 1e-9;
 /// Periods in a row after which what is off is the usual.
 const ABSORBED_AFTER: u32 = 8;
 /// Values since the last new one after which a set is closed.
@@ -117,6 +119,10 @@ impl Shares {
         self.hits.iter_mut().zip(&other.hits).for_each(|(hits, more)| *hits = *hits * kept + more);
     }
 
+    fn scaled(&self, by: f64) -> Self {
+        Self { total: self.total * by, hits: self.hits.iter().map(|hits| hits * by).collect() }
+    }
+
     /// The share of a class, drawn a little to the middle: what never came may come.
     fn share(&self, class: usize) -> f64 {
         (self.hits.get(class).copied().unwrap_or(0.0) + 0.5) / (self.total + 1.0)
@@ -159,6 +165,8 @@ struct Watch {
     /// What came since it is off.
     recent: Shares,
     periods: u32,
+    /// As how many values one counts, because values come in clumps: how far periods wander from the usual.
+    clumping: Mean,
     habit: Habit,
     /// The period before was off, in this direction, since then.
     pending: Option<(Off, Timestamp)>,
@@ -186,6 +194,7 @@ impl Watch {
             usual: Shares::none(classes),
             recent: Shares::none(classes),
             periods: 0,
+            clumping: Mean::default(),
             habit: Habit::default(),
             pending: None,
             far: 0,
@@ -219,11 +228,14 @@ impl Watch {
         let began = std::mem::replace(&mut self.began, now);
         self.before = read;
         let scale = (EVIDENCE_MAX / total as f64).min(1.0);
-        let came = Shares { total: total as f64 * scale, hits: hits.iter().map(|&hits| hits as f64 * scale).collect() };
-        let off = self.off(&came);
+        let came = Shares { total: total as f64, hits: hits.iter().map(|&hits| hits as f64).collect() }.scaled(scale);
+        let off = self.off(&came.scaled(1.0 / self.clumping.value().max(1.0)));
         let is_judged = self.periods >= PERIODS_MIN;
         self.periods = self.periods.saturating_add(1);
         if !self.is_open {
+            let wander = self.wander(&came);
+            let most = if is_judged { CLUMPING_TIMES * self.clumping.value().max(1.0) } else { f64::INFINITY };
+            self.clumping.learn(wander.min(most), 1.0 / f64::from(PERIODS_TO_ALERT));
             self.habit.learn(off.probability, HABIT_WEIGHT);
         }
         let off = Off { probability: self.habit.read(off.probability), ..off };
@@ -286,6 +298,19 @@ impl Watch {
 
     fn strength(&self) -> f64 {
         self.usual.total.clamp(1.0, STRENGTH_MAX)
+    }
+
+    /// How many times as far as chance alone a period's shares are from the usual, on average, as a variance.
+    fn wander(&self, came: &Shares) -> f64 {
+        if self.usual.total <= 0.0 {
+            return 1.0;
+        }
+        let of_class = |(class, hits): (usize, &f64)| {
+            let share = self.usual.share(class);
+            let variance = (came.total * share * (1.0 - share)).max(0.5);
+            (hits - came.total * share) * (hits - came.total * share) / variance
+        };
+        came.hits.iter().enumerate().map(of_class).sum::<f64>() / came.hits.len().max(1) as f64
     }
 
     /// Where a period is farthest from the usual, and how improbable that is for all that was asked.
@@ -364,6 +389,7 @@ impl Watch {
         self.usual.write(out);
         self.recent.write(out);
         out.uint(u64::from(self.periods));
+        self.clumping.write(out);
         self.habit.write(out);
         out.u8(u8::from(self.pending.is_some()));
         if let Some((off, since)) = self.pending {
@@ -401,6 +427,7 @@ impl Watch {
             usual: Shares::read(input, classes)?,
             recent: Shares::read(input, classes)?,
             periods: input.u32()?,
+            clumping: Mean::read(input)?,
             habit: Habit::parse(input)?,
             pending: None,
             far: 0,

@@ -26,6 +26,7 @@ pub(crate) use combination::{Combinations, Together};
 pub use detectors::{Detectors, Facts, WATCHED_PATTERNS_MAX};
 pub use drift::DriftOutline;
 pub(crate) use drift::{Drifts, PERIOD};
+pub(crate) use fdr::{STREAMS_FREE, is_sure_in_domain};
 pub use explain::{Baseline, SeriesOutline};
 pub use history::{Band, Point};
 pub use signal::{Facet, Signal, SignalKind, Subject};

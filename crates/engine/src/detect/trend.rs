@@ -38,7 +38,7 @@ const REACH: f64 = 2.0;
 const STRETCHES: [usize; 4] = [POINTS_MAX, 33, 23, POINTS_MIN];
 /// How improbable a forecast has to be by chance.
 const TELL_BELOW: f64 = 1e-3;
-const ALERT_BELOW: f64 = 1e-4;
+pub(super) const ALERT_BELOW: f64 = 1e-4;
 /// Share of a level's range by which it turns.
 const TURN: f64 = 0.25;
 /// Share of the range below its last turn by which a level has to be beyond that turn.

@@ -117,6 +117,8 @@ pub struct DomainView {
     pub records_per_day: Option<u64>,
     /// Whether somebody watches the live tail.
     pub is_watched: bool,
+    /// The domain has at most two to the power of this many streams; 0 if no more than share nothing.
+    pub streams_exponent: u8,
     /// Configuration of the domain, name and value, checked by the domain object.
     pub overrides: Vec<(String, String)>,
 }

@@ -15,7 +15,7 @@
 use super::feedback::ALERT_BELOW;
 use super::{Effects, StreamMachine, state};
 use crate::bytes::{ReadError, Reader, Writer};
-use crate::detect::{Combinations, Detectors, Drifts, Facts, Signal, SignalKind, Stored, Subject, Trends};
+use crate::detect::{Combinations, Detectors, Drifts, Facts, Signal, SignalKind, Stored, Subject, Trends, is_sure_in_domain};
 use crate::limits::FEEDBACK_MAX;
 use crate::pattern::{Exemplar, Observed, PatternId};
 use crate::record::Record;
@@ -297,9 +297,12 @@ impl StreamMachine {
         found.append(&mut self.detection.trends.take_signals());
         found.append(&mut self.detection.drifts.take_signals());
         found.append(&mut self.detection.combinations.take_signals());
-        let found = found.into_iter().map(|signal| (signal, false));
+        let streams = 1u32.checked_shl(self.view.streams_exponent.into()).unwrap_or(u32::MAX);
+        let in_domain = |signal: Signal| Signal { is_alerting: is_sure_in_domain(&signal, streams), ..signal };
+        let found = found.into_iter().map(|signal| (in_domain(signal), false));
         let signals: Vec<_> = ripe.into_iter().map(|signal| (signal, true)).chain(found).collect();
-        let grown: Vec<_> = self.detection.grown().into_iter().filter(|signal| self.feedbacks.tells(signal)).collect();
+        let grown = self.detection.grown().into_iter().map(in_domain);
+        let grown: Vec<_> = grown.filter(|signal| self.feedbacks.tells(signal)).collect();
         // What is told now is watched no longer.
         self.detection.unsure.retain(|it| !grown.iter().any(|signal| *it == (signal.kind, signal.subject)));
         let signals = signals.into_iter().chain(grown.into_iter().map(|signal| (signal, false)));

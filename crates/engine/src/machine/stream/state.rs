@@ -300,7 +300,8 @@ pub fn encode_domain_view(view: &DomainView) -> Vec<u8> {
             out.uint(records);
         }
     }
-    out.u8(u8::from(view.is_watched));
+    // Builds that do not know the exponent read 0 and 1, and take what is larger for nobody watching.
+    out.u8(u8::from(view.is_watched) | view.streams_exponent.min(127) << 1);
     out.uint(view.overrides.len() as u64);
     for (name, value) in &view.overrides {
         out.text(name);
@@ -346,7 +347,8 @@ fn read_view(input: &mut Reader<'_>) -> Result<DomainView, ReadError> {
     if input.u8()? == 1 {
         view.records_per_day = Some(input.uint()?);
     }
-    view.is_watched = input.u8()? == 1;
+    let watched = input.u8()?;
+    (view.is_watched, view.streams_exponent) = (watched & 1 == 1, watched >> 1);
     for _ in 0..input.count()? {
         view.overrides.push((input.text()?.to_owned(), input.text()?.to_owned()));
     }
