@@ -24,6 +24,22 @@ impl Live {
         match wanted {
             None => {
                 answer.series = detectors.series(SERIES_MAX).iter().map(|outline| self.series_view(outline)).collect();
+                answer.variables = self.variables();
+            }
+            Some(subject @ Some(Subject::Variable(..) | Subject::Facet(..))) => {
+                answer.series.extend(subject.and_then(|subject| self.part_view(subject)));
+                let mut levels = self.machine.levels().into_iter().filter(|level| Some(level.subject) == subject);
+                // The one that heads for its limit comes first.
+                if let Some(level) = levels.next() {
+                    let point = |&(at, value): &(_, f64)| Point {
+                        at,
+                        seen: value.max(0.0) as u32,
+                        total: level.limit.max(0.0) as u32,
+                        band: None,
+                    };
+                    let points = level.points.iter().map(point).filter(|point| is_within(point.at.0));
+                    answer.points = points.map(|point| point_view(&point)).collect();
+                }
             }
             Some(subject) => {
                 let Some(baseline) = subject.and_then(|subject| detectors.baseline(subject)) else { return answer };
@@ -48,10 +64,45 @@ impl Live {
 
     /// A pattern that was merged since is the one that took it over.
     fn current(&self, subject: Subject) -> Subject {
-        match subject {
-            Subject::Pattern(id) => Subject::Pattern(self.machine.miner().resolve(id)),
-            other => other,
+        subject.of_pattern(|id| self.machine.miner().resolve(id))
+    }
+
+    /// The variables that are watched, those of which something is open first.
+    fn variables(&self) -> Vec<SeriesView> {
+        let levels = self.machine.levels().into_iter().map(|level| level.subject);
+        let mut subjects: Vec<_> = levels.chain(self.machine.drifts().into_iter().map(|drift| drift.subject)).collect();
+        subjects.sort_unstable();
+        subjects.dedup();
+        let mut views: Vec<_> = subjects.into_iter().filter_map(|subject| self.part_view(subject)).collect();
+        views.sort_by_key(|view| view.open.is_none());
+        views.truncate(SERIES_MAX);
+        views
+    }
+
+    /// What is known of a part of a pattern; none if the component has no such pattern, or does not watch this variable.
+    fn part_view(&self, subject: Subject) -> Option<SeriesView> {
+        let pattern = self.machine.miner().pattern(subject.pattern()?)?;
+        let level = self.machine.levels().into_iter().find(|level| level.subject == subject);
+        let drift = self.machine.drifts().into_iter().find(|drift| drift.subject == subject);
+        if matches!(subject, Subject::Variable(..)) && level.is_none() && drift.is_none() {
+            return None;
         }
+        let heads = level.as_ref().filter(|level| level.is_open).map(|_| SignalKind::Trend);
+        let drifts = drift.filter(|drift| drift.is_open).map(|_| SignalKind::ValueDrift);
+        let minutes = |periods: u32| periods.saturating_mul(30);
+        Some(SeriesView {
+            series: subject.to_string(),
+            template: Some(pattern.template.clone()),
+            usual: 0.0,
+            learned_minutes: level
+                .as_ref()
+                .map_or(0, |level| level.minutes)
+                .max(drift.map_or(0, |it| minutes(it.periods))),
+            period_ms: None,
+            open: heads.or(drifts).map(|kind| kind.as_str().to_owned()),
+            level: level.as_ref().map(|level| level.level),
+            limit: level.map(|level| level.limit),
+        })
     }
 
     fn series_view(&self, outline: &SeriesOutline) -> SeriesView {
@@ -63,6 +114,8 @@ impl Live {
             learned_minutes: outline.experience,
             period_ms: outline.period.map(|period| period.0),
             open: outline.open.map(|kind| kind.as_str().to_owned()),
+            level: None,
+            limit: None,
         }
     }
 

@@ -14,8 +14,8 @@
 use super::fdr::discoveries;
 use super::ratio_watch::ratio_reach;
 use super::signal::{Signal, SignalKind, Subject};
-use crate::baseline::{Habit, Mean};
 use crate::baseline::tail::ratio_at_least;
+use crate::baseline::{Habit, Mean};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::pattern::{Pattern, PatternId, Variable, VariableKind};
 use crate::sketch::hash_of_value;

@@ -15,7 +15,9 @@
 use super::feedback::ALERT_BELOW;
 use super::{Effects, StreamMachine, state};
 use crate::bytes::{ReadError, Reader, Writer};
-use crate::detect::{Combinations, Detectors, Drifts, Facts, Signal, SignalKind, Stored, Subject, Trends, is_sure_in_domain};
+use crate::detect::{
+    Combinations, Detectors, Drifts, Facts, Signal, SignalKind, Stored, Subject, Trends, is_sure_in_domain,
+};
 use crate::limits::FEEDBACK_MAX;
 use crate::pattern::{Exemplar, Observed, PatternId};
 use crate::record::Record;

@@ -19,6 +19,9 @@ use std::collections::VecDeque;
 /// The probability below which a deviation tells people, and by how much a step divides it.
 pub(super) const ALERT_BELOW: f64 = 1e-9;
 const STEP_FACTOR: f64 = 1e-3;
+/// The same of trends, which rest on few points.
+const TREND_BELOW: f64 = 1e-4;
+const TREND_FACTOR: f64 = 1e-2;
 /// How many times the usual wait an absence lasts before people are told, by step.
 const WAITS: [f64; 5] = [1.0, 1.5, 2.0, 3.0, 4.0];
 /// How many times `CRITICAL_THRESHOLD` and `BURST_FACTOR` make a burst of errors, by step.
@@ -123,8 +126,12 @@ impl Threshold {
             (SignalKind::Burst, Subject::Errors) => Demand::Errors(ERROR_FACTORS.get(place).copied().unwrap_or(1)),
             (SignalKind::Silence | SignalKind::Missed, _) => Demand::Wait(WAITS.get(place).copied().unwrap_or(1.0)),
             _ => {
-                let steps = (0..self.step.unsigned_abs()).fold(1.0, |product, _| product * STEP_FACTOR);
-                Demand::Probability(if self.step < 0 { ALERT_BELOW / steps } else { ALERT_BELOW * steps })
+                let (below, factor) = match self.kind {
+                    SignalKind::Trend => (TREND_BELOW, TREND_FACTOR),
+                    _ => (ALERT_BELOW, STEP_FACTOR),
+                };
+                let steps = (0..self.step.unsigned_abs()).fold(1.0, |product, _| product * factor);
+                Demand::Probability(if self.step < 0 { below / steps } else { below * steps })
             }
         }
     }
@@ -359,6 +366,9 @@ mod tests {
         assert_eq!(after(SignalKind::Missed, pattern, &[Noise; 9]), Demand::Wait(4.0));
         assert_eq!(after(SignalKind::Missed, pattern, &[Real]), Demand::Wait(1.0));
         assert_eq!(after(SignalKind::Burst, Subject::Errors, &[Noise, Noise]), Demand::Errors(4));
+        let level = Subject::Variable(PatternId(7), 1);
+        let Demand::Probability(below) = after(SignalKind::Trend, level, &[Noise]) else { panic!("of a trend") };
+        assert!((below / 1e-6 - 1.0).abs() < 1e-9, "{below}");
         assert_eq!(after(SignalKind::NewPattern, pattern, &[Noise; 2]), Demand::Records(10));
         assert_eq!(after(SignalKind::NewPattern, pattern, &[Noise; 7]), Demand::Records(30));
     }
