@@ -24,7 +24,7 @@ impl Live {
         match wanted {
             None => {
                 answer.series = detectors.series(SERIES_MAX).iter().map(|outline| self.series_view(outline)).collect();
-                answer.variables = self.variables();
+                answer.variables = self.watched_variables();
             }
             Some(subject @ Some(Subject::Variable(..) | Subject::Facet(..))) => {
                 answer.series.extend(subject.and_then(|subject| self.part_view(subject)));
@@ -68,7 +68,7 @@ impl Live {
     }
 
     /// The variables that are watched, those of which something is open first.
-    fn variables(&self) -> Vec<SeriesView> {
+    fn watched_variables(&self) -> Vec<SeriesView> {
         let levels = self.machine.levels().into_iter().map(|level| level.subject);
         let mut subjects: Vec<_> = levels.chain(self.machine.drifts().into_iter().map(|drift| drift.subject)).collect();
         subjects.sort_unstable();

@@ -18,7 +18,7 @@ use super::rhythm::Rhythm;
 use super::ring::MinuteRing;
 use super::signal::{Signal, SignalKind, Subject};
 use crate::baseline::special::exp;
-use crate::baseline::{Mean, Season};
+use crate::baseline::{Mean, Season, Zone};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::pattern::PatternId;
 use crate::time::{Millis, Timestamp};
@@ -294,6 +294,21 @@ impl Detectors {
     /// far from what is due. Not part of what is written.
     pub fn widen(&mut self, spans: Vec<(Timestamp, Timestamp)>) {
         self.widened = spans;
+    }
+
+    /// Hours of the season are those of these clocks from now on. Not part of what is written.
+    pub fn set_zone(&mut self, zone: Zone) {
+        self.season.set_zone(zone);
+    }
+
+    /// Whose clocks the season's hours are.
+    pub fn zone(&self) -> Zone {
+        self.season.zone()
+    }
+
+    /// What was read was learned by clocks so many hours ahead in winter.
+    pub(crate) fn learned_in(&mut self, hours: i64) {
+        self.season.learned_in(Zone::of_hours(hours));
     }
 
     /// Patterns watched one by one.

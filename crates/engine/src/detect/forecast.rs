@@ -45,7 +45,7 @@ pub(super) struct Forecast {
 
 impl Forecast {
     /// The same, seen that much later.
-    pub(super) fn from_later(self, passed: Millis) -> Self {
+    pub(super) fn seen_later(self, passed: Millis) -> Self {
         let left = |time: f64| (time - passed.0 as f64).max(0.0);
         Self { due: left(self.due), earliest: left(self.earliest), latest: left(self.latest), ..self }
     }

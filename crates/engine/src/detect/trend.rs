@@ -223,7 +223,7 @@ impl Series {
         let tail = |count: &usize| points.get(points.len().checked_sub(*count)?..);
         let Some(found) = STRETCHES.iter().filter_map(tail).find_map(|points| self.heading(points)) else { return };
         // The last point is that of the middle of its slot.
-        let found = found.from_later(at.since(points.last().map_or(at, |last| last.at)));
+        let found = found.seen_later(at.since(points.last().map_or(at, |last| last.at)));
         let is_young = self.last.since(self.first) < YOUNG;
         let horizon = if is_young { ALERT_HORIZON_YOUNG } else { ALERT_HORIZON };
         let is_alerting = found.probability < ALERT_BELOW && found.latest <= horizon.0 as f64;

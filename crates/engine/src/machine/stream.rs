@@ -31,6 +31,7 @@ pub use retracting::{Line, Retraction};
 pub use state::{Checkpoint, Stored, decode_domain_view, decode_told, encode_domain_view, encode_told};
 pub use store::{Outline, Restored, StreamStore};
 
+use crate::baseline::Zone;
 use crate::counter::Counters;
 use crate::limits;
 use crate::machine::erasure::Counts;
@@ -88,6 +89,8 @@ pub struct StreamSettings {
     pub retry: RetryPolicy,
     /// When rows are worth a block.
     pub blocks: BlockPolicy,
+    /// The clocks of domains that name none.
+    pub zone: Zone,
 }
 
 impl Default for StreamSettings {
@@ -102,6 +105,7 @@ impl Default for StreamSettings {
             sinks: SinkPolicy::default(),
             retry: RetryPolicy { base: Millis::from_secs(1), cap: Millis::from_mins(5) },
             blocks: BlockPolicy::default(),
+            zone: Zone::default(),
         }
     }
 }
@@ -301,7 +305,7 @@ pub struct StreamMachine {
 impl StreamMachine {
     /// A machine that has seen nothing.
     pub fn new(identity: Identity, settings: StreamSettings) -> Self {
-        Self {
+        let mut machine = Self {
             tag: identity.tag(),
             identity,
             settings,
@@ -333,7 +337,9 @@ impl StreamMachine {
             retain_at: None,
             pack_at: None,
             pack_at_written: None,
-        }
+        };
+        machine.take_zone();
+        machine
     }
 
     /// The only way state changes.
@@ -453,6 +459,7 @@ impl StreamMachine {
 
     fn configure(&mut self, view: DomainView, now: Timestamp, effects: &mut Effects) {
         self.view = view;
+        self.take_zone();
         if self.lease.is_spent {
             self.lease = Lease::default();
         }
@@ -628,7 +635,9 @@ impl StreamMachine {
     /// New settings, after a change of configuration.
     pub fn set_settings(&mut self, settings: StreamSettings) {
         self.window_changed(self.settings.key_window, settings.key_window);
-        self.settings = settings;
+        // What the domain names is in its view, which is a row of the journal; this is what counts without it.
+        let zone = self.settings.zone;
+        self.settings = StreamSettings { zone, ..settings };
     }
 
     /// The data service is used under this configuration; see [`Sink::configured`].

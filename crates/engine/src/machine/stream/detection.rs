@@ -14,6 +14,7 @@
 
 use super::feedback::ALERT_BELOW;
 use super::{Effects, StreamMachine, state};
+use crate::baseline::Zone;
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::detect::{
     Combinations, Detectors, Drifts, Facts, Signal, SignalKind, Stored, Subject, Trends, is_sure_in_domain,
@@ -220,6 +221,7 @@ impl Detection {
         self.trends.write(&mut out);
         self.drifts.write(&mut out);
         self.combinations.write(&mut out);
+        out.int(self.detectors.zone().standard_hours());
         out.into_bytes()
     }
 
@@ -266,6 +268,7 @@ impl Detection {
             read.trends = Trends::read(&mut input)?;
             read.drifts = Drifts::read(&mut input)?;
             read.combinations = Combinations::read(&mut input)?;
+            read.detectors.learned_in(input.int()?);
         }
         Ok(read)
     }
@@ -280,6 +283,15 @@ impl StreamMachine {
             is_new_pattern: observed.is_new,
             is_error: record.level.is_error(),
             duration_ms: record.duration_ms,
+        }
+    }
+
+    /// The season goes by the domain's clocks: those that it names itself, else those of the service.
+    pub(super) fn take_zone(&mut self) {
+        let own = self.view.overrides.iter().find(|(name, _)| name == "TIME_ZONE");
+        let zone = own.and_then(|(_, zone)| Zone::parse(zone)).unwrap_or(self.settings.zone);
+        if zone != self.detection.detectors.zone() {
+            self.detection.detectors.set_zone(zone);
         }
     }
 

@@ -157,6 +157,7 @@ impl StreamMachine {
         // What cannot be read is learned again; it is no reason to rebuild the rest.
         let detection = stored.detection.as_deref().and_then(|row| Detection::read(row).ok());
         machine.detection = detection.unwrap_or_default();
+        machine.take_zone();
         let sink = |row: &Option<Vec<u8>>| row.as_deref().and_then(|row| Sink::decode(row).ok()).unwrap_or_default();
         machine.d1 = sink(&stored.d1);
         machine.data_service = sink(&stored.data_service);
@@ -433,6 +434,7 @@ pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timesta
         EVENT_VIEW => {
             machine.is_registered = input.u8()? == 1;
             machine.view = read_view(&mut input)?;
+            machine.take_zone();
             if machine.lease.is_spent {
                 machine.lease = Lease::default();
             }
