@@ -464,10 +464,14 @@ pub(crate) struct Drifts {
 }
 
 impl Drifts {
-    /// A period is over. `patterns` are all patterns, the most important first.
-    pub(crate) fn close(&mut self, patterns: &[&Pattern], now: Timestamp) {
+    /// A period is over. `patterns` are all patterns, the most important first; `by_id` finds one of them.
+    pub(crate) fn close<'a>(
+        &mut self,
+        patterns: &[&'a Pattern],
+        by_id: impl Fn(PatternId) -> Option<&'a Pattern>,
+        now: Timestamp,
+    ) {
         let mut found = Vec::new();
-        let by_id = |id| patterns.iter().find(|pattern| pattern.id == id);
         let mut kept = Vec::with_capacity(self.watches.len());
         for mut watch in std::mem::take(&mut self.watches) {
             let Some(variable) = by_id(watch.pattern).and_then(|pattern| watch.variable(pattern)) else { continue };
@@ -594,7 +598,7 @@ mod tests {
                 if self.minute % 30 == 0 {
                     let mut patterns: Vec<_> = self.miner.patterns().collect();
                     patterns.sort_by_key(|pattern| (std::cmp::Reverse(pattern.count), pattern.id));
-                    self.drifts.close(&patterns, now);
+                    self.drifts.close(&patterns, |id| self.miner.pattern(id), now);
                 }
                 let miner = &self.miner;
                 self.drifts.look(|id| miner.pattern(id), now);
@@ -728,7 +732,7 @@ mod tests {
         let mut merged = world.drifts.clone();
         merged.merge_pattern(PatternId(1), id);
         assert_eq!(merged.outlines().count(), 0);
-        world.drifts.close(&[], Timestamp(0));
+        world.drifts.close(&[], |_| None, Timestamp(0));
         assert_eq!(world.drifts.outlines().count(), 0);
     }
 }

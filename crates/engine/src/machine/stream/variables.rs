@@ -65,7 +65,7 @@ impl StreamMachine {
         if minute.floor_to(PERIOD) > before.floor_to(PERIOD) {
             let mut patterns: Vec<_> = miner.patterns().collect();
             patterns.sort_by_key(|pattern| (Reverse(pattern.count), pattern.id));
-            detection.drifts.close(&patterns, minute);
+            detection.drifts.close(&patterns, |id| miner.pattern(id), minute);
             if minute.floor_to(SURVEY_EVERY) > before.floor_to(SURVEY_EVERY) {
                 let templates = patterns.iter().map(|pattern| (pattern.id, pattern.template.as_str()));
                 detection.trends.survey(templates, minute);
