@@ -5,7 +5,7 @@
 
 use super::fan_out::{ask_objects, ask_these, targets};
 use super::json_body::{error, object};
-use super::lists::{parameter_error, require_all_rows};
+use super::lists::{components_asked, require_all_rows};
 use super::{Answer, Call, Outcome, bound_component, invalid_query, json};
 use crate::edge::domain_view;
 use crate::processors::calls::{ComponentEntry, DeployedCall, DeploymentView};
@@ -98,7 +98,7 @@ pub async fn announce(call: &Call<'_>, request: &mut Request) -> Outcome {
 /// Lists deployments, newest first.
 pub async fn list(call: &Call<'_>) -> Outcome {
     require_all_rows(call)?;
-    let wanted = wanted(&call.head.query()).map_err(invalid_query)?;
+    let wanted = components_asked(&call.head.query()).map_err(invalid_query)?;
     let gathered =
         ask_objects(call, &wanted, |stubs, address| async move { stubs.deployments(&address).await }).await?;
     let of_component = |(entry, known): (ComponentEntry, Vec<DeploymentView>)| {
@@ -160,18 +160,6 @@ fn read_time(text: String, now_ms: i64, at_ms: &mut i64, errors: &mut Vec<FieldE
     }
 }
 
-fn wanted(query: &[(String, String)]) -> Result<Vec<String>, Vec<FieldError>> {
-    let unknown = query.iter().filter(|(name, _)| name != "component");
-    let errors: Vec<_> = unknown
-        .map(|(name, _)| parameter_error(name, "unknown_parameter", "accepted is component".to_owned()))
-        .collect();
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let names = query.iter().flat_map(|(_, value)| value.split(','));
-    Ok(names.map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,12 +207,5 @@ mod tests {
             errors.sort();
             assert_eq!(errors, expected, "{body}");
         }
-    }
-
-    #[test]
-    fn only_components_narrow_the_list() {
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(wanted(&[pair("component", "a, b")]), Ok(vec!["a".to_owned(), "b".to_owned()]));
-        assert_eq!(wanted(&[pair("release", "1")]).unwrap_err()[0].parameter.as_deref(), Some("release"));
     }
 }

@@ -24,6 +24,15 @@ pub struct Gathered<T> {
     pub failed: Vec<String>,
 }
 
+impl<T> Gathered<T> {
+    /// Components that did not answer, or whose answer is only a part.
+    pub fn incomplete(&self, is_part: impl Fn(&T) -> bool) -> Vec<String> {
+        let parts = self.answers.iter().filter(|(_, answer)| is_part(answer)).map(|(entry, _)| &entry.component);
+        let all: BTreeSet<&String> = parts.chain(&self.failed).collect();
+        all.into_iter().cloned().collect()
+    }
+}
+
 /// Asks each target, until all have answered or `deadline` is done.
 pub async fn gather<T, F>(
     targets: Vec<ComponentEntry>,

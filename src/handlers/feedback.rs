@@ -5,7 +5,7 @@
 
 use super::fan_out::{ask_objects, ask_these, targets};
 use super::json_body::{error, object};
-use super::lists::{parameter_error, require_all_rows};
+use super::lists::{components_asked, require_all_rows};
 use super::{Answer, Call, Outcome, Refusal, bound_component, invalid_query, json};
 use crate::edge::domain_view;
 use crate::processors::calls::{ComponentEntry, FeedbackCall, FeedbackOutcome, FeedbackView, ThresholdView};
@@ -63,7 +63,7 @@ pub async fn undo(call: &Call<'_>, id: &str) -> Outcome {
 /// Lists all that was said, newest first.
 pub async fn list(call: &Call<'_>) -> Outcome {
     require_all_rows(call)?;
-    let wanted = wanted(&call.head.query()).map_err(invalid_query)?;
+    let wanted = components_asked(&call.head.query()).map_err(invalid_query)?;
     let gathered = ask_objects(call, &wanted, |stubs, address| async move { stubs.feedback(&address).await }).await?;
     let of_component = |(entry, given): (ComponentEntry, Vec<FeedbackView>)| {
         given.into_iter().map(move |feedback| ComponentFeedback { component: entry.component.clone(), feedback })
@@ -140,18 +140,6 @@ fn read(body: &Map<String, Value>) -> Result<(Opinion, String), Vec<FieldError>>
     }
 }
 
-fn wanted(query: &[(String, String)]) -> Result<Vec<String>, Vec<FieldError>> {
-    let unknown = query.iter().filter(|(name, _)| name != "component");
-    let errors: Vec<_> = unknown
-        .map(|(name, _)| parameter_error(name, "unknown_parameter", "accepted is component".to_owned()))
-        .collect();
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let names = query.iter().flat_map(|(_, value)| value.split(','));
-    Ok(names.map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,12 +179,5 @@ mod tests {
         for id in ["", "burst", "ä".repeat(18).as_str(), "burst-total-0198aaaa-0000-0000-0000-000000000000"] {
             assert_eq!(owners(id, known.clone()), [], "{id}");
         }
-    }
-
-    #[test]
-    fn only_components_narrow_the_list() {
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(wanted(&[pair("component", "a, b")]), Ok(vec!["a".to_owned(), "b".to_owned()]));
-        assert_eq!(wanted(&[pair("status", "open")]).unwrap_err()[0].parameter.as_deref(), Some("status"));
     }
 }

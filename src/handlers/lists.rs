@@ -48,9 +48,8 @@ struct AlertList {
 /// Lists components.
 pub async fn components(call: &Call<'_>) -> Outcome {
     require_all_rows(call)?;
-    let wanted = wanted(&call.head.query(), &[]).map_err(invalid_query)?;
-    let gathered =
-        ask_objects(call, &wanted.components, |stubs, address| async move { stubs.status(&address).await }).await?;
+    let components = components_asked(&call.head.query()).map_err(invalid_query)?;
+    let gathered = ask_objects(call, &components, |stubs, address| async move { stubs.status(&address).await }).await?;
     Ok(Answer::Json(json(&list_components(gathered))?))
 }
 
@@ -120,11 +119,7 @@ fn wanted(query: &[(String, String)], statuses: &[&str]) -> Result<Wanted, Vec<F
     let (mut wanted, mut errors) = (Wanted::default(), Vec::new());
     for (name, value) in query {
         match name.as_str() {
-            "component" => {
-                wanted
-                    .components
-                    .extend(value.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned));
-            }
+            "component" => wanted.components.extend(names_in(value)),
             "status" if statuses.contains(&value.as_str()) => wanted.status = Some(value.clone()),
             "status" if !statuses.is_empty() => {
                 errors.push(parameter_error(name, "invalid_value", format!("accepted are {}", statuses.join(", "))));
@@ -136,6 +131,19 @@ fn wanted(query: &[(String, String)], statuses: &[&str]) -> Result<Wanted, Vec<F
         }
     }
     if errors.is_empty() { Ok(wanted) } else { Err(errors) }
+}
+
+/// The components that a query narrows a list to, none for all; it takes no other parameter.
+///
+/// # Errors
+/// Each other parameter, by name.
+pub fn components_asked(query: &[(String, String)]) -> Result<Vec<String>, Vec<FieldError>> {
+    wanted(query, &[]).map(|wanted| wanted.components)
+}
+
+/// The names in a list that is separated by commas.
+fn names_in(list: &str) -> impl Iterator<Item = String> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
 /// What is wrong with a parameter.
@@ -231,6 +239,8 @@ mod tests {
             errors.iter().map(|error| error.code.as_str()).collect::<Vec<_>>(),
             ["invalid_value", "unknown_parameter"]
         );
-        assert!(wanted(&pairs(&[("status", "open")]), &[]).is_err());
+        let errors = components_asked(&pairs(&[("status", "open")])).unwrap_err();
+        assert_eq!(errors[0].parameter.as_deref(), Some("status"));
+        assert_eq!(components_asked(&pairs(&[("component", "a,, b")])), Ok(vec!["a".to_owned(), "b".to_owned()]));
     }
 }

@@ -141,12 +141,13 @@ pub async fn summary(call: &Call<'_>) -> Outcome {
 }
 
 fn summarize(gathered: Gathered<(CountsAnswer, StatusAnswer)>, span: &Span) -> Summary {
+    let failed_components = gathered.incomplete(|(counts, _)| counts.damaged_hours > 0);
     let mut summary = Summary {
         from: span.from_ms,
         to: span.to_ms,
         interval_ms: span.interval_ms,
-        partial: !gathered.failed.is_empty(),
-        failed_components: gathered.failed,
+        partial: !failed_components.is_empty(),
+        failed_components,
         ..Summary::default()
     };
     let (mut endpoints, mut timeline) = (Counts::new(), BTreeMap::<i64, Counts>::new());
@@ -285,6 +286,7 @@ mod tests {
             totals: totals.iter().map(|(kind, counts)| ((*kind).to_owned(), counts.clone())).collect(),
             levels_over_time: timeline.iter().cloned().collect(),
             facets: facets(component),
+            damaged_hours: 0,
         };
         (entry, (counts, StatusAnswer { accepted: 10, duplicate: 1, rejected: 2, ..StatusAnswer::default() }))
     }
@@ -331,6 +333,16 @@ mod tests {
         assert_eq!(summary.facets.durations, Some(durations));
         name_patterns(&mut summary.top_patterns, Gathered { answers: vec![], failed: vec![] });
         assert_eq!(summary.top_patterns[0].template, None, "unknown is left out");
+    }
+
+    #[test]
+    fn counts_of_which_an_hour_is_missing_are_partial() {
+        let (entry, (counts, status)) = answer("a", &[("level", counts(&[("info", 4)]))], &[]);
+        let torn = CountsAnswer { damaged_hours: 1, ..counts };
+        let gathered = Gathered { answers: vec![(entry, (torn, status))], failed: vec!["b".into()] };
+        let summary = summarize(gathered, &span());
+        assert_eq!((summary.total, summary.partial), (4, true));
+        assert_eq!(summary.failed_components, ["a", "b"]);
     }
 
     #[test]

@@ -282,6 +282,9 @@ pub struct CountsAnswer {
     /// base64; empty where there is nothing. At most 13 KB.
     #[serde(default)]
     pub facets: String,
+    /// Hours that the range touches and that could not be read: what they held is missing here.
+    #[serde(default)]
+    pub damaged_hours: u64,
 }
 
 /// Edge to stream: remove what is older, as retention does.

@@ -281,6 +281,10 @@ impl Inner {
                 self.with_live(|live| live.rows.journal().damage_block())?;
                 empty()
             }
+            "hours" => {
+                self.with_live(|live| live.rows.damage_hours())?;
+                empty()
+            }
             "values" => json(&self.with_live(|live| live.rows.sql().traps())?),
             _ => {
                 self.breaks_at.replace(at);

@@ -195,9 +195,14 @@ impl Sql {
     }
 
     /// A number in `meta`.
+    ///
+    /// # Errors
+    /// What stands there is no number. It is not taken for none: whoever forgot how far the journal is folded would count
+    /// all of it twice.
     pub fn meta_number(&self, key: &str) -> Result<Option<u64>, Fault> {
-        let bytes = self.meta(key)?;
-        Ok(bytes.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok()))
+        let Some(bytes) = self.meta(key)? else { return Ok(None) };
+        let number = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
+        number.map(Some).ok_or_else(|| Fault::new("read meta", format!("{key} is not a number")))
     }
 
     /// Writes a number into `meta`.

@@ -4,6 +4,7 @@
 use super::fault::Fault;
 use super::journal::Journal;
 use super::sql::{Columns, Sql, int, text, time, uint};
+use crate::monitoring::report;
 use sapwood_engine::counter::{Facets, HOUR, Rollup};
 use sapwood_engine::machine::erasure::Counts;
 use sapwood_engine::machine::outbox::Due;
@@ -14,6 +15,7 @@ use sapwood_engine::machine::window::Page;
 use sapwood_engine::pattern::Pattern;
 use sapwood_engine::time::Timestamp;
 use sapwood_engine::triage::Alert;
+use std::cell::Cell;
 use std::rc::Rc;
 use worker::SqlStorageValue as Value;
 
@@ -29,6 +31,7 @@ const PAGE_IDS: i64 = 1;
 pub struct StreamRows {
     sql: Rc<Sql>,
     journal: Journal,
+    damaged_hours: Cell<u64>,
 }
 
 impl StreamRows {
@@ -36,7 +39,7 @@ impl StreamRows {
     pub fn open(sql: Sql) -> Result<Self, Fault> {
         sql.migrate(MIGRATIONS)?;
         let sql = Rc::new(sql);
-        Ok(Self { journal: Journal::open(Rc::clone(&sql))?, sql })
+        Ok(Self { journal: Journal::open(Rc::clone(&sql))?, sql, damaged_hours: Cell::new(0) })
     }
 
     /// The journal and its blocks.
@@ -122,23 +125,45 @@ impl StreamRows {
     pub fn rollup(&self, hour: Timestamp) -> Result<Option<Rollup>, Fault> {
         let query = "SELECT body FROM rollup WHERE hour = ?";
         let body = self.sql.all("read a rollup", query, vec![time(hour)], Columns::blob)?.into_iter().next();
-        Ok(body.and_then(|body| Rollup::decode(&body).ok()))
+        Ok(body.and_then(|body| self.readable(hour, Rollup::decode(&body))))
     }
 
-    /// Stored hours in a span, in order. Damaged ones are left out.
+    /// Stored hours in a span, in order. Damaged ones are left out and counted.
     pub fn rollups(&self, from: Timestamp, to: Timestamp) -> Result<Vec<(Timestamp, Rollup)>, Fault> {
         let query = "SELECT hour, body FROM rollup WHERE hour >= ? AND hour < ? ORDER BY hour";
         let rows = self.sql.all("read rollups", query, vec![time(from), time(to)], |columns| {
             (Timestamp(columns.int()), columns.blob())
         })?;
-        Ok(rows.into_iter().filter_map(|(hour, body)| Some((hour, Rollup::decode(&body).ok()?))).collect())
+        let read = |(hour, body): (Timestamp, Vec<u8>)| Some((hour, self.readable(hour, Rollup::decode(&body))?));
+        Ok(rows.into_iter().filter_map(read).collect())
     }
 
-    /// Facets of the stored hours that begin in a span, in order. Damaged ones are left out.
+    /// Facets of the stored hours that begin in a span, in order. Damaged ones are left out and counted.
     pub fn facets(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Facets>, Fault> {
-        let query = "SELECT body FROM facets WHERE hour >= ? AND hour < ? ORDER BY hour";
-        let rows = self.sql.all("read facets", query, vec![time(from), time(to)], Columns::blob)?;
-        Ok(rows.into_iter().filter_map(|body| Facets::decode(&body).ok()).collect())
+        let query = "SELECT hour, body FROM facets WHERE hour >= ? AND hour < ? ORDER BY hour";
+        let rows = self.sql.all("read facets", query, vec![time(from), time(to)], |columns| {
+            (Timestamp(columns.int()), columns.blob())
+        })?;
+        Ok(rows.into_iter().filter_map(|(hour, body)| self.readable(hour, Facets::decode(&body))).collect())
+    }
+
+    fn readable<T, E>(&self, hour: Timestamp, decoded: Result<T, E>) -> Option<T> {
+        if decoded.is_err() {
+            self.damaged_hours.set(self.damaged_hours.get() + 1);
+            report("HourDamaged", &[("hour_ms", &hour.0)]);
+        }
+        decoded.ok()
+    }
+
+    /// Makes every stored hour of counts unreadable.
+    #[cfg(feature = "fault-injection")]
+    pub fn damage_hours(&self) -> Result<(), Fault> {
+        self.sql.run("fault injected: damage hours", "UPDATE rollup SET body = x'ff'", vec![])
+    }
+
+    /// How often a stored hour could not be read, since these rows were opened.
+    pub fn damaged_hours(&self) -> u64 {
+        self.damaged_hours.get()
     }
 
     /// Everything that restores a machine, and the number of rows that could not be read.

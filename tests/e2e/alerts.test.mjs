@@ -7,6 +7,7 @@ import { createHmac } from "node:crypto";
 import { before, test } from "node:test";
 
 import { startReceiver, startWorker, until } from "./harness.mjs";
+import { ownDomain } from "./own-domain.mjs";
 
 const DAY = 24 * 60 * 60 * 1000;
 let service, webhook, slack;
@@ -27,23 +28,12 @@ before(async () => {
 
 /** A domain of its own, with what the tests do in it. */
 async function inDomain(name) {
-  const domain = `${name}.example`;
-  const key = await service.key(["ingest", "read", "admin"], { domain });
+  const own = await ownDomain(service, name, webhook);
   return {
-    domain,
-    key,
-    async send(...records) {
-      const reply = await service.request("POST", "/api/logs", { key, json: records });
-      assert.equal(reply.status, 202, reply.text);
-      assert.equal(reply.json.accepted, records.length, reply.text);
-    },
-    webhooks: () => webhook.requests.filter((request) => request.json?.data?.domain === domain),
-    slacks: () => slack.requests.filter((request) => request.body.toString().includes(domain)),
-    read: async (path) => {
-      const reply = await service.request("GET", path, { key });
-      assert.equal(reply.status, 200, reply.text);
-      return reply.json;
-    },
+    ...own,
+    send: (...records) => own.send(records),
+    webhooks: () => webhook.requests.filter((request) => request.json?.data?.domain === own.domain),
+    slacks: () => slack.requests.filter((request) => request.body.toString().includes(own.domain)),
   };
 }
 

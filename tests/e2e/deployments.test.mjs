@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
 import { startReceiver, startWorker, until } from "./harness.mjs";
+import { ownDomain } from "./own-domain.mjs";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -15,21 +16,11 @@ before(async () => {
 });
 
 async function inDomain(name) {
-  const domain = `${name}.example`;
-  const key = await service.key(["ingest", "read", "admin"], { domain });
-  const ask = async (method, path, json, status = 200) => {
-    const reply = await service.request(method, path, { key, json });
-    assert.equal(reply.status, status, reply.text);
-    return reply.json;
-  };
+  const own = await ownDomain(service, name, webhook);
   return {
-    key,
-    domain,
-    read: (path) => ask("GET", path),
-    deploy: (json) => ask("POST", "/api/deployments", json, 201),
-    send: (component, records) =>
-      ask("POST", "/api/logs", records.map((record) => ({ component, level: "info", ...record })), 202),
-    told: () => webhook.requests.map((request) => request.json?.data).filter((data) => data?.domain === domain),
+    ...own,
+    deploy: (json) => own.ask("POST", "/api/deployments", json, 201),
+    send: (component, records) => own.send(records.map((record) => ({ component, level: "info", ...record }))),
   };
 }
 

@@ -8,6 +8,7 @@ import { before, test } from "node:test";
 
 import { metrics } from "./account.mjs";
 import { startReceiver, startWorker, until } from "./harness.mjs";
+import { ownDomain } from "./own-domain.mjs";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -22,23 +23,10 @@ before(async () => {
 
 /** A domain of its own with one component, and what the tests do in it. */
 async function inDomain(name) {
-  const domain = `${name}.example`;
-  const key = await service.key(["ingest", "read", "admin"], { domain });
-  const read = async (path) => {
-    const reply = await service.request("GET", path, { key });
-    assert.equal(reply.status, 200, reply.text);
-    return reply.json;
-  };
-  return {
-    key,
-    read,
-    async send(records) {
-      const reply = await service.request("POST", "/api/logs", { key, json: records });
-      assert.equal(reply.json?.accepted, records.length, reply.text);
-    },
-    told: () => webhook.requests.map((request) => request.json?.data).filter((data) => data?.domain === domain),
-    baseline: (series) => read(`/api/components/pump/baseline${series ? `?series=${encodeURIComponent(series)}` : ""}`),
-  };
+  const own = await ownDomain(service, name, webhook);
+  const baseline = (series) =>
+    own.read(`/api/components/pump/baseline${series ? `?series=${encodeURIComponent(series)}` : ""}`);
+  return { ...own, baseline };
 }
 
 const record = (message, timestamp, level = "info") => ({ level, component: "pump", message, timestamp });

@@ -199,3 +199,33 @@ test("a damaged block costs its own records, is counted and told, and nothing go
   assert.equal((await search()).total, found.total + 1, "intake goes on");
   assert.ok((await figure("alarms_total")) <= 10, "it does not wake for it again and again");
 });
+
+test("a damaged hour of counts is told, costs the counts before it only, and intake goes on", async () => {
+  const own = await startWorker({
+    build: `${process.env.SAPWOOD_E2E_BUILD ?? "release"}-fault-injection`,
+    vars: { FLUSH_INTERVAL: "200ms", ALERTS_ENABLED: "false" },
+  });
+  const all = await own.key(["ingest", "read", "admin"]);
+  const post = async (message) => {
+    const reply = await own.request("POST", "/api/logs", { key: all, json: record("hourly", message) });
+    assert.equal(reply.status, 202, reply.text);
+  };
+  const figure = async (name) => (await metrics(own, all))(`sapwood_object_${name}`, { component: "hourly" });
+  const counted = async () => {
+    const reply = await own.request("GET", "/api/components/hourly/windows?resolution=1m&series=total", { key: all });
+    assert.equal(reply.status, 200, reply.text);
+    return [reply.json.series[0].total, reply.json.complete];
+  };
+  await post("before");
+  const isStored = async () => (await (await own.d1()).prepare("SELECT count(*) AS n FROM rollup").first("n")) > 0;
+  await until("the hour is stored", isStored);
+  assert.deepEqual([await counted(), await figure("damaged_rows_total")], [[1, true], 0]);
+  assert.equal((await own.request("POST", "/_fault/panic?component=hourly&at=hours", { key: all })).status, 200);
+  assert.deepEqual(await counted(), [0, false]);
+  assert.ok((await figure("damaged_rows_total")) >= 1);
+  await own.kill9();
+  await own.restart();
+  await post("after");
+  await until("it counts again, in an hour begun anew", async () => (await counted()).join() === "1,true");
+  assert.equal((await findAll(own, all, { component: "hourly" })).length, 2, "no record is lost for it");
+});

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
 import { startReceiver, startWorker, until } from "./harness.mjs";
+import { ownDomain } from "./own-domain.mjs";
 
 const SECOND = 1000;
 let service, webhook;
@@ -16,22 +17,9 @@ before(async () => {
 });
 
 async function inDomain(name) {
-  const domain = `${name}.example`;
-  const key = await service.key(["ingest", "read", "admin"], { domain });
-  const ask = async (method, path, json, status = 200) => {
-    const reply = await service.request(method, path, { key, json });
-    assert.equal(reply.status, status, reply.text);
-    return reply.json;
-  };
-  return {
-    key,
-    domain,
-    ask,
-    read: (path) => ask("GET", path),
-    send: (records, component = "pump") =>
-      ask("POST", "/api/logs", records.map((record) => ({ component, level: "error", ...record })), 202),
-    told: () => webhook.requests.map((request) => request.json?.data).filter((data) => data?.domain === domain),
-  };
+  const own = await ownDomain(service, name, webhook);
+  const send = (records, component = "pump") => own.send(records.map((record) => ({ component, level: "error", ...record })));
+  return { ...own, send };
 }
 
 /** Sentences that share no shape, so that each is a pattern of its own. */

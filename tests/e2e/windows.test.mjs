@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
 import { startReceiver, startWorker, until } from "./harness.mjs";
+import { ownDomain } from "./own-domain.mjs";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -17,26 +18,11 @@ before(async () => {
 });
 
 async function inDomain(name) {
-  const domain = `${name}.example`;
-  const key = await service.key(["ingest", "read", "admin"], { domain });
-  const read = async (path) => {
-    const reply = await service.request("GET", path, { key });
-    assert.equal(reply.status, 200, reply.text);
-    return reply.json;
-  };
+  const own = await ownDomain(service, name, webhook);
   return {
-    key,
-    domain,
-    read,
-    windows: (query) => read(`/api/components/shop/windows?${new URLSearchParams(query)}`),
-    async send(records) {
-      for (let from = 0; from < records.length; from += 1000) {
-        const part = records.slice(from, from + 1000).map((record) => ({ component: "shop", level: "info", ...record }));
-        const reply = await service.request("POST", "/api/logs", { key, json: part });
-        assert.equal(reply.json?.accepted, part.length, reply.text);
-      }
-    },
-    told: () => webhook.requests.map((request) => request.json?.data).filter((data) => data?.domain === domain),
+    ...own,
+    windows: (query) => own.read(`/api/components/shop/windows?${new URLSearchParams(query)}`),
+    send: (records) => own.send(records.map((record) => ({ component: "shop", level: "info", ...record }))),
   };
 }
 

@@ -175,6 +175,7 @@ fn in_body(wrong: FieldError) -> FieldError {
 fn analysis(gathered: Gathered<Known>, wanted: &Wanted) -> Analysis {
     let mut merged: BTreeMap<String, (DomainPattern, u64)> = BTreeMap::new();
     let mut records = 0u64;
+    let failed_components = gathered.incomplete(|(_, now, before)| now.damaged_hours + before.damaged_hours > 0);
     for (entry, (views, now, before)) in gathered.answers {
         let of = |counts: &CountsAnswer, id: &str| {
             counts.totals.get("pattern").and_then(|patterns| patterns.get(id)).copied().unwrap_or(0)
@@ -220,8 +221,8 @@ fn analysis(gathered: Gathered<Known>, wanted: &Wanted) -> Analysis {
         records,
         from: wanted.span.from_ms,
         to: wanted.span.to_ms,
-        partial: !gathered.failed.is_empty(),
-        failed_components: gathered.failed,
+        partial: !failed_components.is_empty(),
+        failed_components,
     }
 }
 

@@ -37,29 +37,34 @@ const SCANNED_RECORDS_MAX: u64 = 1_000_000;
 impl Inner {
     pub(super) fn answer_read(&self, path: &str, body: &[u8]) -> Result<Response, Fault> {
         let damaged = std::cell::Cell::new(0u64);
-        let response = self.with_live(|live| match path {
-            "/search" => json(&live.search(&read::<SearchCall>(body)?, &damaged)?),
-            "/record" => json(&live.record(&read::<RecordCall>(body)?)?),
-            "/counts" => json(&live.counts(&read::<CountsCall>(body)?)?),
-            "/patterns" => json(&live.patterns()),
-            "/baseline" => json(&live.baseline(&read::<BaselineCall>(body)?)),
-            "/variables" => json(&live.variables(&read::<VariablesCall>(body)?)),
-            "/incidents" => json(&incident_views(&live.machine, now())),
-            "/windows" => json(&live.windows(&read::<WindowsCall>(body)?)?),
-            "/deployments" => {
-                json(&live.machine.deployments().iter().rev().map(DeploymentView::of).collect::<Vec<_>>())
-            }
-            "/feedback" => json(&live.feedback()),
-            "/replay" => json(&live.replay(&read::<ReplayCall>(body)?)?),
-            "/present" => json(&live.present(&read::<Vec<String>>(body)?)?),
-            "/status" => json(&StatusAnswer {
-                append_calls: self.intake.calls.get(),
-                commits: self.intake.commits.get(),
-                alarms: self.alarms.get(),
-                damaged_rows: self.damaged_rows.get(),
-                ..live.status(now())?
-            }),
-            _ => Err(Fault::new("route", "no such call")),
+        let response = self.with_live(|live| {
+            let hours_before = live.rows.damaged_hours();
+            let answer = match path {
+                "/search" => json(&live.search(&read::<SearchCall>(body)?, &damaged)?),
+                "/record" => json(&live.record(&read::<RecordCall>(body)?)?),
+                "/counts" => json(&live.counts(&read::<CountsCall>(body)?)?),
+                "/patterns" => json(&live.patterns()),
+                "/baseline" => json(&live.baseline(&read::<BaselineCall>(body)?)),
+                "/variables" => json(&live.variables(&read::<VariablesCall>(body)?)),
+                "/incidents" => json(&incident_views(&live.machine, now())),
+                "/windows" => json(&live.windows(&read::<WindowsCall>(body)?)?),
+                "/deployments" => {
+                    json(&live.machine.deployments().iter().rev().map(DeploymentView::of).collect::<Vec<_>>())
+                }
+                "/feedback" => json(&live.feedback()),
+                "/replay" => json(&live.replay(&read::<ReplayCall>(body)?)?),
+                "/present" => json(&live.present(&read::<Vec<String>>(body)?)?),
+                "/status" => json(&StatusAnswer {
+                    append_calls: self.intake.calls.get(),
+                    commits: self.intake.commits.get(),
+                    alarms: self.alarms.get(),
+                    damaged_rows: self.damaged_rows.get(),
+                    ..live.status(now())?
+                }),
+                _ => Err(Fault::new("route", "no such call")),
+            };
+            damaged.set(damaged.get() + live.rows.damaged_hours() - hours_before);
+            answer
         });
         self.damaged_rows.set(self.damaged_rows.get() + damaged.get());
         response
@@ -288,6 +293,7 @@ impl Live {
     fn counts(&self, call: &CountsCall) -> Result<CountsAnswer, Fault> {
         let (from, to) = (Timestamp(call.from_ms), Timestamp(call.to_ms));
         let bucket_ms = call.bucket_ms.max(MINUTE.0);
+        let damaged_before = self.rows.damaged_hours();
         let mut answer = CountsAnswer::default();
         let mut add = |minute: Timestamp, key: &SeriesKey, count: u64| {
             if minute < from || minute >= to {
@@ -308,6 +314,7 @@ impl Live {
         }
         let facets = self.facets(from.floor_to(HOUR), to)?;
         answer.facets = facets.map(|facets| URL_SAFE_NO_PAD.encode(facets.encode())).unwrap_or_default();
+        answer.damaged_hours = self.rows.damaged_hours() - damaged_before;
         Ok(answer)
     }
 

@@ -22,8 +22,7 @@ impl Live {
         let is_exact = if width < MINUTE {
             self.count_records(from, to, &mut windows)?
         } else {
-            self.count_minutes(from, to, &mut windows)?;
-            true
+            self.count_minutes(from, to, &mut windows)?
         };
         let told = windows.told();
         let top: std::collections::BTreeMap<String, Vec<(String, u64)>> =
@@ -47,7 +46,9 @@ impl Live {
         SeriesKey { key: self.current_name(&key), ..key }
     }
 
-    fn count_minutes(&self, from: Timestamp, to: Timestamp, windows: &mut Windows) -> Result<(), Fault> {
+    /// Counts the stored hours of a span and what waits to be stored; false if an hour could not be read.
+    fn count_minutes(&self, from: Timestamp, to: Timestamp, windows: &mut Windows) -> Result<bool, Fault> {
+        let damaged_before = self.rows.damaged_hours();
         let mut add = |minute: Timestamp, key: &SeriesKey, count: u64| {
             windows.add(minute, &self.key_now(key.clone()), count);
         };
@@ -57,7 +58,7 @@ impl Live {
         for (minute, key, count) in self.machine.counters().pending_between(from, to) {
             add(minute, &key, count);
         }
-        Ok(())
+        Ok(self.rows.damaged_hours() == damaged_before)
     }
 
     /// Counts the records of the journal in a span; false if some could not be looked at.
