@@ -96,7 +96,7 @@ fn a_log_that_is_rotated_wakes_nobody() {
 fn requests(object: &mut Object, at: i64, times: u64, status: u64) {
     let line = |i: u64| {
         let chance = mixed(at as u64 + i) % 1_000;
-        let status = if chance % 20 == 0 { status } else { 200 };
+        let status = if chance.is_multiple_of(20) { status } else { 200 };
         format!("request {} took {} ms, status {status}", chance * 7, times * (20 + chance * chance / 4_000))
     };
     let records: Vec<_> = (0..10).map(|i| record(&line(i), Level::INFO, at + i as i64 * 5_000)).collect();

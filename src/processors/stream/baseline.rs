@@ -4,7 +4,7 @@ use super::Live;
 use crate::processors::calls::{
     BaselineAnswer, BaselineCall, DecisionView, DeploymentView, FeedbackView, PointView, SeriesView,
 };
-use sapwood_engine::detect::{Point, SeriesOutline, SignalKind, Subject};
+use sapwood_engine::detect::{LevelOutline, Point, SeriesOutline, SignalKind, Subject};
 use sapwood_engine::machine::stream::{Decision, Verdict};
 
 /// Series in a list; the component's own are among them always.
@@ -28,9 +28,7 @@ impl Live {
             }
             Some(subject @ Some(Subject::Variable(..) | Subject::Facet(..))) => {
                 answer.series.extend(subject.and_then(|subject| self.part_view(subject)));
-                let mut levels = self.machine.levels().into_iter().filter(|level| Some(level.subject) == subject);
-                // The one that heads for its limit comes first.
-                if let Some(level) = levels.next() {
+                if let Some(level) = subject.and_then(|subject| self.level_of(subject)) {
                     let point = |&(at, value): &(_, f64)| Point {
                         at,
                         seen: value.max(0.0) as u32,
@@ -69,20 +67,33 @@ impl Live {
 
     /// The variables that are watched, those of which something is open first.
     fn watched_variables(&self) -> Vec<SeriesView> {
-        let levels = self.machine.levels().into_iter().map(|level| level.subject);
-        let mut subjects: Vec<_> = levels.chain(self.machine.drifts().into_iter().map(|drift| drift.subject)).collect();
-        subjects.sort_unstable();
-        subjects.dedup();
-        let mut views: Vec<_> = subjects.into_iter().filter_map(|subject| self.part_view(subject)).collect();
-        views.sort_by_key(|view| view.open.is_none());
-        views.truncate(SERIES_MAX);
-        views
+        let (levels, drifts) = (self.machine.levels(), self.machine.drifts());
+        let subjects = levels.iter().map(|level| level.subject).chain(drifts.iter().map(|drift| drift.subject));
+        let (mut open, mut quiet) = (Vec::new(), Vec::<SeriesView>::new());
+        for view in subjects.filter_map(|subject| self.part_view(subject)) {
+            let views = if view.open.is_some() { &mut open } else { &mut quiet };
+            // Several things may tell the same level, and its values be watched besides.
+            if views.len() < SERIES_MAX && !views.iter().any(|known| known.series == view.series) {
+                views.push(view);
+            }
+        }
+        open.append(&mut quiet);
+        open.truncate(SERIES_MAX);
+        open
+    }
+
+    /// The level that a variable tells; of several that which heads for its limit, else the first.
+    fn level_of(&self, subject: Subject) -> Option<LevelOutline> {
+        let mut levels = self.machine.levels();
+        levels.retain(|level| level.subject == subject);
+        let place = levels.iter().position(|level| level.is_open).unwrap_or(0);
+        (place < levels.len()).then(|| levels.swap_remove(place))
     }
 
     /// What is known of a part of a pattern; none if the component has no such pattern, or does not watch this variable.
     fn part_view(&self, subject: Subject) -> Option<SeriesView> {
         let pattern = self.machine.miner().pattern(subject.pattern()?)?;
-        let level = self.machine.levels().into_iter().find(|level| level.subject == subject);
+        let level = self.level_of(subject);
         let drift = self.machine.drifts().into_iter().find(|drift| drift.subject == subject);
         if matches!(subject, Subject::Variable(..)) && level.is_none() && drift.is_none() {
             return None;

@@ -66,8 +66,10 @@ impl Season {
     /// The hours are those of these clocks from now on; what was learned by others moves with them.
     pub fn set_zone(&mut self, zone: Zone) {
         let ahead = zone.standard_hours() - self.zone.standard_hours();
-        self.day.rotate_right(ahead.rem_euclid(DAY as i64) as usize);
-        self.week.rotate_right(ahead.rem_euclid(WEEK as i64) as usize);
+        for hours in [&mut self.day, &mut self.week] {
+            let by = (-ahead).rem_euclid(hours.len().max(1) as i64) as usize;
+            *hours = hours.iter().cycle().skip(by).take(hours.len()).copied().collect();
+        }
         self.zone = zone;
     }
 

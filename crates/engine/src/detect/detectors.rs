@@ -10,7 +10,6 @@
 //! when it opens.
 
 use super::count_watch::{CountWatch, Deviation, SLOT, count_reach};
-use super::fdr::discoveries;
 use super::history::{Band, History};
 use super::level_watch::{CELL_MINUTES, LevelWatch};
 use super::ratio_watch::{RatioDeviation, RatioWatch, ratio_reach};
@@ -543,9 +542,8 @@ impl Detectors {
             return;
         }
         let (patterns, component) = found.into_iter().partition(|candidate| candidate.subject.pattern().is_some());
-        let probability = |it: &Candidate| it.probability;
-        let mut found = discoveries(component, probability, 3, FALSE_SHARE);
-        found.extend(discoveries(patterns, probability, self.patterns.len(), FALSE_SHARE_PATTERNS));
+        let mut found = discoveries(component, 3, FALSE_SHARE);
+        found.extend(discoveries(patterns, self.patterns.len(), FALSE_SHARE_PATTERNS));
         // The component first: what explains the patterns is told instead of them.
         for candidate in found {
             match candidate.subject {
@@ -754,6 +752,17 @@ fn missed(id: PatternId, rhythm: &Rhythm, now: Timestamp) -> Signal {
         probability: rhythm.chance_of(window),
         is_alerting: rhythm.gaps() >= ALERT_AFTER_GAPS,
     }
+}
+
+/// Benjamini-Hochberg: with the largest `k` whose `k`-th smallest probability is at most `k / series` of the share
+/// allowed, the first `k`.
+fn discoveries(mut found: Vec<Candidate>, series: usize, share: f64) -> Vec<Candidate> {
+    found.sort_by(|a, b| a.probability.total_cmp(&b.probability));
+    let allowed = |place: usize| share * (place as f64 + 1.0) / (series.max(1) as f64);
+    let last = found.iter().enumerate().rev().find(|(place, candidate)| candidate.probability <= allowed(*place));
+    let count = last.map_or(0, |(place, _)| place + 1);
+    found.truncate(count);
+    found
 }
 
 fn push(signals: &mut Vec<Signal>, dropped: &mut u64, signal: Signal) {

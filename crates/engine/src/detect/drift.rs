@@ -11,7 +11,7 @@
 //!
 //! Bounded: [`WATCHES_MAX`] variables of about 500 bytes, of the patterns that bring most records.
 
-use super::fdr::discoveries;
+use super::fdr::told_up_to;
 use super::ratio_watch::ratio_reach;
 use super::signal::{Signal, SignalKind, Subject};
 use crate::baseline::tail::ratio_at_least;
@@ -471,7 +471,7 @@ impl Drifts {
         by_id: impl Fn(PatternId) -> Option<&'a Pattern>,
         now: Timestamp,
     ) {
-        let mut found = Vec::new();
+        let mut found: Vec<Signal> = Vec::new();
         let mut kept = Vec::with_capacity(self.watches.len());
         for mut watch in std::mem::take(&mut self.watches) {
             let Some(variable) = by_id(watch.pattern).and_then(|pattern| watch.variable(pattern)) else { continue };
@@ -482,7 +482,11 @@ impl Drifts {
             }
         }
         self.watches = kept;
-        for signal in discoveries(found, |signal| signal.probability, self.watches.len(), FALSE_SHARE) {
+        let most = told_up_to(found.iter().map(|signal| signal.probability), self.watches.len(), FALSE_SHARE);
+        for signal in found {
+            if signal.probability > most {
+                continue;
+            }
             if let Some(watch) = self.watches.iter_mut().find(|watch| watch.subject() == signal.subject) {
                 watch.is_open = true;
             }

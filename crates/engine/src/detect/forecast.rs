@@ -7,6 +7,7 @@
 //!
 //! Cost: at most [`POINTS_MAX`] points, 1,128 pairs.
 
+use super::fdr::ascending;
 use crate::baseline::special::{exp, ln};
 use crate::time::{Millis, Timestamp};
 
@@ -64,10 +65,9 @@ pub(super) fn forecast(points: &[Point]) -> Option<Forecast> {
         return None;
     }
     let x = |point: &Point| point.at.since(first.at).0 as f64;
-    let mut starts: Vec<f64> = points.iter().map(|point| point.headroom - slope * x(point)).collect();
-    let start = median(&mut starts)?;
-    let mut off: Vec<f64> = points.iter().map(|point| (point.headroom - start - slope * x(point)).abs()).collect();
-    let noise = median(&mut off)? * 1.4826;
+    let start = median(points.iter().map(|point| point.headroom - slope * x(point)))?;
+    let off = points.iter().map(|point| (point.headroom - start - slope * x(point)).abs());
+    let noise = median(off)? * 1.4826;
     let headroom = (start + slope * span.0 as f64).max(0.0);
     let count = points.len() as f64;
     let of_noise = noise * (12.0 / count).sqrt() / span.0 as f64;
@@ -97,12 +97,12 @@ pub(super) fn slope_of(points: &[Point]) -> Option<f64> {
             }
         }
     }
-    median(&mut slopes)
+    median(slopes.into_iter())
 }
 
-fn median(values: &mut [f64]) -> Option<f64> {
-    let middle = values.len() / 2;
-    (!values.is_empty()).then(|| *values.select_nth_unstable_by(middle, f64::total_cmp).1)
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let ordered = ascending(values);
+    ordered.get(ordered.len() / 2).copied()
 }
 
 /// Whether each quarter of the points comes about as much nearer as the others.

@@ -387,12 +387,14 @@ impl StreamMachine {
         if signal.subject == Subject::Errors {
             return self.recent_errors.iter().map(|(_, exemplar)| exemplar.clone()).collect();
         }
-        let patterns = self.concerned(signal).into_iter().filter_map(|id| self.miner.pattern(id));
-        if matches!(signal.subject, Subject::Variable(..) | Subject::Facet(..)) {
-            // What the newest record says is what it is about.
-            return patterns.flat_map(|it| it.last.iter().chain(it.exemplars.first()).cloned()).collect();
+        // Of what lines say, the newest shows it.
+        let is_of_line = matches!(signal.subject, Subject::Variable(..) | Subject::Facet(..));
+        let mut shown = Vec::new();
+        for pattern in self.concerned(signal).into_iter().filter_map(|id| self.miner.pattern(id)) {
+            shown.extend(pattern.last.clone().filter(|_| is_of_line));
+            shown.extend_from_slice(pattern.exemplars.get(..2).unwrap_or(&pattern.exemplars));
         }
-        patterns.flat_map(|pattern| pattern.exemplars.iter().take(2).cloned()).collect()
+        shown
     }
 
     fn evidence(&self, signal: &Signal) -> Vec<RecordId> {

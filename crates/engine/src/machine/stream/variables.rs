@@ -11,7 +11,7 @@ use crate::detect::{DriftOutline, Facet, LevelOutline, PERIOD, SignalKind, Store
 use crate::pattern::{Observed, PatternId, told};
 use crate::record::Record;
 use crate::time::{Millis, Timestamp};
-use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// How often all patterns are looked at.
 const SURVEY_EVERY: Millis = Millis::from_hours(1);
@@ -63,8 +63,10 @@ impl StreamMachine {
         };
         let before = std::mem::replace(&mut detection.looked_at_values, minute);
         if minute.floor_to(PERIOD) > before.floor_to(PERIOD) {
-            let mut patterns: Vec<_> = miner.patterns().collect();
-            patterns.sort_by_key(|pattern| (Reverse(pattern.count), pattern.id));
+            // The most frequent first, by a heap: its code is a tenth of a sort's.
+            let ranked = miner.patterns().map(|pattern| (u64::MAX - pattern.count, pattern.id));
+            let ranked = ranked.collect::<BinaryHeap<_>>().into_sorted_vec();
+            let patterns: Vec<_> = ranked.into_iter().filter_map(|(_, id)| miner.pattern(id)).collect();
             detection.drifts.close(&patterns, |id| miner.pattern(id), minute);
             if minute.floor_to(SURVEY_EVERY) > before.floor_to(SURVEY_EVERY) {
                 let templates = patterns.iter().map(|pattern| (pattern.id, pattern.template.as_str()));
@@ -109,17 +111,13 @@ impl StreamMachine {
         }
     }
 
-    /// The levels that patterns tell, those that head for their limit first.
+    /// The levels that patterns tell.
     pub fn levels(&self) -> Vec<LevelOutline> {
-        let mut levels: Vec<_> = self.detection.trends.outlines().collect();
-        levels.sort_by_key(|level| (!level.is_open, level.subject));
-        levels
+        self.detection.trends.outlines().collect()
     }
 
-    /// The variables whose values are watched, those that are not what they were first.
+    /// The variables whose values are watched.
     pub fn drifts(&self) -> Vec<DriftOutline> {
-        let mut drifts: Vec<_> = self.detection.drifts.outlines().collect();
-        drifts.sort_by_key(|drift| (!drift.is_open, drift.subject));
-        drifts
+        self.detection.drifts.outlines().collect()
     }
 }
