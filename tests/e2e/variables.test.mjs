@@ -1,118 +1,151 @@
-// What variables tell: a disk that fills is told once with when it will be full, durations that triple and a value that
-// never came are shown, as is a line at an endpoint where it never was; with their numbers, and also after kill -9.
-//
-// Hours are played in with the event times they would have had; LATENESS lets them count as now.
+// What stands in the places of a pattern: kind, different values, most frequent values, quantiles and enumerations of
+// the lines that were sent, over two components, and the same after a kill. And of a component's hours: different users,
+// sessions and clients, and durations.
+
 import assert from "node:assert/strict";
-import { before, test } from "node:test";
+import { before, describe, test } from "node:test";
 
-import { startReceiver, startWorker, until } from "./harness.mjs";
+import { startWorker } from "./harness.mjs";
 
-const MINUTE = 60_000;
-let service, webhook;
+const COUNT = 400;
+const PATTERNS = "/api/logs/analytics/patterns";
+
+let service;
+let key;
+let id;
+
+/** Nine of ten take less than 400 ms, the others 1 to 40 s; one link in eight is down; of five orders one is order 7. */
+const sent = Array.from({ length: COUNT }, (_, number) => ({
+  component: number % 3 ? "till" : "shop",
+  message: `Payment of order ${number % 5 === 0 ? 7 : 10_000 + number} took ${number % 10 === 0 ? `${number / 10 + 1}s` : `${number} ms`} over link=${number % 8 === 7 ? "down" : "up"} today`,
+}));
+
+const ask = (query) => service.request("GET", `${PATTERNS}?${new URLSearchParams(query)}`, { key });
+
+const patterns = async (query) => {
+  const reply = await ask(query);
+  assert.equal(reply.status, 200, reply.text);
+  return reply.json.patterns;
+};
+
+const near = (seen, exact, what) => assert.ok(Math.abs(seen - exact) <= exact / 64, `${what}: ${seen} is not ${exact}`);
 
 before(async () => {
-  webhook = await startReceiver();
-  service = await startWorker({
-    vars: { WEBHOOK_URL: webhook.url, ALERT_GROUP_WINDOW: "0ms", FLUSH_INTERVAL: "500ms", LATENESS: "24h" },
+  // Checkpoints every 100 ms: a kill finds some of it folded into rows, and the rest in the journal.
+  service = await startWorker({ vars: { FLUSH_INTERVAL: "100ms", STORAGE_MODE: "hybrid" } });
+  key = await service.key(["ingest", "read"]);
+  for (let at = 0; at < COUNT; at += 50) {
+    const reply = await service.request("POST", "/api/logs", { key, json: sent.slice(at, at + 50) });
+    assert.equal(reply.json?.accepted, 50, reply.text);
+  }
+  const [pattern] = await patterns({ q: "payment order" });
+  assert.equal(pattern.count, COUNT);
+  id = pattern.id;
+});
+
+describe("variables of a pattern", () => {
+  test("are left out unless they are asked for", async () => {
+    const [pattern] = await patterns({ pattern: id });
+    assert.equal(pattern.variables, undefined);
+  });
+
+  test("say what was sent, over both components", async () => {
+    const [pattern, ...others] = await patterns({ pattern: id, variables: "true" });
+    assert.equal(others.length, 0);
+    assert.deepEqual(pattern.components.map(({ component }) => component).sort(), ["shop", "till"]);
+    assert.equal(pattern.template, "Payment of order <*> took <*> over link=<*> today");
+    const [order, took, link] = pattern.variables;
+
+    assert.equal(order.kind, "integer");
+    assert.equal(order.count, COUNT);
+    const different = new Set(sent.map(({ message }) => /order (\d+)/.exec(message)[1])).size;
+    assert.ok(Math.abs(order.distinct - different) <= different * 4 * 0.046, `${order.distinct} different orders`);
+    assert.equal(order.top[0].value, "7");
+    assert.ok(order.top[0].count >= COUNT / 5 && order.top[0].count - order.top[0].error <= COUNT / 5);
+    assert.equal(order.is_enumeration, false);
+
+    assert.equal(took.kind, "duration");
+    const exact = sent.map(({ message }) => {
+      const [, number, unit] = /took (\d+) ?(ms|s)/.exec(message);
+      return Number(number) * (unit === "s" ? 1000 : 1);
+    });
+    exact.sort((left, right) => left - right);
+    const { numbers } = took;
+    assert.deepEqual([numbers.unit, numbers.count, numbers.min, numbers.max], ["ms", COUNT, exact[0], exact.at(-1)]);
+    for (const [name, thousandths] of [["p50", 500], ["p90", 900], ["p99", 990]]) {
+      near(numbers[name], exact[Math.floor(((COUNT - 1) * thousandths) / 1000)], name);
+    }
+
+    assert.deepEqual([link.kind, link.distinct, link.distinct_is_exact], ["word", 2, true]);
+    assert.equal(link.is_enumeration, true);
+    assert.deepEqual(link.values, ["up", "down"]);
+    assert.deepEqual(link.top, [
+      { value: "up", count: (COUNT / 8) * 7, error: 0 },
+      { value: "down", count: COUNT / 8, error: 0 },
+    ]);
+  });
+
+  test("are the same after a kill", async () => {
+    const known = await patterns({ variables: "true" });
+    await service.kill9();
+    await service.restart();
+    assert.deepEqual(await patterns({ variables: "true" }), known);
+  });
+
+  test("do not show what was redacted", async () => {
+    const json = [{ component: "mail", message: "login of 12 with password=hunter2 from 10.0.0.1 failed" }];
+    const reply = await service.request("POST", "/api/logs", { key, json });
+    assert.equal(reply.json?.accepted, 1, reply.text);
+    const shown = JSON.stringify(await patterns({ component: "mail", variables: "true" }));
+    assert.ok(shown.includes('"12"') && !shown.includes("hunter2"), shown);
+  });
+
+  test("are refused where the question is not one", async () => {
+    for (const query of [{ variables: "maybe" }, { pattern: "x" }]) {
+      const reply = await ask(query);
+      assert.equal(reply.status, 400, reply.text);
+    }
   });
 });
 
-const chance = (number) => ((Math.imul(number ^ (number >>> 15), 0x2c1b3c6d) >>> 0) % 1000);
-
-async function inDomain(name) {
-  const domain = `${name}.example`;
-  const key = await service.key(["ingest", "read", "admin"], { domain });
-  return {
-    key,
-    async send(records) {
-      for (let from = 0; from < records.length; from += 500) {
-        const part = records.slice(from, from + 500);
-        const reply = await service.request("POST", "/api/logs", { key, json: part });
-        assert.equal(reply.json?.accepted, part.length, reply.text);
-      }
-    },
-    told: () => webhook.requests.map((request) => request.json?.data).filter((data) => data?.domain === domain),
-    async baseline(series) {
-      const query = series ? `?series=${encodeURIComponent(series)}` : "";
-      const reply = await service.request("GET", `/api/components/pump/baseline${query}`, { key });
-      assert.equal(reply.status, 200, reply.text);
-      return reply.json;
-    },
-    async incidents() {
-      return (await service.request("GET", "/api/incidents", { key })).json.incidents;
-    },
+describe("users, sessions, clients and durations of the summary", () => {
+  const facets = async (component) => {
+    const reply = await service.request("GET", `/api/logs/analytics/summary?from=-2h&component=${component}`, { key });
+    assert.equal(reply.status, 200, reply.text);
+    const { users, sessions, clients, durations } = reply.json;
+    return { users, sessions, clients, durations };
   };
-}
 
-const record = (message, timestamp, more = {}) => ({ level: "info", component: "pump", message, timestamp, ...more });
+  test("count each once over two components, before and after a kill", async () => {
+    const records = Array.from({ length: 500 }, (_, number) => ({
+      component: number % 2 ? "desk" : "door",
+      message: "request served",
+      userId: `user-${number % 90}`,
+      sessionId: `session-${number % 400}`,
+      context: { ip: `10.0.0.${number % 3}` },
+      duration: number + 1,
+    }));
+    const reply = await service.request("POST", "/api/logs", { key, json: records });
+    assert.equal(reply.json?.accepted, 500, reply.text);
+    const seen = await facets("desk,door");
+    assert.deepEqual(seen.users, { distinct: 90, is_exact: true });
+    assert.deepEqual(seen.clients, { distinct: 3, is_exact: true });
+    assert.equal(seen.sessions.is_exact, false);
+    assert.ok(Math.abs(seen.sessions.distinct - 400) <= 400 * 4 * 0.023, `${seen.sessions.distinct} sessions`);
+    const { durations } = seen;
+    assert.deepEqual([durations.count, durations.min, durations.max], [500, 1, 500]);
+    near(durations.p50, 250, "p50");
+    near(durations.p95, 475, "p95");
+    near(durations.p99, 495, "p99");
+    assert.deepEqual((await facets("door")).users, { distinct: 45, is_exact: true });
 
-test("a disk that fills is told once with when it will be full, its level is shown, and it ends when it is emptied", async () => {
-  const { send, told, baseline, incidents, key } = await inDomain("filling");
-  const begin = Math.floor(Date.now() / MINUTE) * MINUTE - 110 * MINUTE;
-  const disk = (minute, used) => record(`disk /data used ${used.toFixed(1)}% of 500 GB`, begin + minute * MINUTE + 7_000);
-  const other = (minute) => record(`disk /var used ${(20 + chance(minute) / 500).toFixed(1)}% of 80 GB`, begin + minute * MINUTE + 8_000);
-  const minutes = (from, to, used) => Array.from({ length: to - from }, (_, i) => [disk(from + i, used(from + i)), other(from + i)]).flat();
-  const filling = (minute) => 30 + 0.6 * minute + chance(minute) / 4000;
-  await send(minutes(0, 100, filling));
-  const alert = await until("it is told", () => told().find((data) => data.kind === "trend"));
-  assert.match(alert.title, /^Level of “disk <\*> used <\*>.*” in pump reaches 100 in \d+ min \(\d+ (s|min) to \d+ min\), now \d+, probability /);
-  assert.ok(alert.expected_low < alert.expected && alert.expected < alert.expected_high && alert.probability < 1e-4, JSON.stringify(alert));
-  const level = Number(alert.title.match(/now (\d+)/)[1]);
-  const truth = ((100 - level) / 0.6) * MINUTE;
-  assert.ok(Math.abs(alert.expected / truth - 1) < 0.25, `${alert.expected} of ${truth}`);
+    await service.kill9();
+    await service.restart();
+    assert.deepEqual(await facets("desk,door"), seen);
+  });
 
-  const all = await baseline();
-  const shown = all.variables.filter((variable) => variable.limit === 100 && variable.open === "trend");
-  assert.equal(shown.length, 1, JSON.stringify(all.variables));
-  const one = await baseline(shown[0].series);
-  assert.equal(one.series, alert.series);
-  assert.ok(one.points.length >= 40 && one.points.at(-1).seen > one.points[0].seen && one.points.at(-1).total === 100);
-  const opened = one.decisions.find((decision) => decision.verdict === "opened");
-  assert.deepEqual([opened.kind, opened.incident_id, opened.expected], ["trend", alert.incident_id, alert.expected]);
-  const [open] = (await incidents()).filter((incident) => incident.kind === "trend");
-  assert.deepEqual([open.status, open.series, open.was_told], ["open", alert.series, true]);
-  const line = await service.request("GET", `/api/logs/${encodeURIComponent(open.evidence[0])}`, { key });
-  assert.match(line.json.message, /^disk \/data used/, "its newest record");
-
-  await service.kill9();
-  await service.restart();
-  assert.deepEqual(await baseline(shown[0].series), one, "the same numbers after a restart");
-  await send(minutes(100, 106, () => 12));
-  await until("it is over", async () => (await incidents()).some((incident) => incident.id === open.id && incident.status === "resolved"));
-  assert.equal(told().filter((data) => data.kind === "trend").length, 1);
-});
-
-test("durations that triple, a value that never came and a line where it never was are shown and wake nobody", async () => {
-  const { send, told, baseline } = await inDomain("drifting");
-  const hours = 8;
-  const begin = Math.floor(Date.now() / (60 * MINUTE)) * 60 * MINUTE - hours * 60 * MINUTE;
-  const request = (index, times, status) => {
-    const number = chance(index * 7 + 1);
-    return record(`request ${index} took ${times * (20 + Math.floor((number * number) / 4000))} ms, status ${number % 20 ? 200 : status}`, begin + index * 6_000, {
-      endpoint: "/pump",
-    });
-  };
-  const flush = (index) => record(`valve ${index} flushed`, begin + index * 6_000 + 1_000, { endpoint: "/valve" });
-  const part = (from, to, times, status) =>
-    Array.from({ length: (to - from) * 10 }, (_, i) => [request(from * 10 + i, times, status), ...(i % 4 ? [] : [flush(from * 10 + i)])]).flat();
-  await send(part(0, 6 * 60, 1, 404));
-  const before = await baseline();
-  assert.ok(before.variables.length >= 2, JSON.stringify(before.variables));
-  assert.deepEqual(before.decisions.filter((decision) => /value|combination|trend/.test(decision.kind)), []);
-  await send([{ ...flush(3600), endpoint: "/pump" }]);
-  await send(part(6 * 60, 7 * 60 + 5, 3, 418));
-  const after = await baseline();
-  const found = (kind) => after.decisions.filter((decision) => decision.kind === kind);
-  for (const kind of ["value_drift", "new_value", "rare_combination"]) {
-    assert.ok(found(kind).length > 0 && found(kind).every((decision) => decision.verdict === "shown"), `${kind}: ${JSON.stringify(after.decisions)}`);
-  }
-  const [drift] = found("value_drift");
-  assert.ok(drift.seen > drift.expected_high && drift.probability < 1e-4 && /^variable:[0-9a-f]{16}:1$/.test(drift.series), JSON.stringify(drift));
-  const [rare] = found("rare_combination");
-  assert.ok(/^facet:[0-9a-f]{16}:endpoint$/.test(rare.series) && rare.expected > 100 && rare.seen === 1, JSON.stringify(rare));
-  assert.equal((await baseline(rare.series)).template, "valve <*> flushed");
-  await service.kill9();
-  await service.restart();
-  assert.deepEqual(await baseline(), after);
-  assert.deepEqual(told().filter((data) => /value|combination/.test(data.kind)), []);
+  test("are nothing where there is nothing", async () => {
+    const none = { distinct: 0, is_exact: true };
+    assert.deepEqual(await facets("till"), { users: none, sessions: none, clients: none, durations: undefined });
+  });
 });
