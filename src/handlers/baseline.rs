@@ -36,6 +36,8 @@ struct AllSeries {
     component: String,
     series: Vec<SeriesView>,
     series_total: u64,
+    /// Variables of patterns whose level or values are watched.
+    variables: Vec<SeriesView>,
     decisions: Vec<DecisionView>,
     /// What people said of incidents, and the thresholds that follow from it.
     feedback: Vec<FeedbackView>,
@@ -99,6 +101,7 @@ fn show((entry, answer): (ComponentEntry, BaselineAnswer), is_one: bool) -> Opti
     let BaselineAnswer {
         mut series,
         series_total,
+        variables,
         points,
         slow_from_ms,
         decisions,
@@ -114,6 +117,7 @@ fn show((entry, answer): (ComponentEntry, BaselineAnswer), is_one: bool) -> Opti
             component,
             series,
             series_total,
+            variables,
             decisions,
             feedback,
             deployments,
@@ -132,7 +136,8 @@ fn question(query: &[(String, String)], now_ms: i64) -> Result<BaselineCall, Vec
         match name.as_str() {
             "series" if Subject::parse(value).is_some() => series = Some(value.clone()),
             "series" => {
-                let accepted = "accepted are total, errors, latency, and pattern: with the id of a pattern";
+                let accepted = "accepted are total, errors, latency, pattern: with the id of a pattern, and its parts as \
+                                they are listed";
                 errors.push(parameter_error(name, "invalid_value", accepted.to_owned()));
             }
             "from" | "to" => times.push((name, value)),
@@ -162,7 +167,7 @@ mod tests {
     }
 
     fn series(name: &str) -> SeriesView {
-        SeriesView { series: name.into(), template: None, usual: 1.0, learned_minutes: 2, period_ms: None, open: None }
+        SeriesView { series: name.into(), usual: 1.0, learned_minutes: 2, ..SeriesView::default() }
     }
 
     #[test]

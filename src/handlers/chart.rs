@@ -434,8 +434,7 @@ mod tests {
             template: template.map(str::to_owned),
             usual: 12.0,
             learned_minutes: 100,
-            period_ms: None,
-            open: None,
+            ..SeriesView::default()
         }
     }
 

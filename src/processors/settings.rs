@@ -1,5 +1,6 @@
 //! From the checked configuration and a domain's own values to what each machine is given.
 
+use sapwood_engine::baseline::Zone;
 use sapwood_engine::config::{Config, StorageMode};
 use sapwood_engine::machine::domain::DomainSettings;
 use sapwood_engine::machine::outbox::RetryPolicy;
@@ -54,6 +55,7 @@ pub fn stream(config: &Config) -> StreamSettings {
         },
         retry: RetryPolicy { base: Millis::from_secs(1), cap: Millis::from_mins(5) },
         blocks: BlockPolicy::default(),
+        zone: Zone::parse(config.time_zone()).unwrap_or_default(),
     }
 }
 

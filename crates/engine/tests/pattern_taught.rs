@@ -4,12 +4,16 @@
 use proptest::prelude::*;
 use sapwood_engine::limits;
 use sapwood_engine::pattern::lesson::{Lessons, Naming, Reference, Teaching, child_id};
-use sapwood_engine::pattern::{Miner, Observed, Pattern, PatternId};
+use sapwood_engine::pattern::{Firsts, Miner, Observed, Pattern, PatternId};
 use sapwood_engine::record::Record;
 use sapwood_engine::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// A miner with the rows that a stream object would keep for it.
+fn seen(id: PatternId, is_new: bool) -> Observed {
+    Observed { id, is_new, firsts: Firsts::default() }
+}
+
 #[derive(Default)]
 struct Object {
     miner: Miner,
@@ -121,7 +125,7 @@ fn undoing_a_merge_gives_back_what_was_counted_before_and_leaves_what_was_counte
     }
     object.undo(lesson);
     assert_eq!((object.count(a), object.count(b)), (2, 6));
-    assert_eq!(object.observe("worker 4 started"), Observed { id: a, is_new: false });
+    assert_eq!(object.observe("worker 4 started"), seen(a, false));
     assert_eq!(object.miner.ids_of(b), [b]);
     object.restart();
     assert_eq!((object.count(a), object.count(b)), (3, 6));
@@ -153,8 +157,8 @@ fn a_merge_holds_where_the_patterns_are_not_known_yet() {
     let mut there = Object::default();
     there.miner.teach(here.lessons.clone());
     assert!(there.miner.is_empty());
-    assert_eq!(there.observe("worker 9 started"), Observed { id: b, is_new: true });
-    assert_eq!(there.observe("job 9 began"), Observed { id: b, is_new: false });
+    assert_eq!(there.observe("worker 9 started"), seen(b, true));
+    assert_eq!(there.observe("job 9 began"), seen(b, false));
     assert_eq!(there.view(), [(b, "job <*> began".to_owned(), 2)]);
     there.restart();
     assert_eq!(there.id("worker 10 started"), b);
@@ -260,7 +264,7 @@ fn a_taught_template_takes_over_what_it_describes_now_and_later() {
     let lesson = object.teach(Teaching::Template { template: template.into(), naming: named("Lost order") });
     let own = object.miner.resolve(failed);
     assert_ne!(own, failed);
-    assert_eq!(object.observe("order 2 failed in checkout at noon"), Observed { id: own, is_new: false });
+    assert_eq!(object.observe("order 2 failed in checkout at noon"), seen(own, false));
     assert_eq!(object.view(), [(own, template.to_owned(), 2)]);
     assert_eq!(object.miner.naming(failed).map(|naming| naming.name.as_str()), Some("Lost order"));
     let given = Record { message: "x".into(), message_template: Some(template.into()), ..Record::default() };

@@ -7,6 +7,7 @@ use campaign::{Campaign, catch_all};
 use clap::{Parser, Subcommand};
 use sapwood_sim::cluster::mutant::Mutant;
 use sapwood_sim::scorecard::Scorecard;
+use sapwood_sim::variables::VariableCard;
 use sapwood_sim::{Options, Workload};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -52,6 +53,15 @@ enum Command {
         #[arg(long)]
         explain: bool,
     },
+    /// Measure what is found in the variables of lines, on days of components with faults; print the table.
+    Variables {
+        /// Worlds: three quiet days each, then every kind of fault once.
+        #[arg(long, default_value_t = 20)]
+        seeds: u64,
+        /// The first of them: worlds that no constant was chosen on begin at 100.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+    },
     /// Play the machines against crashes, losses, lies and jumping clocks; check that nothing is lost or doubled.
     Cluster {
         /// How many seeds.
@@ -77,6 +87,11 @@ fn main() -> ExitCode {
         Command::Generate { seed, lines, out } => (seed, lines, out),
         Command::Scenarios { seeds, first, plain, explain } => {
             return scenarios(first..first.saturating_add(seeds), plain, explain);
+        }
+        Command::Variables { seeds, first } => {
+            let card = VariableCard::of(first..first.saturating_add(seeds));
+            let is_written = write!(io::stdout().lock(), "{}", card.table()).is_ok();
+            return if is_written { ExitCode::SUCCESS } else { ExitCode::from(2) };
         }
         Command::Cluster { seeds, from, mutants: true, .. } => return mutants(&(from..from.saturating_add(seeds))),
         Command::Cluster { seeds, from, story, mutant, .. } => {

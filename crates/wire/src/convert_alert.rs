@@ -57,6 +57,10 @@ fn kind_of(kind: SignalKind) -> AlertKind {
         SignalKind::LevelShift => AlertKind::LevelShift,
         SignalKind::ErrorRatio => AlertKind::ErrorRatio,
         SignalKind::LatencyShift => AlertKind::LatencyShift,
+        SignalKind::Trend => AlertKind::Trend,
+        SignalKind::ValueDrift => AlertKind::ValueDrift,
+        SignalKind::NewValue => AlertKind::NewValue,
+        SignalKind::RareCombination => AlertKind::RareCombination,
     }
 }
 
@@ -122,13 +126,31 @@ fn signal_title(incident: &Incident, component: &str, template: &str) -> String 
         SignalKind::LatencyShift => format!(
             "Slower records in {component}: {seen} of {total} in {span}, {due:.1} were usual, probability {chance}"
         ),
+        SignalKind::Trend => {
+            let words = |time: f64| span_words(time.max(0.0) as u64);
+            let (least, most) = (words(signal.expected_low), words(signal.expected_high));
+            let due = words(due);
+            format!(
+                "Level{of_pattern} in {component} reaches {total} in {due} ({least} to {most}), now {seen}, \
+                 probability {chance}"
+            )
+        }
+        SignalKind::ValueDrift => format!(
+            "Other values{of_pattern} in {component}: {seen} of {total} in {span} where {due:.1} were usual, probability {chance}"
+        ),
+        SignalKind::NewValue => format!("New value{of_pattern} in {component}, probability {chance}"),
+        SignalKind::RareCombination => {
+            let with = signal.subject.to_string();
+            let with = with.rsplit(':').next().unwrap_or_default();
+            format!("Never seen {with}{of_pattern} in {component}, probability {chance}")
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sapwood_engine::detect::Signal;
+    use sapwood_engine::detect::{Facet, Signal};
     use sapwood_engine::level::Level;
     use sapwood_engine::pattern::PatternId;
     use sapwood_engine::time::{Millis, Timestamp};
@@ -199,6 +221,20 @@ mod tests {
     }
 
     #[test]
+    fn a_trend_says_when_its_limit_is_reached() {
+        let identity = Identity { domain: "example.com".into(), component: "checkout".into(), shard: 0 };
+        let mut trend = incident(SignalKind::Trend, Subject::Variable(PatternId(7), 0), "t");
+        let hour = 3_600_000.0;
+        (trend.signal.expected_low, trend.signal.expected, trend.signal.expected_high) =
+            (5.0 * hour, 6.0 * hour, 8.0 * hour);
+        (trend.signal.seen, trend.signal.total) = (83, 100);
+        let view = alert_view(&alert(vec![trend]), &identity);
+        let title =
+            "Level of “pay <*> failed” in checkout reaches 100 in 6 h (5 h to 8 h), now 83, probability 0.00031";
+        assert_eq!((view.title.as_str(), view.expected), (title, Some(6.0 * hour)));
+    }
+
+    #[test]
     fn every_kind_of_finding_is_said_in_words_with_its_numbers() {
         let identity = Identity { domain: "example.com".into(), component: "checkout".into(), shard: 0 };
         let own = Subject::Pattern(PatternId(7));
@@ -222,6 +258,17 @@ mod tests {
                 SignalKind::LatencyShift,
                 Subject::Durations,
                 "Slower records in checkout: 12 of 40 in 12 min, 1.5 were usual",
+            ),
+            (
+                SignalKind::ValueDrift,
+                Subject::Variable(PatternId(7), 0),
+                "Other values of “pay <*> failed” in checkout: 12 of 40 in 12 min where 1.5 were usual",
+            ),
+            (SignalKind::NewValue, Subject::Variable(PatternId(7), 0), "New value of “pay <*> failed” in checkout"),
+            (
+                SignalKind::RareCombination,
+                Subject::Facet(PatternId(7), Facet::Endpoint),
+                "Never seen endpoint of “pay <*> failed” in checkout",
             ),
         ] {
             let view = alert_view(&alert(vec![incident(kind, subject, "i")]), &identity);

@@ -32,6 +32,14 @@ pub enum AlertKind {
     ErrorRatio,
     /// A larger share of slow records.
     LatencyShift,
+    /// A level heads for its limit.
+    Trend,
+    /// A variable's values are distributed otherwise.
+    ValueDrift,
+    /// A variable has a value it never had.
+    NewValue,
+    /// A pattern came with what it never came with.
+    RareCombination,
 }
 
 impl AlertKind {
@@ -46,6 +54,10 @@ impl AlertKind {
             Self::LevelShift => "New level",
             Self::ErrorRatio => "More errors",
             Self::LatencyShift => "Slower",
+            Self::Trend => "Reaches its limit",
+            Self::ValueDrift => "Other values",
+            Self::NewValue => "New value",
+            Self::RareCombination => "Rare combination",
         }
     }
 }

@@ -15,9 +15,9 @@ pub struct BaselineCall {
 }
 
 /// A watched series.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SeriesView {
-    /// `total`, `errors`, `latency`, `pattern:<id>`.
+    /// `total`, `errors`, `latency`, `pattern:<id>`, `variable:<id>:<place>`, `facet:<id>:<facet>`.
     pub series: String,
     /// Template of a pattern.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,6 +30,12 @@ pub struct SeriesView {
     pub period_ms: Option<i64>,
     /// What is open: a kind of signal.
     pub open: Option<String>,
+    /// Of a variable that tells a level: where it stood last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<f64>,
+    /// And the limit that it heads for, or away from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
 }
 
 /// One minute of a series.
@@ -93,6 +99,9 @@ pub struct BaselineAnswer {
     pub series: Vec<SeriesView>,
     /// Series that are watched.
     pub series_total: u64,
+    /// Variables of patterns that are watched; for the list.
+    #[serde(default)]
+    pub variables: Vec<SeriesView>,
     /// Its minutes, oldest first; empty for the list.
     pub points: Vec<PointView>,
     /// From which duration on a record is slow, ms; for `latency`.

@@ -4,7 +4,7 @@ use super::Live;
 use crate::processors::calls::{
     BaselineAnswer, BaselineCall, DecisionView, DeploymentView, FeedbackView, PointView, SeriesView,
 };
-use sapwood_engine::detect::{Point, SeriesOutline, SignalKind, Subject};
+use sapwood_engine::detect::{LevelOutline, Point, SeriesOutline, SignalKind, Subject};
 use sapwood_engine::machine::stream::{Decision, Verdict};
 
 /// Series in a list; the component's own are among them always.
@@ -24,6 +24,20 @@ impl Live {
         match wanted {
             None => {
                 answer.series = detectors.series(SERIES_MAX).iter().map(|outline| self.series_view(outline)).collect();
+                answer.variables = self.watched_variables();
+            }
+            Some(subject @ Some(Subject::Variable(..) | Subject::Facet(..))) => {
+                answer.series.extend(subject.and_then(|subject| self.part_view(subject)));
+                if let Some(level) = subject.and_then(|subject| self.level_of(subject)) {
+                    let point = |&(at, value): &(_, f64)| Point {
+                        at,
+                        seen: value.max(0.0) as u32,
+                        total: level.limit.max(0.0) as u32,
+                        band: None,
+                    };
+                    let points = level.points.iter().map(point).filter(|point| is_within(point.at.0));
+                    answer.points = points.map(|point| point_view(&point)).collect();
+                }
             }
             Some(subject) => {
                 let Some(baseline) = subject.and_then(|subject| detectors.baseline(subject)) else { return answer };
@@ -48,10 +62,58 @@ impl Live {
 
     /// A pattern that was merged since is the one that took it over.
     fn current(&self, subject: Subject) -> Subject {
-        match subject {
-            Subject::Pattern(id) => Subject::Pattern(self.machine.miner().resolve(id)),
-            other => other,
+        subject.of_pattern(|id| self.machine.miner().resolve(id))
+    }
+
+    /// The variables that are watched, those of which something is open first.
+    fn watched_variables(&self) -> Vec<SeriesView> {
+        let (levels, drifts) = (self.machine.levels(), self.machine.drifts());
+        let subjects = levels.iter().map(|level| level.subject).chain(drifts.iter().map(|drift| drift.subject));
+        let (mut open, mut quiet) = (Vec::new(), Vec::<SeriesView>::new());
+        for view in subjects.filter_map(|subject| self.part_view(subject)) {
+            let views = if view.open.is_some() { &mut open } else { &mut quiet };
+            // Several things may tell the same level, and its values be watched besides.
+            if views.len() < SERIES_MAX && !views.iter().any(|known| known.series == view.series) {
+                views.push(view);
+            }
         }
+        open.append(&mut quiet);
+        open.truncate(SERIES_MAX);
+        open
+    }
+
+    /// The level that a variable tells; of several that which heads for its limit, else the first.
+    fn level_of(&self, subject: Subject) -> Option<LevelOutline> {
+        let mut levels = self.machine.levels();
+        levels.retain(|level| level.subject == subject);
+        let place = levels.iter().position(|level| level.is_open).unwrap_or(0);
+        (place < levels.len()).then(|| levels.swap_remove(place))
+    }
+
+    /// What is known of a part of a pattern; none if the component has no such pattern, or does not watch this variable.
+    fn part_view(&self, subject: Subject) -> Option<SeriesView> {
+        let pattern = self.machine.miner().pattern(subject.pattern()?)?;
+        let level = self.level_of(subject);
+        let drift = self.machine.drifts().into_iter().find(|drift| drift.subject == subject);
+        if matches!(subject, Subject::Variable(..)) && level.is_none() && drift.is_none() {
+            return None;
+        }
+        let heads = level.as_ref().filter(|level| level.is_open).map(|_| SignalKind::Trend);
+        let drifts = drift.filter(|drift| drift.is_open).map(|_| SignalKind::ValueDrift);
+        let minutes = |periods: u32| periods.saturating_mul(30);
+        Some(SeriesView {
+            series: subject.to_string(),
+            template: Some(pattern.template.clone()),
+            usual: 0.0,
+            learned_minutes: level
+                .as_ref()
+                .map_or(0, |level| level.minutes)
+                .max(drift.map_or(0, |it| minutes(it.periods))),
+            period_ms: None,
+            open: heads.or(drifts).map(|kind| kind.as_str().to_owned()),
+            level: level.as_ref().map(|level| level.level),
+            limit: level.map(|level| level.limit),
+        })
     }
 
     fn series_view(&self, outline: &SeriesOutline) -> SeriesView {
@@ -63,6 +125,8 @@ impl Live {
             learned_minutes: outline.experience,
             period_ms: outline.period.map(|period| period.0),
             open: outline.open.map(|kind| kind.as_str().to_owned()),
+            level: None,
+            limit: None,
         }
     }
 

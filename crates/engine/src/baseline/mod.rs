@@ -1,6 +1,6 @@
 //! What is expected of a series, and how improbable what was seen is.
 //!
-//! In scope: forgetting means ([`Mean`]), seasonal levels ([`Season`]), tails of counts and ratios ([`tail`]) and the
+//! In scope: forgetting means ([`Mean`]), seasonal levels ([`Season`]) by local time ([`Zone`]), tails of counts and ratios ([`tail`]) and the
 //! arithmetic below them ([`special`]). Out of scope: deciding what to do about it, which is [`crate::detect`].
 //! Nothing here reads a clock, allocates by the input, or calls a function whose last digit the platform chooses.
 
@@ -10,7 +10,9 @@ pub mod tail;
 mod habit;
 mod mean;
 mod season;
+mod zone;
 
 pub use habit::Habit;
 pub use mean::Mean;
 pub use season::Season;
+pub use zone::{ZONE_BYTES_MAX, Zone};

@@ -3,11 +3,11 @@
 //! Hours of the day are learned first, hours of the week beside them; each is used only once it has predicted better
 //! than a flat week, so that a component without a rhythm is never given one. Three readings are kept apart, as the
 //! clock says and one hour before and after it: the one that fits best of late is used, which follows a change of
-//! daylight saving within hours without knowing the zone.
+//! daylight saving within hours where the zone is not known.
 //!
-//! Time is UTC; what a factor multiplies is a series' own level, so that small series borrow the component's week.
+//! Hours are those of the domain's clocks ([`Zone`]), UTC where it names none. What a factor multiplies is a series' own level, so that small series borrow the component's week.
 
-use super::Mean;
+use super::{Mean, Zone};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::time::{Millis, Timestamp};
 
@@ -34,6 +34,8 @@ pub struct Season {
     error_beside: Mean,
     error_shift: [Mean; 3],
     hours: u32,
+    /// Whose clocks; the caller's to remember.
+    zone: Zone,
 }
 
 impl Default for Season {
@@ -48,6 +50,7 @@ impl Default for Season {
             error_beside: Mean::default(),
             error_shift: [Mean::default(); 3],
             hours: 0,
+            zone: Zone::default(),
         }
     }
 }
@@ -60,9 +63,29 @@ enum Rhythm {
 }
 
 impl Season {
+    /// The hours are those of these clocks from now on; what was learned by others moves with them.
+    pub fn set_zone(&mut self, zone: Zone) {
+        let ahead = zone.standard_hours() - self.zone.standard_hours();
+        for hours in [&mut self.day, &mut self.week] {
+            let by = (-ahead).rem_euclid(hours.len().max(1) as i64) as usize;
+            *hours = hours.iter().cycle().skip(by).take(hours.len()).copied().collect();
+        }
+        self.zone = zone;
+    }
+
+    /// Whose clocks the hours are.
+    pub fn zone(&self) -> Zone {
+        self.zone
+    }
+
+    /// What was read was learned by these clocks.
+    pub(crate) fn learned_in(&mut self, zone: Zone) {
+        self.zone = zone;
+    }
+
     /// What the rate at this instant usually is, as a multiple of the mean rate: 1 while no rhythm is known.
     pub fn factor(&self, at: Timestamp) -> f64 {
-        let shift = self.shift();
+        let (shift, at) = (self.shift(), self.zone.local(at));
         self.interpolated(self.rhythm(), at.plus(Millis(shift * HOUR.0)))
     }
 
@@ -73,7 +96,7 @@ impl Season {
 
     /// Learns the records of the whole hour that starts at `hour`.
     pub fn learn(&mut self, hour: Timestamp, records: f64) {
-        let mid = hour.plus(Millis(HOUR.0 / 2));
+        let mid = self.zone.local(hour.plus(Millis(HOUR.0 / 2)));
         let mean = self.overall.value();
         if self.hours > DAY as u32 && mean > 0.0 {
             let miss = |rhythm, shift: i64| {
@@ -252,6 +275,29 @@ mod tests {
             season.learn(Timestamp(hour * HOUR.0), 100.0 + 80.0 * ((hour + 1) % 24) as f64);
         }
         assert_eq!(season.shift(), 1);
+    }
+
+    #[test]
+    fn with_a_zone_a_changed_clock_is_no_news() {
+        let berlin = Zone::parse("Europe/Berlin").unwrap();
+        // From March 1st to 29th 2026, when clocks go ahead at 1:00 UTC; worked from 8 to 18 by the clock on the wall.
+        let (begin, change) = (1_772_323_200_000 / HOUR.0, 1_774_746_000_000 / HOUR.0);
+        let rate = |hour: i64| office(hour + berlin.hours_ahead(Timestamp(hour * HOUR.0)));
+        let mut local = Season::default();
+        local.set_zone(berlin);
+        let mut utc = Season::default();
+        for hour in begin..change {
+            local.learn(Timestamp(hour * HOUR.0), rate(hour));
+            utc.learn(Timestamp(hour * HOUR.0), rate(hour));
+        }
+        // The first morning of summer: a quarter past six in UTC.
+        let opens = Timestamp((change + 5) * HOUR.0 + HOUR.0 / 2);
+        assert!(local.factor(opens) > 1.5 && utc.factor(opens) < 0.5, "{} {}", local.factor(opens), utc.factor(opens));
+        // What UTC learned moves with the clocks when the zone is told.
+        utc.set_zone(berlin);
+        assert!((utc.factor(opens) - local.factor(opens)).abs() < 0.1);
+        utc.set_zone(Zone::default());
+        assert!(utc.factor(opens) < 0.5);
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub enum Kind {
     DomainName,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// A time zone: a rule of POSIX, or one of some names.
+    TimeZone,
     /// `true` or `false`.
     Flag,
     /// A whole number of something, both ends included.
@@ -283,6 +285,7 @@ pub const KEYS: &[KeySpec] = &[
     per_domain("SLACK_WEBHOOK_URL", Alerts, Kind::SecretAddress, Absent, "Receives alerts as Slack messages. Secret: whoever knows it can post."),
     per_domain("ALERT_COOLDOWN", Alerts, span(0, Millis::from_hours(168)), Same("10m"), "How long an incident stays quiet after a message about it."),
     per_domain("ALERT_GROUP_WINDOW", Alerts, span(0, Millis::from_hours(1)), Same("1m"), "How long a message waits for others to join it."),
+    per_domain("TIME_ZONE", Alerts, Kind::TimeZone, Same("UTC"), "Whose clocks the hours and days of a rhythm go by, so that a change of daylight saving is none of it: a rule such as `CET-1CEST,M3.5.0,M10.5.0/3` (the last line of a file of the zone database), or one of [some names](../decisions/0076-trends-drifts-combinations-and-a-domains-share.md#names-of-zones)."),
     per_domain("CRITICAL_THRESHOLD", Alerts, count(1, 1_000_000, "errors a minute"), Same("10"), "The rate below which there is no burst, however unusual it is."),
     per_domain("BURST_FACTOR", Alerts, count(2, 1_000, "times the usual rate"), Same("3"), "How far above what is usual a burst begins."),
     used("WEBHOOK_RETRY_BASE", Alerts, span(50, Millis::from_mins(10)), Same("5s"), "The wait before the second attempt of a delivery; it doubles from there."),

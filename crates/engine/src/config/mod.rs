@@ -261,6 +261,8 @@ settings! {
         key_signing_secret: Secret = secret("KEY_SIGNING_SECRET");
         /// ALLOWED_ORIGINS.
         allowed_origins: Vec<OriginPattern> = origins("ALLOWED_ORIGINS");
+        /// TIME_ZONE: a name or a rule that [`crate::baseline::Zone::parse`] reads.
+        time_zone: String = text("TIME_ZONE");
         /// REDACT_NAMES: field names beyond the built-in ones.
         redact_names: Vec<String> = names("REDACT_NAMES");
         /// RETENTION_BRIEF_PATTERNS: ids.

@@ -4,6 +4,7 @@ use super::keys::{Kind, TimeUnit};
 use super::secret::{SECRET_CHARS_MIN, Secret, is_webhook_secret};
 use super::web_address::{OriginPattern, WebAddress};
 use crate::address::Domain;
+use crate::baseline::Zone;
 use crate::time::Millis;
 
 /// Entries of a list at most. Each costs a comparison per request or per field.
@@ -40,6 +41,7 @@ pub(super) fn parse(kind: Kind, bare: TimeUnit, text: &str) -> Result<Value, Str
         }
         Kind::DomainName => Domain::parse(text).map(Value::DomainName),
         Kind::Choice(words) => words.contains(&text).then(|| Value::Text(text.to_owned())),
+        Kind::TimeZone => Zone::parse(text).map(|_| Value::Text(text.to_owned())),
         Kind::Flag => parse_flag(text).map(Value::Flag),
         Kind::Count { min, max, .. } => digits(text).filter(|count| (min..=max).contains(count)).map(Value::Count),
         Kind::Duration { min, max } => {
@@ -65,6 +67,7 @@ pub(super) fn allowed(kind: Kind) -> String {
         Kind::Text(bytes_max) => format!("one line of at most {bytes_max} bytes"),
         Kind::DomainName => "a host name such as example.com".to_owned(),
         Kind::Choice(words) => words.join(" | "),
+        Kind::TimeZone => "a rule such as CET-1CEST,M3.5.0,M10.5.0/3, or a name such as Europe/Berlin".to_owned(),
         Kind::Flag => "true | false".to_owned(),
         Kind::Count { min, max, unit } => format!("{min} to {max} {unit}"),
         Kind::Duration { min, max } => {
@@ -217,6 +220,9 @@ mod tests {
     fn each_kind_takes_its_own_and_nothing_else() {
         let count = Kind::Count { min: 1, max: 100, unit: "x" };
         for (kind, text, expected) in [
+            (Kind::TimeZone, "Europe/Berlin", Some("Europe/Berlin")),
+            (Kind::TimeZone, "CET-1CEST,M3.5.0,M10.5.0/3", Some("CET-1CEST,M3.5.0,M10.5.0/3")),
+            (Kind::TimeZone, "Berlin", None),
             (Kind::Flag, "true", Some("true")),
             (Kind::Flag, "0", Some("false")),
             (Kind::Flag, "TRUE", None),

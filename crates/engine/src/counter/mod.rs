@@ -139,6 +139,21 @@ impl Counters {
         std::array::from_fn(|class| self.totals.get(&Series::level(class as u8)).copied().unwrap_or(0))
     }
 
+    /// Records of this endpoint since the beginning.
+    pub(crate) fn of_endpoint(&self, endpoint: &str) -> u64 {
+        self.of_name(endpoint, Series::endpoint)
+    }
+
+    /// Records of this environment since the beginning.
+    pub(crate) fn of_environment(&self, environment: &str) -> u64 {
+        self.of_name(environment, Series::environment)
+    }
+
+    /// What had no room of its own has no count of its own.
+    fn of_name(&self, name: &str, series: impl Fn(u32) -> Series) -> u64 {
+        self.names.find(name).and_then(|name| self.totals.get(&series(name))).copied().unwrap_or(0)
+    }
+
     /// All totals since the beginning, by series.
     pub fn totals(&self) -> impl Iterator<Item = (SeriesKey, u64)> + '_ {
         self.totals.iter().map(|(&series, &count)| (self.names.key(series), count))

@@ -189,6 +189,11 @@ impl Names {
         id
     }
 
+    /// The number of `text`, if it has one.
+    pub(super) fn find(&self, text: &str) -> Option<u32> {
+        self.ids.get(text).copied()
+    }
+
     /// The name of this number.
     pub(super) fn text(&self, id: u32) -> &str {
         self.texts.get(id as usize).map_or(OTHER, String::as_str)

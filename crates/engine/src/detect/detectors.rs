@@ -17,7 +17,7 @@ use super::rhythm::Rhythm;
 use super::ring::MinuteRing;
 use super::signal::{Signal, SignalKind, Subject};
 use crate::baseline::special::exp;
-use crate::baseline::{Mean, Season};
+use crate::baseline::{Mean, Season, Zone};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::pattern::PatternId;
 use crate::time::{Millis, Timestamp};
@@ -259,7 +259,8 @@ impl Detectors {
     pub fn is_open(&self, kind: SignalKind, subject: Subject) -> bool {
         let watch = subject.pattern().and_then(|id| self.patterns.get(&id));
         match (kind, subject) {
-            (SignalKind::NewPattern, _) => false,
+            // What is watched elsewhere, or is over at once.
+            (_, Subject::Variable(..) | Subject::Facet(..)) | (SignalKind::NewPattern, _) => false,
             (SignalKind::Silence, _) => self.is_silent,
             (SignalKind::Missed, _) => watch.is_some_and(|watch| watch.is_missed),
             (_, Subject::Component) => self.component.is_open() || self.level.is_open(),
@@ -287,7 +288,7 @@ impl Detectors {
                 let counts = match subject {
                     Subject::Component => &self.component,
                     Subject::Pattern(id) => &self.patterns.get(&id)?.counts,
-                    Subject::Errors | Subject::Durations => return None,
+                    _ => return None,
                 };
                 let factor = |minutes| self.season.factor(end.minus(Millis::from_mins(minutes)));
                 let hour_factor = (factor(0) + factor(20) + factor(40) + factor(60)) / 4.0;
@@ -298,7 +299,7 @@ impl Detectors {
                 let known = Known { minutes: counts.experience(), series: self.judged_with(subject) };
                 count_candidate((subject, known), deviation, end, kind).judged_within(&self.widened)
             }
-            (SignalKind::Silence | SignalKind::Missed | SignalKind::NewPattern, _) => return None,
+            _ => return None,
         };
         Some(candidate.signal)
     }
@@ -307,6 +308,21 @@ impl Detectors {
     /// far from what is due. Not part of what is written.
     pub fn widen(&mut self, spans: Vec<(Timestamp, Timestamp)>) {
         self.widened = spans;
+    }
+
+    /// Hours of the season are those of these clocks from now on. Not part of what is written.
+    pub fn set_zone(&mut self, zone: Zone) {
+        self.season.set_zone(zone);
+    }
+
+    /// Whose clocks the season's hours are.
+    pub fn zone(&self) -> Zone {
+        self.season.zone()
+    }
+
+    /// What was read was learned by clocks so many hours ahead in winter.
+    pub(crate) fn learned_in(&mut self, hours: i64) {
+        self.season.learned_in(Zone::of_hours(hours));
     }
 
     /// Patterns watched one by one.
@@ -570,6 +586,7 @@ impl Detectors {
                     continue;
                 }
                 Subject::Component => self.component.open(),
+                Subject::Variable(..) | Subject::Facet(..) => {}
                 Subject::Pattern(id) => {
                     if let Some(watch) = self.patterns.get_mut(&id) {
                         watch.counts.open();

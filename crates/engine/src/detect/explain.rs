@@ -56,6 +56,7 @@ impl Detectors {
             Subject::Errors => of(&self.error_minutes),
             Subject::Durations => of(&self.slow_minutes),
             Subject::Pattern(id) => self.patterns.get(&id).map(|watch| self.points_of(watch))?,
+            Subject::Variable(..) | Subject::Facet(..) => return None,
         };
         let slow_from_ms = (subject == Subject::Durations).then_some(self.slow_from);
         Some(Baseline { outline, points, slow_from_ms })
@@ -72,6 +73,7 @@ impl Detectors {
             Subject::Errors => (ratio(&self.errors), None),
             Subject::Durations => (ratio(&self.slow), None),
             Subject::Pattern(id) => return self.patterns.get(&id).map(|watch| self.outline_of(id, watch)),
+            Subject::Variable(..) | Subject::Facet(..) => return None,
         };
         Some(SeriesOutline { subject, usual, experience, period, open: self.open_kind(subject) })
     }
@@ -94,6 +96,7 @@ impl Detectors {
             Subject::Errors => &[SignalKind::ErrorRatio],
             Subject::Durations => &[SignalKind::LatencyShift],
             Subject::Pattern(_) => &[SignalKind::Missed, SignalKind::Burst],
+            Subject::Variable(..) | Subject::Facet(..) => &[],
         };
         let open = kinds.iter().copied().find(|&kind| self.is_open(kind, subject))?;
         Some(if open == SignalKind::Burst { self.direction(subject) } else { open })

@@ -16,24 +16,75 @@ pub enum Subject {
     Durations,
     /// One pattern.
     Pattern(PatternId),
+    /// What stands in one place of a pattern's template, counted from 0.
+    Variable(PatternId, u8),
+    /// With what a pattern comes.
+    Facet(PatternId, Facet),
+}
+
+/// What a record has beside its pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Facet {
+    /// The class of its level.
+    Level,
+    /// The endpoint's template.
+    Endpoint,
+    /// The environment.
+    Environment,
+}
+
+impl Facet {
+    /// All facets; the position is the code in rows.
+    pub const ALL: [Self; 3] = [Self::Level, Self::Endpoint, Self::Environment];
+
+    /// Stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Level => "level",
+            Self::Endpoint => "endpoint",
+            Self::Environment => "environment",
+        }
+    }
 }
 
 impl Subject {
-    /// The pattern, if it is about one.
+    /// The pattern, if it is about one or a part of one.
     pub fn pattern(self) -> Option<PatternId> {
         match self {
-            Self::Pattern(id) => Some(id),
+            Self::Pattern(id) | Self::Variable(id, _) | Self::Facet(id, _) => Some(id),
             Self::Component | Self::Errors | Self::Durations => None,
+        }
+    }
+
+    /// The same of another pattern, where it is about one.
+    #[must_use]
+    pub fn of_pattern(self, renamed: impl FnOnce(PatternId) -> PatternId) -> Self {
+        match self {
+            Self::Pattern(id) => Self::Pattern(renamed(id)),
+            Self::Variable(id, place) => Self::Variable(renamed(id), place),
+            Self::Facet(id, facet) => Self::Facet(renamed(id), facet),
+            Self::Component | Self::Errors | Self::Durations => self,
         }
     }
 
     /// Reads the name of a series, as [`fmt::Display`] writes it.
     pub fn parse(name: &str) -> Option<Self> {
         match name {
-            "total" => Some(Self::Component),
-            "errors" => Some(Self::Errors),
-            "latency" => Some(Self::Durations),
-            _ => PatternId::parse(name.strip_prefix("pattern:")?).map(Self::Pattern),
+            "total" => return Some(Self::Component),
+            "errors" => return Some(Self::Errors),
+            "latency" => return Some(Self::Durations),
+            _ => {}
+        }
+        let (what, rest) = name.split_once(':')?;
+        let (id, part) = rest.split_once(':').unwrap_or((rest, ""));
+        let id = PatternId::parse(id)?;
+        let of_name = |&facet: &Facet| facet.as_str() == part;
+        match what {
+            "pattern" if rest.len() == 16 => Some(Self::Pattern(id)),
+            // One way to write each.
+            "variable" => part.parse().ok().map(|place| Self::Variable(id, place)).filter(|it| it.to_string() == name),
+            "facet" => Facet::ALL.into_iter().find(of_name).map(|facet| Self::Facet(id, facet)),
+            _ => None,
         }
     }
 
@@ -43,9 +94,16 @@ impl Subject {
             Self::Errors => (1, 0),
             Self::Durations => (2, 0),
             Self::Pattern(id) => (3, id.0),
+            Self::Variable(id, _) => (4, id.0),
+            Self::Facet(id, _) => (5, id.0),
         };
         out.u8(code);
         out.uint(id);
+        match self {
+            Self::Variable(_, place) => out.u8(place),
+            Self::Facet(_, facet) => out.u8(Facet::ALL.iter().position(|&it| it == facet).unwrap_or(0) as u8),
+            Self::Component | Self::Errors | Self::Durations | Self::Pattern(_) => {}
+        }
     }
 
     pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
@@ -55,12 +113,17 @@ impl Subject {
             1 => Ok(Self::Errors),
             2 => Ok(Self::Durations),
             3 => Ok(Self::Pattern(PatternId(id))),
+            4 => Ok(Self::Variable(PatternId(id), input.u8()?)),
+            5 => match Facet::ALL.get(usize::from(input.u8()?)) {
+                Some(&facet) => Ok(Self::Facet(PatternId(id), facet)),
+                None => Err(ReadError::Unknown("facet")),
+            },
             _ => Err(ReadError::Unknown("subject of a signal")),
         }
     }
 }
 
-/// The name of the series: `total`, `errors`, `latency`, `pattern:<id>`.
+/// The name of the series: `total`, `errors`, `latency`, `pattern:<id>`, `variable:<id>:<place>`, `facet:<id>:<facet>`.
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -68,6 +131,8 @@ impl fmt::Display for Subject {
             Self::Errors => f.write_str("errors"),
             Self::Durations => f.write_str("latency"),
             Self::Pattern(id) => write!(f, "pattern:{id}"),
+            Self::Variable(id, place) => write!(f, "variable:{id}:{place}"),
+            Self::Facet(id, facet) => write!(f, "facet:{id}:{}", facet.as_str()),
         }
     }
 }
@@ -91,11 +156,19 @@ pub enum SignalKind {
     LatencyShift,
     /// A pattern that this component never had.
     NewPattern,
+    /// A level that a variable tells of heads for its limit and will reach it soon.
+    Trend,
+    /// The values of a variable are distributed otherwise than usual.
+    ValueDrift,
+    /// A variable that always had one of few values has one it never had.
+    NewValue,
+    /// A pattern came with a level, an endpoint or an environment with which it never came, though both are frequent.
+    RareCombination,
 }
 
 impl SignalKind {
     /// All kinds; the position is the code in rows, so new ones go to the end.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::NewPattern,
         Self::Burst,
         Self::Drop,
@@ -104,6 +177,10 @@ impl SignalKind {
         Self::LevelShift,
         Self::ErrorRatio,
         Self::LatencyShift,
+        Self::Trend,
+        Self::ValueDrift,
+        Self::NewValue,
+        Self::RareCombination,
     ];
 
     /// Its code in rows.
@@ -127,6 +204,10 @@ impl SignalKind {
             Self::ErrorRatio => "error_ratio",
             Self::LatencyShift => "latency_shift",
             Self::NewPattern => "new_pattern",
+            Self::Trend => "trend",
+            Self::ValueDrift => "value_drift",
+            Self::NewValue => "new_value",
+            Self::RareCombination => "rare_combination",
         }
     }
 }
@@ -144,15 +225,16 @@ pub struct Signal {
     pub since: Timestamp,
     /// Width of the window that showed it.
     pub window: Millis,
-    /// Expected in that window (records; for ratios hits), and below and above what it would be remarkable.
+    /// Expected in that window (records; for ratios hits; of a trend, in how many milliseconds the limit is reached),
+    /// and below and above what it would be remarkable (of a trend, the earliest and the latest).
     pub expected: f64,
     /// Lower end of the usual.
     pub expected_low: f64,
     /// Upper end of the usual.
     pub expected_high: f64,
-    /// Seen in that window.
+    /// Seen in that window; of a trend, where the level stands.
     pub seen: u64,
-    /// Of how many; for counts the same as `seen`.
+    /// Of how many; for counts the same as `seen`; of a trend, the limit.
     pub total: u64,
     /// Probability of this or worse if nothing had changed, corrected for the windows that were tried.
     pub probability: f64,
@@ -206,10 +288,20 @@ mod tests {
 
     #[test]
     fn a_series_is_found_by_its_name_and_codes_stay() {
-        for subject in [Subject::Component, Subject::Errors, Subject::Durations, Subject::Pattern(PatternId(77))] {
+        let id = PatternId(77);
+        let own = [Subject::Component, Subject::Errors, Subject::Durations, Subject::Pattern(id)];
+        let parts = Facet::ALL.map(|facet| Subject::Facet(id, facet));
+        for subject in own.into_iter().chain(parts).chain([Subject::Variable(id, 0), Subject::Variable(id, 12)]) {
             assert_eq!(Subject::parse(&subject.to_string()), Some(subject));
+            let mut out = Writer::new();
+            subject.write(&mut out);
+            assert_eq!(Subject::read(&mut Reader::new(out.as_bytes())), Ok(subject));
+            let other = subject.of_pattern(|_| PatternId(78));
+            assert_eq!(other.pattern(), subject.pattern().map(|_| PatternId(78)));
         }
-        for name in ["", "Total", "pattern:", "pattern", "pattern:xyz"] {
+        let (part, none) = ("pattern:000000000000004d:0", "facet:000000000000004d:user");
+        let padded = "variable:000000000000004d:00";
+        for name in ["", "Total", "pattern:", "pattern", "pattern:xyz", "x:000000000000004d", part, none, padded] {
             assert_eq!(Subject::parse(name), None, "{name}");
         }
         let codes: Vec<_> = SignalKind::ALL.iter().map(|kind| (kind.code(), kind.as_str())).collect();

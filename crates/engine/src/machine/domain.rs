@@ -8,6 +8,7 @@
 mod erasing;
 
 use crate::bytes::{ReadError, Reader, Writer};
+use crate::detect::STREAMS_FREE;
 use crate::limits;
 use crate::machine::erasure::{Counts, Erasure, Scope, Step, StepOutcome};
 use crate::machine::outbox::{Due, Outbox, RetryPolicy};
@@ -468,6 +469,13 @@ impl DomainMachine {
         let component = Component { registered_at: now };
         effects.components.push((key.0.clone(), key.1, component.clone()));
         self.components.insert(key, component);
+        // Of what the domain's detectors may spend on false alarms each stream has its share. All learn it when their
+        // number doubles, which is less than two messages a stream.
+        let exponent = exponent_of(self.components.len());
+        if self.view.streams_exponent != exponent {
+            self.view.streams_exponent = exponent;
+            self.changed(effects);
+        }
     }
 
     fn revoke(&mut self, id: String, now: Timestamp, effects: &mut Effects) {
@@ -659,6 +667,11 @@ impl DomainMachine {
     }
 }
 
+/// The smallest power of two that is no less than this many streams; 0 for as few as share nothing.
+fn exponent_of(streams: usize) -> u8 {
+    if streams <= STREAMS_FREE as usize { 0 } else { streams.next_power_of_two().trailing_zeros() as u8 }
+}
+
 fn write_streams(out: &mut Writer, streams: &BTreeSet<(String, u16)>) {
     out.uint(streams.len() as u64);
     for (component, shard) in streams {
@@ -710,6 +723,22 @@ mod tests {
             created_at: Timestamp(1),
             revoked_at: None,
         }
+    }
+
+    #[test]
+    fn streams_learn_how_many_they_are_when_their_number_doubles() {
+        let mut machine = machine(200);
+        let mut told = Vec::new();
+        for number in 1..=40 {
+            let event = Event::Register { component: format!("c{number}"), shard: 0 };
+            let effects = machine.handle(event, Timestamp(1));
+            if !effects.sync.is_empty() {
+                told.push((number, effects.sync.len(), machine.view().streams_exponent));
+                assert!(effects.state_changed);
+            }
+        }
+        assert_eq!(told, [(9, 9, 4), (17, 17, 5), (33, 33, 6)]);
+        assert_eq!(restored(&machine).view(), machine.view());
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod retracting;
 mod state;
 mod store;
 mod thinning;
+mod variables;
 
 pub use append::{AppendReply, Batch, TailItem};
 use deployments::Deployments;
@@ -32,6 +33,7 @@ pub use state::{Checkpoint, Stored, decode_domain_view, decode_told, encode_doma
 pub use store::{Outline, Restored, SettingsOf, StreamStore};
 pub use thinning::{NextThinning, PlaceOutline, Rank, RetentionPolicy, Selection, Thinning};
 
+use crate::baseline::Zone;
 use crate::counter::Counters;
 use crate::limits;
 use crate::machine::erasure::Counts;
@@ -91,6 +93,8 @@ pub struct StreamSettings {
     pub retry: RetryPolicy,
     /// When rows are worth a block.
     pub blocks: BlockPolicy,
+    /// The clocks of domains that name none.
+    pub zone: Zone,
 }
 
 impl Default for StreamSettings {
@@ -106,6 +110,7 @@ impl Default for StreamSettings {
             sinks: SinkPolicy::default(),
             retry: RetryPolicy { base: Millis::from_secs(1), cap: Millis::from_mins(5) },
             blocks: BlockPolicy::default(),
+            zone: Zone::default(),
         }
     }
 }
@@ -121,6 +126,8 @@ pub struct DomainView {
     pub records_per_day: Option<u64>,
     /// Whether somebody watches the live tail.
     pub is_watched: bool,
+    /// The domain has at most two to the power of this many streams; 0 if no more than share nothing.
+    pub streams_exponent: u8,
     /// Configuration of the domain, name and value, checked by the domain object.
     pub overrides: Vec<(String, String)>,
 }
@@ -307,7 +314,7 @@ pub struct StreamMachine {
 impl StreamMachine {
     /// A machine that has seen nothing.
     pub fn new(identity: Identity, settings: StreamSettings) -> Self {
-        Self {
+        let mut machine = Self {
             tag: identity.tag(),
             identity,
             settings,
@@ -342,7 +349,9 @@ impl StreamMachine {
             thinned: thinning::Thinned::default(),
             thinned_written: thinning::Thinned::default(),
             thin_at: None,
-        }
+        };
+        machine.take_zone();
+        machine
     }
 
     /// The only way state changes.
@@ -463,6 +472,7 @@ impl StreamMachine {
 
     fn configure(&mut self, view: DomainView, now: Timestamp, effects: &mut Effects) {
         self.view = view;
+        self.take_zone();
         if self.lease.is_spent {
             self.lease = Lease::default();
         }
@@ -648,7 +658,9 @@ impl StreamMachine {
     /// The settings under which the rows were written.
     fn take_settings(&mut self, settings: StreamSettings) {
         self.window_changed(self.settings.key_window, settings.key_window);
-        self.settings = settings;
+        // What the domain names is in its view, which is a row of the journal; this is what counts without it.
+        let zone = self.settings.zone;
+        self.settings = StreamSettings { zone, ..settings };
     }
 
     /// The data service is used under this configuration; see [`Sink::configured`].

@@ -156,6 +156,11 @@ pub enum Unit {
     Bytes,
 }
 
+/// The number that a variable's text is, in its base unit; `None` for one that is no number.
+pub fn number(text: &str) -> Option<(f64, Unit)> {
+    number_of(VariableKind::of(text), text)
+}
+
 /// The number that a value of this kind is, in its base unit; `None` for kinds that are no numbers.
 pub(super) fn number_of(kind: VariableKind, text: &str) -> Option<(f64, Unit)> {
     match kind {

@@ -7,7 +7,7 @@ use super::shape::cover;
 use super::signature::signature_of;
 use super::stats::Position;
 use super::taught::Taught;
-use super::{Exemplar, Pattern, PatternId};
+use super::{Exemplar, Firsts, Pattern, PatternId};
 use crate::fault::Fault;
 use crate::limits;
 use crate::record::Record;
@@ -20,6 +20,8 @@ pub struct Observed {
     pub id: PatternId,
     /// Whether this record is the first of it.
     pub is_new: bool,
+    /// With what an older pattern came for the first time.
+    pub firsts: Firsts,
 }
 
 /// All patterns of one object.
@@ -81,10 +83,10 @@ impl Miner {
             (slot, is_new) = self.taught_place(slot, is_new, record);
         }
         let Some(Some(pattern)) = self.patterns.get_mut(slot as usize) else {
-            return Observed { id: PatternId::OVERFLOW, is_new: false };
+            return Observed { id: PatternId::OVERFLOW, is_new: false, firsts: Firsts::default() };
         };
-        pattern.count(record, Position { seq, index, received_at });
-        let observed = Observed { id: pattern.id, is_new };
+        let firsts = pattern.count(record, Position { seq, index, received_at });
+        let observed = Observed { id: pattern.id, is_new, firsts };
         if !self.ignores_variables {
             let before = pattern.variables.memory_bytes();
             pattern.observe_variables(record);

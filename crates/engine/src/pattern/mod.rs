@@ -37,12 +37,12 @@ mod stats;
 mod taught;
 mod variables;
 
-pub use kind::{Unit, VariableKind};
+pub use kind::{Unit, VariableKind, number};
 pub use miner::{Miner, Observed, told};
 pub use rules::Rule;
 pub use shape::template_of;
 pub use split::{Split, extract, join, rebuild, split};
-pub use stats::{Exemplar, Owner, Pattern};
+pub use stats::{Exemplar, Firsts, Owner, Pattern};
 pub use variables::{Variable, Variables};
 
 use std::fmt;

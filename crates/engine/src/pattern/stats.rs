@@ -144,6 +144,24 @@ impl Exemplar {
     }
 }
 
+/// With what a record is the first of its pattern, which is older.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Firsts {
+    /// The class of its level.
+    pub level: bool,
+    /// Its endpoint, where the pattern came with others.
+    pub endpoint: bool,
+    /// Its environment, where the pattern came with others.
+    pub environment: bool,
+}
+
+impl Firsts {
+    /// Whether there is any.
+    pub fn any(self) -> bool {
+        self.level || self.endpoint || self.environment
+    }
+}
+
 /// A mined shape with its statistics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pattern {
@@ -213,15 +231,17 @@ impl Pattern {
     }
 
     /// Counts one record.
-    pub(super) fn count(&mut self, record: &Record, position: Position) {
+    pub(super) fn count(&mut self, record: &Record, position: Position) -> Firsts {
+        let mut firsts = Firsts::default();
         self.count += 1;
         self.first_seen = self.first_seen.min(record.timestamp);
         self.last_seen = self.last_seen.max(record.timestamp);
         if let Some(slot) = self.levels.get_mut(record.level.class().index()) {
+            firsts.level = *slot == 0 && self.count > 1;
             *slot += 1;
         }
-        remember(&mut self.endpoints, record.endpoint.as_deref());
-        remember(&mut self.environments, Some(&record.environment));
+        firsts.endpoint = remember(&mut self.endpoints, record.endpoint.as_deref());
+        firsts.environment = remember(&mut self.environments, Some(&record.environment));
         remember(&mut self.releases, record.release.as_deref());
         if self.exemplars.len() < limits::PATTERN_EXEMPLARS_MAX {
             let mut exemplar = Exemplar::default();
@@ -232,6 +252,7 @@ impl Pattern {
             self.last.get_or_insert_default().set(record, position);
         }
         self.is_dirty = true;
+        firsts
     }
 
     /// Takes back the text of a record: it is shown no more, and what only it brought is forgotten. Counts stay. Returns
@@ -462,18 +483,19 @@ impl Pattern {
 }
 
 #[inline]
-fn remember(known: &mut Vec<String>, value: Option<&str>) {
-    if let Some(value) = value.filter(|value| !value.is_empty()) {
-        remember_some(known, value);
-    }
+/// Remembers a value; true if it is another than those that are known.
+fn remember(known: &mut Vec<String>, value: Option<&str>) -> bool {
+    value.filter(|value| !value.is_empty()).is_some_and(|value| remember_some(known, value))
 }
 
-fn remember_some(known: &mut Vec<String>, value: &str) {
-    if known.len() < limits::PATTERN_FACETS_MAX && !known.iter().any(|known| known == value) {
-        // Most patterns have one of each, and a list that grows by itself begins with room for four.
-        known.reserve_exact(1);
-        known.push(value.to_owned());
+fn remember_some(known: &mut Vec<String>, value: &str) -> bool {
+    if known.len() >= limits::PATTERN_FACETS_MAX || known.iter().any(|known| known == value) {
+        return false;
     }
+    // Most patterns have one of each, and a list that grows by itself begins with room for four.
+    known.reserve_exact(1);
+    known.push(value.to_owned());
+    known.len() > 1
 }
 
 #[cfg(test)]

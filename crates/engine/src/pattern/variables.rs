@@ -162,6 +162,16 @@ impl Variable {
         self.top.is_exact() && self.top.len() <= ENUMERATION_VALUES_MAX && self.count() >= ENUMERATION_SEEN_MIN
     }
 
+    /// Whether every value seen is held with its true count.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.top.is_exact()
+    }
+
+    /// The values held, by the hash of their text, with their counts.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.top.counts()
+    }
+
     /// How its numbers are distributed, if it has any.
     pub fn numbers(&self) -> Option<(Unit, &Quantiles)> {
         self.numbers.as_ref().map(|numbers| (numbers.unit, &numbers.quantiles))

@@ -134,6 +134,13 @@ impl Quantiles {
         Some(max)
     }
 
+    /// Numbers in buckets up to that of `value`.
+    pub fn at_most(&self, value: f64) -> u64 {
+        let last = key_of(value);
+        let within = self.keys.iter().zip(&self.counts).take_while(|(key, _)| **key <= last);
+        within.fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
     /// Whether the lowest numbers share a bucket, so that a quantile that falls there is only an upper bound.
     pub fn is_collapsed(&self) -> bool {
         self.is_collapsed

@@ -193,6 +193,11 @@ impl SpaceSaving {
         self.entries.iter().map(|known| known.hash)
     }
 
+    /// The hashes of the values held, with their counts.
+    pub fn counts(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.entries.iter().map(|known| (known.hash, known.count))
+    }
+
     /// Bytes held beside the struct, as on a platform of 64 bits.
     pub fn memory_bytes(&self) -> usize {
         // Hash, count, error, pointer and length of the text, and what an allocator adds to a small text.

@@ -306,9 +306,8 @@ impl Incidents {
             if incident.pattern == Some(from) {
                 incident.pattern = Some(into);
             }
-            if incident.signal.subject == Subject::Pattern(from) {
-                incident.signal.subject = Subject::Pattern(into);
-            }
+            let subject = incident.signal.subject;
+            incident.signal.subject = subject.of_pattern(|id| if id == from { into } else { id });
         }
     }
 
@@ -400,6 +399,8 @@ impl Incidents {
                 // What brings the errors was told already.
                 SignalKind::ErrorRatio => is_same_series || open.kind == SignalKind::NewPattern,
                 SignalKind::NewPattern => open.kind == SignalKind::NewPattern && open.subject == signal.subject,
+                // That a variable's values moved does not say that a limit is near.
+                SignalKind::Trend => is_same_series && open.kind == SignalKind::Trend,
                 // A drop to nothing is the silence, and so is a job that was missed in it; a mere drop is not.
                 SignalKind::Silence if open.kind == SignalKind::Missed => open.at > signal.since,
                 _ if is_absence(signal.kind) => {

@@ -85,6 +85,7 @@ impl Plan {
                 late_records_min: 4,
                 late_rows_min: 2,
             },
+            ..StreamSettings::default()
         };
         Self {
             streams: random.between(1, 3) as usize,

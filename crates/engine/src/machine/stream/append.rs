@@ -315,6 +315,7 @@ impl StreamMachine {
         mut effects: Option<&mut Effects>,
     ) -> Vec<PatternId> {
         let mut patterns = Vec::with_capacity(records.len());
+        let mut firsts = Vec::new();
         for (index, record) in records.iter().enumerate() {
             if record.is_husk() {
                 // Erased since: what it counted is in the checkpoint, if anywhere.
@@ -329,6 +330,10 @@ impl StreamMachine {
             patterns.push(observed.id);
             let facts = Self::facts(record, observed, at);
             self.detect(&facts);
+            self.follow_levels(record, observed, (seq, index, at));
+            if observed.firsts.any() {
+                firsts.push((index, observed));
+            }
             if record.level.is_error() {
                 for told in self.judge(record, &facts, (seq, index, at)) {
                     self.tell_group(told, at, Some(record), effects.as_deref_mut());
@@ -338,6 +343,8 @@ impl StreamMachine {
         self.counters.settle();
         self.note_for_d1(records, &patterns, seq);
         self.detection.learn_delay(records, at, self.settings.alerts.lateness);
+        self.look_at_firsts(records, &firsts, at);
+        self.survey_variables();
         self.raise(Vec::new(), seq, at, effects);
         patterns
     }
@@ -375,6 +382,7 @@ impl StreamMachine {
         self.incidents.merge_pattern(from, into);
         self.detection.merge_pattern(from, into);
         self.feedbacks.merge_pattern(from, into);
+        self.follow_template(into);
         for (pattern, _) in self.recent_errors.iter_mut().filter(|(pattern, _)| *pattern == from) {
             *pattern = into;
         }

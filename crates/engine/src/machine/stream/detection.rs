@@ -12,10 +12,12 @@
 //! lasted long enough waits ([`Detection::held`]) and is judged again when it has, if it still goes on; a deviation that
 //! opened without being sure enough is looked at after each minute and told when it has grown.
 
-use super::feedback::ALERT_BELOW;
 use super::{Effects, StreamMachine, state};
+use crate::baseline::Zone;
 use crate::bytes::{ReadError, Reader, Writer};
-use crate::detect::{Detectors, Facts, Signal, SignalKind, Subject};
+use crate::detect::{
+    ALERT_BELOW, Combinations, Detectors, Drifts, Facts, Signal, SignalKind, Stored, Subject, Trends, is_sure_in_domain,
+};
 use crate::limits::FEEDBACK_MAX;
 use crate::pattern::{Exemplar, Observed, PatternId};
 use crate::record::Record;
@@ -69,6 +71,14 @@ pub struct Decision {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Detection {
     pub(super) detectors: Detectors,
+    /// Levels that variables tell.
+    pub(super) trends: Trends,
+    /// What values variables have.
+    pub(super) drifts: Drifts,
+    /// What patterns never came with.
+    pub(super) combinations: Combinations,
+    /// The minute up to which levels and values were looked at.
+    pub(super) looked_at_values: Timestamp,
     decisions: VecDeque<Decision>,
     /// Absences that have to last longer, with the event time at which they are judged again.
     held: Vec<(Timestamp, Signal)>,
@@ -99,6 +109,8 @@ impl Detection {
     /// A pattern turned out to be another.
     pub(super) fn merge_pattern(&mut self, from: PatternId, into: PatternId) {
         self.detectors.merge_pattern(from, into);
+        self.trends.merge_pattern(from, into);
+        self.drifts.merge_pattern(from, into);
         for (_, signal) in self.held.iter_mut().filter(|(_, signal)| signal.subject == Subject::Pattern(from)) {
             signal.subject = Subject::Pattern(into);
         }
@@ -203,6 +215,12 @@ impl Detection {
         }
         out.int(self.looked_again.0);
         self.detectors.write(&mut out);
+        // Builds that do not know what follows end here.
+        out.int(self.looked_at_values.0);
+        self.trends.write(&mut out);
+        self.drifts.write(&mut out);
+        self.combinations.write(&mut out);
+        out.int(self.detectors.zone().standard_hours());
         out.into_bytes()
     }
 
@@ -244,6 +262,13 @@ impl Detection {
             read.looked_again = Timestamp(input.int()?).clamped();
         }
         read.detectors = Detectors::read(&mut input)?;
+        if !input.is_empty() {
+            read.looked_at_values = Timestamp(input.int()?).clamped();
+            read.trends = Trends::read(&mut input)?;
+            read.drifts = Drifts::read(&mut input)?;
+            read.combinations = Combinations::read(&mut input)?;
+            read.detectors.learned_in(input.int()?);
+        }
         Ok(read)
     }
 }
@@ -260,6 +285,15 @@ impl StreamMachine {
         }
     }
 
+    /// The season goes by the domain's clocks: those that it names itself, else those of the service.
+    pub(super) fn take_zone(&mut self) {
+        let own = self.view.overrides.iter().find(|(name, _)| name == "TIME_ZONE");
+        let zone = own.and_then(|(_, zone)| Zone::parse(zone)).unwrap_or(self.settings.zone);
+        if zone != self.detection.detectors.zone() {
+            self.detection.detectors.set_zone(zone);
+        }
+    }
+
     /// Takes note of one record.
     pub(super) fn detect(&mut self, facts: &Facts) {
         self.detection.detectors.observe(facts);
@@ -272,16 +306,21 @@ impl StreamMachine {
 
     /// Deals with what was found up to row `seq`, and with absences that have lasted long enough; ends what is over.
     pub(super) fn raise(&mut self, ripe: Vec<Signal>, seq: u64, at: Timestamp, mut effects: Option<&mut Effects>) {
-        let found = self.detection.detectors.take_signals().into_iter().map(|signal| (signal, false));
+        let mut found = self.detection.detectors.take_signals();
+        found.append(&mut self.detection.trends.take_signals());
+        found.append(&mut self.detection.drifts.take_signals());
+        found.append(&mut self.detection.combinations.take_signals());
+        let streams = 1u32.checked_shl(self.view.streams_exponent.into()).unwrap_or(u32::MAX);
+        let in_domain = |signal: Signal| Signal { is_alerting: is_sure_in_domain(&signal, streams), ..signal };
+        let found = found.into_iter().map(|signal| (in_domain(signal), false));
         let signals: Vec<_> = ripe.into_iter().map(|signal| (signal, true)).chain(found).collect();
-        let grown: Vec<_> = self.detection.grown().into_iter().filter(|signal| self.feedbacks.tells(signal)).collect();
+        let grown = self.detection.grown().into_iter().map(in_domain);
+        let grown: Vec<_> = grown.filter(|signal| self.feedbacks.tells(signal)).collect();
         // What is told now is watched no longer.
         self.detection.unsure.retain(|it| !grown.iter().any(|signal| *it == (signal.kind, signal.subject)));
         let signals = signals.into_iter().chain(grown.into_iter().map(|signal| (signal, false)));
         for (index, (mut signal, is_ripe)) in signals.enumerate() {
-            if let Subject::Pattern(id) = signal.subject {
-                signal.subject = Subject::Pattern(self.miner.resolve(id));
-            }
+            signal.subject = signal.subject.of_pattern(|id| self.miner.resolve(id));
             let verdict = self.judge_signal(signal, is_ripe, (seq, index as u16, at), effects.as_deref_mut());
             if matches!(verdict, Verdict::Shown | Verdict::Quieted) {
                 self.detection.watch(&signal);
@@ -290,7 +329,8 @@ impl StreamMachine {
         }
         let detectors = &self.detection.detectors;
         self.detection.held.retain(|(_, signal)| detectors.is_open(signal.kind, signal.subject));
-        self.incidents.close(at, |kind, subject| detectors.is_open(kind, subject));
+        let detection = &self.detection;
+        self.incidents.close(at, |kind, subject| detection.is_open(kind, subject));
     }
 
     fn judge_signal(
@@ -334,7 +374,7 @@ impl StreamMachine {
     pub(super) fn concerned(&self, signal: &Signal) -> Vec<PatternId> {
         let is_more = matches!(signal.kind, SignalKind::Burst | SignalKind::LevelShift);
         match signal.subject {
-            Subject::Pattern(id) => vec![id],
+            Subject::Pattern(id) | Subject::Variable(id, _) | Subject::Facet(id, _) => vec![id],
             Subject::Errors => self.recent_errors.iter().map(|(pattern, _)| *pattern).collect(),
             Subject::Component => self.detection.detectors.movers(is_more, MOVERS_MAX),
             Subject::Durations => Vec::new(),
@@ -346,8 +386,14 @@ impl StreamMachine {
         if signal.subject == Subject::Errors {
             return self.recent_errors.iter().map(|(_, exemplar)| exemplar.clone()).collect();
         }
-        let patterns = self.concerned(signal).into_iter().filter_map(|id| self.miner.pattern(id));
-        patterns.flat_map(|pattern| pattern.exemplars.iter().take(2).cloned()).collect()
+        // Of what lines say, the newest shows it.
+        let is_of_line = matches!(signal.subject, Subject::Variable(..) | Subject::Facet(..));
+        let mut shown = Vec::new();
+        for pattern in self.concerned(signal).into_iter().filter_map(|id| self.miner.pattern(id)) {
+            shown.extend(pattern.last.clone().filter(|_| is_of_line));
+            shown.extend_from_slice(pattern.exemplars.get(..2).unwrap_or(&pattern.exemplars));
+        }
+        shown
     }
 
     fn evidence(&self, signal: &Signal) -> Vec<RecordId> {
@@ -357,7 +403,22 @@ impl StreamMachine {
             seq: exemplar.seq,
             index: exemplar.index,
         };
-        let mut ids: Vec<_> = self.shown_by(signal).iter().map(id).collect();
+        let stored = match signal.kind {
+            SignalKind::Trend => self.detection.trends.evidence(signal.subject),
+            _ => Vec::new(),
+        };
+        let of_it = stored.into_iter().map(|Stored { seq, index, received_at }| RecordId {
+            received_at,
+            object_tag: self.tag,
+            seq,
+            index,
+        });
+        let mut ids: Vec<_> = of_it.collect();
+        for shown in self.shown_by(signal).iter().map(id) {
+            if !ids.contains(&shown) {
+                ids.push(shown);
+            }
+        }
         ids.truncate(EVIDENCE_MAX);
         ids
     }

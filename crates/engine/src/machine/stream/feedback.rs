@@ -9,7 +9,7 @@
 
 use super::{Effects, StreamMachine, state};
 use crate::bytes::{ReadError, Reader, Writer};
-use crate::detect::{ALERT_BELOW, Signal, SignalKind, Subject};
+use crate::detect::{Signal, SignalKind, Subject, alert_below};
 use crate::limits::{FEEDBACK_MAX, FEEDBACK_NOTE_BYTES_MAX};
 use crate::pattern::PatternId;
 use crate::time::Timestamp;
@@ -18,6 +18,8 @@ use std::collections::VecDeque;
 
 /// By how much a step moves the probability below which a deviation tells people.
 const STEP_FACTOR: f64 = 1e-3;
+/// The same of trends, which rest on few points.
+const TREND_FACTOR: f64 = 1e-2;
 /// How many times the usual wait an absence lasts before people are told, by step.
 const WAITS: [f64; 5] = [1.0, 1.5, 2.0, 3.0, 4.0];
 /// How many times `CRITICAL_THRESHOLD` and `BURST_FACTOR` make a burst of errors, by step.
@@ -122,8 +124,10 @@ impl Threshold {
             (SignalKind::Burst, Subject::Errors) => Demand::Errors(ERROR_FACTORS.get(place).copied().unwrap_or(1)),
             (SignalKind::Silence | SignalKind::Missed, _) => Demand::Wait(WAITS.get(place).copied().unwrap_or(1.0)),
             _ => {
-                let steps = (0..self.step.unsigned_abs()).fold(1.0, |product, _| product * STEP_FACTOR);
-                Demand::Probability(if self.step < 0 { ALERT_BELOW / steps } else { ALERT_BELOW * steps })
+                let below = alert_below(self.kind).unwrap_or(0.0);
+                let factor = if self.kind == SignalKind::Trend { TREND_FACTOR } else { STEP_FACTOR };
+                let steps = (0..self.step.unsigned_abs()).fold(1.0, |product, _| product * factor);
+                Demand::Probability(if self.step < 0 { below / steps } else { below * steps })
             }
         }
     }
@@ -208,8 +212,8 @@ impl Feedbacks {
 
     /// A pattern turned out to be another.
     pub(super) fn merge_pattern(&mut self, from: PatternId, into: PatternId) {
-        for one in self.given.iter_mut().filter(|one| one.subject == Subject::Pattern(from)) {
-            one.subject = Subject::Pattern(into);
+        for one in &mut self.given {
+            one.subject = one.subject.of_pattern(|id| if id == from { into } else { id });
         }
     }
 
@@ -358,6 +362,9 @@ mod tests {
         assert_eq!(after(SignalKind::Missed, pattern, &[Noise; 9]), Demand::Wait(4.0));
         assert_eq!(after(SignalKind::Missed, pattern, &[Real]), Demand::Wait(1.0));
         assert_eq!(after(SignalKind::Burst, Subject::Errors, &[Noise, Noise]), Demand::Errors(4));
+        let level = Subject::Variable(PatternId(7), 1);
+        let Demand::Probability(below) = after(SignalKind::Trend, level, &[Noise]) else { panic!("of a trend") };
+        assert!((below / 1e-6 - 1.0).abs() < 1e-9, "{below}");
         assert_eq!(after(SignalKind::NewPattern, pattern, &[Noise; 2]), Demand::Records(10));
         assert_eq!(after(SignalKind::NewPattern, pattern, &[Noise; 7]), Demand::Records(30));
     }
@@ -377,7 +384,7 @@ mod tests {
             seen: 0,
             total: 0,
             probability,
-            is_alerting: probability < ALERT_BELOW,
+            is_alerting: probability < 2e-7,
         };
         let told = |feedbacks: &Feedbacks| [1e-6, 1e-9, 1e-13].map(|chance| feedbacks.tells(&signal(chance)));
         assert_eq!(told(&feedbacks), [false, true, true]);

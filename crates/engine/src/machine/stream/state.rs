@@ -161,6 +161,7 @@ impl StreamMachine {
         // What cannot be read is learned again; it is no reason to rebuild the rest.
         let detection = stored.detection.as_deref().and_then(|row| Detection::read(row).ok());
         machine.detection = detection.unwrap_or_default();
+        machine.take_zone();
         let sink = |row: &Option<Vec<u8>>| row.as_deref().and_then(|row| Sink::decode(row).ok()).unwrap_or_default();
         machine.d1 = sink(&stored.d1);
         machine.data_service = sink(&stored.data_service);
@@ -306,7 +307,8 @@ pub fn encode_domain_view(view: &DomainView) -> Vec<u8> {
             out.uint(records);
         }
     }
-    out.u8(u8::from(view.is_watched));
+    // Builds that do not know the exponent read 0 and 1, and take what is larger for nobody watching.
+    out.u8(u8::from(view.is_watched) | view.streams_exponent.min(127) << 1);
     out.uint(view.overrides.len() as u64);
     for (name, value) in &view.overrides {
         out.text(name);
@@ -352,7 +354,8 @@ fn read_view(input: &mut Reader<'_>) -> Result<DomainView, ReadError> {
     if input.u8()? == 1 {
         view.records_per_day = Some(input.uint()?);
     }
-    view.is_watched = input.u8()? == 1;
+    let watched = input.u8()?;
+    (view.is_watched, view.streams_exponent) = (watched & 1 == 1, watched >> 1);
     for _ in 0..input.count()? {
         view.overrides.push((input.text()?.to_owned(), input.text()?.to_owned()));
     }
@@ -437,6 +440,7 @@ pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timesta
         EVENT_VIEW => {
             machine.is_registered = input.u8()? == 1;
             machine.view = read_view(&mut input)?;
+            machine.take_zone();
             if machine.lease.is_spent {
                 machine.lease = Lease::default();
             }
