@@ -353,10 +353,10 @@ mod tests {
         };
         assert_eq!(
             [burst(&[]), burst(&[Noise]), burst(&[Noise, Noise]), burst(&[Noise; 9]), burst(&[Real; 9])],
-            [-9, -12, -15, -21, -6]
+            [-7, -10, -13, -19, -4]
         );
         // At the end of the scale one step back is one step back, however often it was said.
-        assert_eq!(burst(&[Noise, Noise, Noise, Noise, Noise, Noise, Real]), -18);
+        assert_eq!(burst(&[Noise, Noise, Noise, Noise, Noise, Noise, Real]), -16);
         let pattern = Subject::Pattern(PatternId(7));
         assert_eq!(after(SignalKind::Silence, Subject::Component, &[Noise, Noise]), Demand::Wait(2.0));
         assert_eq!(after(SignalKind::Missed, pattern, &[Noise; 9]), Demand::Wait(4.0));
