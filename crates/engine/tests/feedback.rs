@@ -97,7 +97,7 @@ fn a_burst_that_was_noise_takes_more_the_next_time_and_nothing_else_does() {
         at += HOUR + MINUTE;
         (object.told().len(), at)
     };
-    let (told, now) = raise(&mut object, 17);
+    let (told, now) = raise(&mut object, 15);
     assert_eq!(told, 1);
     for _ in 0..9 {
         say(&mut object, SignalKind::Burst, Opinion::Noise, now);
@@ -105,7 +105,7 @@ fn a_burst_that_was_noise_takes_more_the_next_time_and_nothing_else_does() {
     assert_eq!(object.machine.feedback().count(), 1, "one opinion an incident");
     assert_eq!(object.machine.threshold(SignalKind::Burst, Subject::Component).step, 1);
     assert_eq!(object.machine.threshold(SignalKind::Drop, Subject::Component).step, 0);
-    let (told, _) = raise(&mut object, 17);
+    let (told, _) = raise(&mut object, 15);
     assert_eq!(told, 0, "{:?}", object.told());
     assert!(object.machine.decisions().any(|one| one.verdict == Verdict::Quieted));
     // Ten times as many are told as ever, and taking it back makes it as it was.
@@ -119,7 +119,7 @@ fn a_burst_that_was_noise_takes_more_the_next_time_and_nothing_else_does() {
     assert_survives(&object);
     let again = object.machine.handle(Event::FeedbackUndone(incident), Timestamp(now));
     assert_eq!((again.feedback, again.rows.len()), (Some(FeedbackAnswer::NothingToUndo), 0));
-    assert_eq!(raise(&mut object, 17).0, 1);
+    assert_eq!(raise(&mut object, 16).0, 1);
 }
 
 #[test]
