@@ -9,10 +9,11 @@
 //! noisier than one; a pattern's deviation is not told while the component's own is open. What is found is told once,
 //! when it opens.
 
-use super::count_watch::{CountWatch, Deviation, SLOT, count_reach};
+use super::candidate::{Candidate, Known, WIDER, count_candidate, discoveries, kind_of, ratio_candidate, reaches_into};
+use super::count_watch::{CountWatch, SLOT};
 use super::history::{Band, History};
 use super::level_watch::{CELL_MINUTES, LevelWatch};
-use super::ratio_watch::{RatioDeviation, RatioWatch, ratio_reach};
+use super::ratio_watch::RatioWatch;
 use super::rhythm::Rhythm;
 use super::ring::MinuteRing;
 use super::signal::{Signal, SignalKind, Subject};
@@ -31,8 +32,6 @@ const SIGNALS_MAX: usize = 1_000;
 /// are not quite what was learned cost more than this (the scenarios count them).
 const FALSE_SHARE: f64 = 4e-4;
 const FALSE_SHARE_PATTERNS: f64 = 1e-5;
-/// Sure enough to tell somebody: the chance in an hour.
-pub(crate) const ALERT_BELOW: f64 = 2e-7;
 /// After a longer pause the slots in between are not closed one by one.
 const SLOTS_CLOSED_MAX: i64 = 400;
 const SLOTS_A_MINUTE: i64 = 6;
@@ -42,12 +41,6 @@ const KNOWN_RECORDS_MIN: u64 = 200;
 const NOVELTY_MAX: f64 = 0.02;
 /// Later than this a record raises nothing.
 const LATE: Millis = Millis::from_mins(1);
-/// Records below which more than due wakes nobody: the least that bursts of errors take by default.
-const ALERT_RECORDS_MIN: u64 = 10;
-/// Minutes that a level has stood before less than it wakes people (its night has been seen), and before another level
-/// does (its weekend).
-const ALERT_AFTER_DAY: u32 = 1_440;
-const ALERT_AFTER_WEEK: u32 = 10_080;
 /// Gaps of a regular series, and minutes of a component, before its absence wakes people: what ran for a quarter of an
 /// hour and ended was an errand, not a rhythm.
 const ALERT_AFTER_GAPS: u32 = 30;
@@ -57,9 +50,6 @@ const LATENESS_MAX: Millis = Millis::from_mins(5);
 /// What a slot leaves of the lateness: half of it after a day.
 const LATENESS_KEPT: f64 = 0.999_92;
 const VERSION: u8 = 2;
-/// How many times as far a count may lie from what is due while something is known to shake it. A tail of a normal law
-/// falls with the square of the distance: the probability becomes its square root.
-pub(super) const WIDER: f64 = std::f64::consts::SQRT_2;
 
 /// What the detectors need to know of a record.
 #[derive(Clone, Copy, Debug)]
@@ -155,43 +145,6 @@ impl Default for Detectors {
             signals_dropped: 0,
         }
     }
-}
-
-/// A finding that has not yet passed the common test.
-struct Candidate {
-    /// Found by the windows of hours.
-    is_level: bool,
-    subject: Subject,
-    probability: f64,
-    /// Series that are judged together with this one: people are woken by the least probable of all of them.
-    series: usize,
-    signal: Signal,
-}
-
-impl Candidate {
-    /// Sure enough to wake people, for what it is one of.
-    fn is_sure(&self) -> bool {
-        self.probability * (self.series.max(1) as f64) < ALERT_BELOW
-    }
-
-    /// The same, if its window reaches into a span in which the baseline is wider.
-    fn judged_within(mut self, widened: &[(Timestamp, Timestamp)]) -> Self {
-        if reaches_into(widened, self.signal.since, self.signal.at) {
-            self.probability = self.probability.max(0.0).sqrt();
-            let is_sure = self.is_sure();
-            let signal = &mut self.signal;
-            signal.probability = self.probability;
-            signal.is_alerting &= is_sure;
-            signal.expected_low = (signal.expected - (signal.expected - signal.expected_low) * WIDER).max(0.0);
-            signal.expected_high = signal.expected + (signal.expected_high - signal.expected) * WIDER;
-        }
-        self
-    }
-}
-
-/// Whether a window shares any time with one of these spans.
-pub(super) fn reaches_into(spans: &[(Timestamp, Timestamp)], from: Timestamp, to: Timestamp) -> bool {
-    spans.iter().any(|&(start, end)| from < end && start < to)
 }
 
 impl Detectors {
@@ -785,98 +738,10 @@ fn missed(id: PatternId, rhythm: &Rhythm, now: Timestamp) -> Signal {
     }
 }
 
-/// Benjamini-Hochberg: with the largest `k` whose `k`-th smallest probability is at most `k / series` of the share
-/// allowed, the first `k`.
-fn discoveries(mut found: Vec<Candidate>, series: usize, share: f64) -> Vec<Candidate> {
-    found.sort_by(|a, b| a.probability.total_cmp(&b.probability));
-    let allowed = |place: usize| share * (place as f64 + 1.0) / (series.max(1) as f64);
-    let last = found.iter().enumerate().rev().find(|(place, candidate)| candidate.probability <= allowed(*place));
-    let count = last.map_or(0, |(place, _)| place + 1);
-    found.truncate(count);
-    found
-}
-
 fn push(signals: &mut Vec<Signal>, dropped: &mut u64, signal: Signal) {
     if signals.len() < SIGNALS_MAX {
         signals.push(signal);
     } else {
         *dropped += 1;
     }
-}
-
-/// Short windows tell bursts; only a rise that needs a quarter of an hour to show is a level.
-fn kind_of(deviation: &Deviation) -> SignalKind {
-    match (deviation.is_above(), deviation.window >= Millis::from_mins(15)) {
-        (true, false) => SignalKind::Burst,
-        (true, true) => SignalKind::LevelShift,
-        (false, _) => SignalKind::Drop,
-    }
-}
-
-/// What is known of a series of counts when it is judged.
-#[derive(Clone, Copy)]
-struct Known {
-    /// Minutes that its level has stood.
-    minutes: u32,
-    /// Series judged together with it.
-    series: usize,
-}
-
-impl Known {
-    /// Whether so much experience, and so many records, may wake people.
-    fn is_enough_for(self, kind: SignalKind, seen: u64) -> bool {
-        match kind {
-            SignalKind::Drop => self.minutes >= ALERT_AFTER_DAY,
-            SignalKind::LevelShift => self.minutes >= ALERT_AFTER_WEEK,
-            _ => seen >= ALERT_RECORDS_MIN,
-        }
-    }
-}
-
-fn count_candidate(
-    (subject, known): (Subject, Known),
-    deviation: Deviation,
-    at: Timestamp,
-    kind: SignalKind,
-) -> Candidate {
-    let Deviation { window, expected, spread, seen, probability } = deviation;
-    let reach = count_reach(expected, spread);
-    let signal = Signal {
-        kind,
-        subject,
-        at,
-        since: at.minus(window),
-        window,
-        expected,
-        expected_low: (expected - reach).max(0.0),
-        expected_high: expected + reach,
-        seen,
-        total: seen,
-        probability,
-        is_alerting: false,
-    };
-    let mut candidate = Candidate { is_level: false, subject, probability, series: known.series, signal };
-    candidate.signal.is_alerting = candidate.is_sure() && known.is_enough_for(kind, seen);
-    candidate
-}
-
-fn ratio_candidate(deviation: RatioDeviation, at: Timestamp, kind: SignalKind) -> Candidate {
-    let RatioDeviation { window, share, strength, hits, total, probability } = deviation;
-    let subject = if kind == SignalKind::ErrorRatio { Subject::Errors } else { Subject::Durations };
-    let (expected, reach) = ratio_reach(total, share, strength);
-    let signal = Signal {
-        kind,
-        subject,
-        at,
-        since: at.minus(window),
-        window,
-        expected,
-        expected_low: (expected - reach).max(0.0),
-        expected_high: expected + reach,
-        seen: hits,
-        total,
-        probability,
-        is_alerting: probability < ALERT_BELOW,
-    };
-    Candidate { is_level: false, subject, probability, series: 1, signal }
 }

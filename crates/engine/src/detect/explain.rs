@@ -3,8 +3,9 @@
 //! Nothing here changes state. A pattern's band is the present one laid over the last hour; those of the component's
 //! own three series are kept as they were when each minute was judged.
 
+use super::candidate::{WIDER, reaches_into};
 use super::count_watch::SLOT;
-use super::detectors::{Detectors, PatternWatch, WIDER, reaches_into};
+use super::detectors::{Detectors, PatternWatch};
 use super::history::{History, Point};
 use super::ring::MINUTES;
 use super::signal::{SignalKind, Subject};

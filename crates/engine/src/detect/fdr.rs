@@ -10,7 +10,7 @@
 //! Left out: absences. A rhythm that broke is judged by how long it is silent, and its probability falls without end while
 //! it lasts, so that no threshold keeps it from being told.
 
-use super::detectors;
+use super::candidate;
 use super::signal::{Signal, SignalKind};
 use super::{drift, trend};
 use std::collections::BinaryHeap;
@@ -25,7 +25,7 @@ pub(crate) fn alert_below(kind: SignalKind) -> Option<f64> {
         | SignalKind::Drop
         | SignalKind::LevelShift
         | SignalKind::ErrorRatio
-        | SignalKind::LatencyShift => Some(detectors::ALERT_BELOW),
+        | SignalKind::LatencyShift => Some(candidate::ALERT_BELOW),
         SignalKind::Trend => Some(trend::ALERT_BELOW),
         SignalKind::ValueDrift => Some(drift::ALERT_BELOW),
         SignalKind::Silence

@@ -5,6 +5,7 @@
 //! that head for a limit, values that are not what they were; what a pattern never came with. All told as [`Signal`]s.
 //! Out of scope: whom to tell and when, which is [`crate::triage`]; what is usual, which is [`crate::baseline`].
 
+mod candidate;
 mod combination;
 mod count_watch;
 mod detectors;
@@ -22,8 +23,8 @@ mod signal;
 mod trend;
 mod value;
 
+pub(crate) use candidate::ALERT_BELOW;
 pub(crate) use combination::{Combinations, Together};
-pub(crate) use detectors::ALERT_BELOW;
 pub use detectors::{Detectors, Facts, WATCHED_PATTERNS_MAX};
 pub use drift::DriftOutline;
 pub(crate) use drift::{Drifts, PERIOD};
