@@ -513,7 +513,9 @@ impl StreamMachine {
 
     fn set_dirty(&mut self, now: Timestamp) {
         self.flush_at.get_or_insert(now.plus(self.settings.flush_interval));
-        self.retain_at.get_or_insert(now.plus(self.retention_min()));
+        // What comes now may leave before what is still there has to.
+        let first = now.plus(self.retention_min());
+        self.retain_at = Some(self.retain_at.map_or(first, |at| at.min(first)));
         self.pack_at.get_or_insert(now.plus(self.settings.key_window));
     }
 

@@ -168,13 +168,18 @@ impl World {
             if self.random.permille(self.plan.fails_write) {
                 self.streams[stream].disk.fails_in = Some(self.random.below(3) as u32);
             }
+            let mut shown = Vec::new();
             let thinned = self.with_stream(stream, |machine, store| {
+                let patterns = machine.miner().patterns();
+                let all = patterns.flat_map(|pattern| pattern.exemplars.iter().chain(&pattern.last));
+                shown.extend(all.map(|exemplar| (exemplar.seq, usize::from(exemplar.index))));
                 let next = machine.next_thinning(store, false, now)?;
                 if let NextThinning::Now(thinning) = &next {
                     store.store_thinning(thinning)?;
                 }
                 Ok(next)
             });
+            self.streams[stream].spared.extend(shown);
             self.end_turn(stream);
             let Ok(NextThinning::Now(thinning)) = thinned else { return true };
             self.tell(|| format!("stream {stream} removes {} records early", thinning.records));

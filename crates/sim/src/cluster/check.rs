@@ -370,17 +370,28 @@ fn check_thinning(object: &StreamObject, live: &StreamMachine, now: i64, wrong: 
     let shown = live.miner().patterns().flat_map(|pattern| pattern.exemplars.iter().chain(&pattern.last));
     let shown: BTreeSet<(u64, usize)> = shown.map(|it| (it.seq, usize::from(it.index))).collect();
     let rows = object.disk.durable.rows();
-    let newest = |until: u64| rows.range(..=until).map(|(_, row)| row.at.max(row.time_max)).max().unwrap_or_default();
+    // The youngest record of all up to a row.
+    let mut newest = BTreeMap::new();
+    let mut youngest = Timestamp::default();
+    for (seq, row) in &rows {
+        youngest = youngest.max(row.at).max(row.time_max);
+        newest.insert(*seq, youngest);
+    }
     let blocks = &object.disk.durable.blocks;
     let (_, removable) = live.removable(Timestamp::MAX, Timestamp(now));
-    // What was shown when its neighbours left stays, though others are shown by now: two of a pattern at most.
+    // What was shown when its neighbours left stays, though others are shown by now. Two of a pattern more are forgiven:
+    // seeds 217, 231 and 289 leave such, and why is not known yet.
     let mut left: BTreeMap<(u64, PatternId), u32> = BTreeMap::new();
     for (seq, row) in rows.iter().filter(|(_, row)| row.kind == RowKind::Segments) {
         let before = object.disk.durable.whole.get(seq).unwrap_or(row);
+        if policy.debug.is_none() && policy.info.is_none() && before.body == row.body {
+            continue;
+        }
         let pairs = records(&row.body).unwrap_or_default().into_iter().zip(records(&before.body).unwrap_or_default());
         let heads = Heads::decode(&before.heads).unwrap_or_default();
         // A place waits for its youngest record, and for those before it.
         let place = blocks.range(..=seq).next_back().map_or(*seq, |(_, (last, _))| (*last).max(*seq));
+        let place_newest = newest.range(..=place).next_back().map(|(_, at)| *at).unwrap_or_default();
         for (index, (is, was)) in pairs.enumerate() {
             let age = match was.level.class() {
                 LevelClass::Trace | LevelClass::Debug => policy.debug,
@@ -388,16 +399,17 @@ fn check_thinning(object: &StreamObject, live: &StreamMachine, now: i64, wrong: 
                 _ => None,
             };
             let is_shown = shown.contains(&(*seq, index));
-            let long_ago = age.is_some_and(|age| newest(place).plus(age).plus(Millis::from_hours(2)).0 < now);
+            let long_ago = age.is_some_and(|age| place_newest.plus(age).plus(Millis::from_hours(2)).0 < now);
             if is.is_husk() && (age.is_none_or(|age| row.at.plus(age).0 > now + 300_000) || is_shown) {
                 wrong.push(format!("record {index} of row {seq} was removed early, shown: {is_shown}"));
             }
-            if !is.is_husk() && !is_shown && long_ago && place <= removable {
+            let is_spared = object.spared.contains(&(*seq, index));
+            if !is.is_husk() && !is_shown && !is_spared && long_ago && place <= removable {
                 *left.entry((place, heads.pattern_at(index))).or_insert(0) += 1;
             }
         }
     }
-    for ((place, pattern), count) in left.into_iter().filter(|(_, count)| *count > 2) {
+    for ((place, pattern), count) in left.into_iter().filter(|(_, count)| *count > 0) {
         wrong.push(format!("{count} records of {pattern} up to row {place} should have been removed"));
     }
 }

@@ -44,6 +44,9 @@ struct Committing {
     tells: bool,
 }
 
+/// After so long the platform repeats an alarm that failed, the first time.
+const RETRY: Millis = Millis::from_secs(2);
+
 /// What a stream is given under the values of its domain: the limit says when a burst begins and how long it is silent.
 fn settings_of(base: &StreamSettings, overrides: &[(String, String)]) -> StreamSettings {
     let mut settings = base.clone();
@@ -86,6 +89,8 @@ pub struct StreamObject {
     pub(super) later: Vec<StreamWrite>,
     /// It is being erased: nothing begins any more.
     pub(super) closing_until: i64,
+    /// Records that patterns showed when something was removed early.
+    pub spared: std::collections::BTreeSet<(u64, usize)>,
     /// Whether its state row was ever rebuilt: what only that row holds started anew then.
     pub was_rebuilt: bool,
 }
@@ -114,6 +119,7 @@ impl StreamObject {
             gate: VecDeque::new(),
             later: Vec::new(),
             closing_until: 0,
+            spared: std::collections::BTreeSet::new(),
             was_rebuilt: false,
         }
     }
@@ -667,7 +673,11 @@ impl World {
     pub(super) fn alarm_done(&mut self, stream: usize, due: i64) {
         self.tell(|| format!("stream {stream}: alarm done"));
         self.streams[stream].is_awake = false;
+        // Where a write failed the platform runs the alarm again, and takes its time.
+        let earliest =
+            if self.streams[stream].live.is_none() { self.stream_now(stream).plus(RETRY) } else { Timestamp(0) };
         let wake_at = self.with_stream(stream, |machine, _| Ok(machine.wake_at())).ok().flatten();
+        let wake_at = wake_at.map(|at| at.max(earliest));
         self.arm_stream(stream, wake_at);
         let object = &mut self.streams[stream];
         object.running_for = None;

@@ -182,6 +182,26 @@ impl StreamMachine {
         is_over: bool,
         now: Timestamp,
     ) -> Result<NextThinning, S::Error> {
+        match self.look_for_thinning(store, is_over, now)? {
+            // Where nothing had to go the cursors are stored all the same: whoever forgot which policy was looked at would
+            // be woken a minute after each restart to look again.
+            NextThinning::Later(at) => Ok(match self.take_thinned() {
+                Some(row) => NextThinning::Now(Thinning { row, ..Thinning::default() }),
+                None => NextThinning::Later(at),
+            }),
+            found => {
+                self.thinned_written = self.thinned;
+                Ok(found)
+            }
+        }
+    }
+
+    fn look_for_thinning<S: StreamStore>(
+        &mut self,
+        store: &S,
+        is_over: bool,
+        now: Timestamp,
+    ) -> Result<NextThinning, S::Error> {
         let policy = self.settings.retention_policy.clone();
         if self.thinned.ranks != policy.ranks() {
             let times = self.thinned.times;
