@@ -242,7 +242,7 @@ fn what_was_removed_is_not_looked_at_again_and_a_restart_changes_nothing() {
 }
 
 #[test]
-fn a_lost_cursor_costs_a_look_and_nothing_else() {
+fn a_lost_cursor_costs_a_look_and_its_row() {
     let mut object = Object::filled(by_age());
     object.run_until(5 * DAY);
     let held = object.held();
@@ -250,7 +250,17 @@ fn a_lost_cursor_costs_a_look_and_nothing_else() {
     object.restart(by_age());
     let written = object.shelf.written;
     object.thin(5 * DAY);
-    assert_eq!((object.held(), object.shelf.written), (held, written));
+    assert_eq!((object.held(), object.shelf.written), (held, written + 1));
+}
+
+#[test]
+fn what_comes_after_all_is_thinned_leaves_early_too() {
+    let mut object = Object::filled(by_age());
+    object.run_until(12 * DAY);
+    object.append(900..1_000, 12 * DAY);
+    object.run_until(23 * DAY);
+    let [debug, info, ..] = object.counts();
+    assert!(debug <= 10 && info <= 10, "{debug} and {info} are left");
 }
 
 #[test]
@@ -274,19 +284,24 @@ fn a_policy_that_comes_later_holds_for_what_is_there() {
 fn what_is_not_delivered_or_may_be_asked_for_by_a_retry_does_not_leave() {
     let mut object = Object::new(RetentionPolicy { debug: Some(Millis(1)), ..RetentionPolicy::default() });
     object.append(0..10, 0);
-    let look = |object: &mut Object, at: i64, is_over: bool| {
-        object.machine.next_thinning(&object.shelf, is_over, Timestamp(T0 + at)).unwrap()
+    let takes_nothing = |object: &mut Object, at: i64, is_over: bool| match object
+        .machine
+        .next_thinning(&object.shelf, is_over, Timestamp(T0 + at))
+        .unwrap()
+    {
+        NextThinning::Later(_) => true,
+        NextThinning::Now(thinning) => thinning.bodies.is_empty() && thinning.gone_up_to.is_none(),
     };
     for is_over in [false, true] {
-        assert!(matches!(look(&mut object, 2 * 3_600_000, is_over), NextThinning::Later(_)), "not folded");
+        assert!(takes_nothing(&mut object, 2 * 3_600_000, is_over), "not folded");
     }
     object.run_until(60_000);
     for is_over in [false, true] {
-        assert!(matches!(look(&mut object, 60_000, is_over), NextThinning::Later(_)), "within the key window");
+        assert!(takes_nothing(&mut object, 60_000, is_over), "within the key window");
     }
     let with_d1 = StreamSettings { has_d1: true, ..object.machine.settings().clone() };
     object.machine.set_settings(with_d1);
-    assert!(matches!(look(&mut object, 2 * 3_600_000, true), NextThinning::Later(_)), "D1 does not have it");
+    assert!(takes_nothing(&mut object, 2 * 3_600_000, true), "D1 does not have it");
 }
 
 #[test]
