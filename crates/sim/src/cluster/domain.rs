@@ -3,7 +3,7 @@
 use super::disk::{Disk, Rows, WriteFailed};
 use super::message::{Answer, Call, CallId, Place, Waiter};
 use super::mutant::Mutant;
-use super::world::{Event, Parcel, World};
+use super::world::{Event, Parcel, WAKES_MAX, World};
 use sapwood_engine::machine::domain::{
     Answer as Reply, Component, DomainMachine, DomainSettings, Effects, Event as Input, KeyEntry, Stored,
     split_message_id,
@@ -116,11 +116,15 @@ pub struct DomainObject {
     pub life: u64,
     /// How often the platform was asked to look at its alarm.
     pub looks: u64,
+    /// How often its alarm ran.
+    pub wakes: u64,
     tasks: BTreeMap<u64, Task>,
     next_task: u64,
     busy: BTreeSet<String>,
     armed_at: Option<i64>,
     running_for: Option<Option<i64>>,
+    /// What the alarm that is running was due for, while it waits for streams that are told the view.
+    told_for: Option<i64>,
     gate: VecDeque<(u64, Parcel)>,
     /// The limit in force since the beginning, if it never changed.
     pub quota: Option<u64>,
@@ -144,11 +148,13 @@ impl DomainObject {
             live: None,
             life: 1,
             looks: 0,
+            wakes: 0,
             tasks,
             next_task: 0,
             busy,
             armed_at: None,
             running_for: None,
+            told_for: None,
             gate,
             quota,
         }
@@ -235,6 +241,7 @@ impl World {
         object.busy.clear();
         object.armed_at = None;
         object.running_for = None;
+        object.told_for = None;
         object.gate.clear();
         self.look_at_alarm(Place::Domain, 1_000);
     }
@@ -460,21 +467,39 @@ impl World {
                 let input = if is_there { Input::Synced { component, shard: 0, version } } else { Input::SyncFailed };
                 // If that cannot be written, the view is pushed again.
                 let _written = self.domain_transition(input);
+                self.domain_alarm_done();
             }
         }
     }
 
     pub(super) fn domain_alarm(&mut self, look: u64) {
         let Some(due) = self.domain.disk.current.alarm else { return };
-        if look != self.domain.looks {
+        // One alarm at a time.
+        if look != self.domain.looks || self.domain.told_for.is_some() {
             return;
         }
         self.disturb_domain();
         self.domain.running_for = Some(self.domain.armed_at.take());
+        self.domain.wakes += 1;
+        if self.domain.wakes > WAKES_MAX {
+            return self.violate(format!("the domain was woken {WAKES_MAX} times: its alarms make no progress"));
+        }
         self.tell(|| "domain: alarm".into());
         self.deliver_due();
         self.sync_streams();
         self.erase_due();
+        self.domain.told_for = Some(due);
+        self.domain_alarm_done();
+    }
+
+    /// The alarm ends when the streams that it told something have answered: then the next one is set, or the one that
+    /// ran is deleted.
+    fn domain_alarm_done(&mut self) {
+        let tells = self.domain.tasks.values().any(|task| matches!(task, Task::Syncing(..)));
+        if tells {
+            return self.commit_domain();
+        }
+        let Some(due) = self.domain.told_for.take() else { return };
         let wake_at = match self.domain.live.take() {
             Some(machine) => {
                 let wake_at = wake_at(&machine, &self.domain.busy, Timestamp(self.now), self.mutant);
@@ -489,12 +514,19 @@ impl World {
         if self.domain.disk.current.alarm == Some(due) {
             let _deleted = self.domain.disk.write(DomainWrite::Alarm(None));
         }
+        if let Some(wanted) = wake_at.filter(|_| self.domain.disk.current.alarm.is_none()) {
+            self.violate(format!("the domain wants to be woken at {wanted:?}, and its alarm is deleted"));
+        }
+        self.commit_domain();
+        self.look_at_alarm(Place::Domain, 0);
+    }
+
+    fn commit_domain(&mut self) {
         if let Some(commit) = self.domain.disk.end_turn() {
             let wait = self.disk_latency();
             let life = self.domain.life;
             self.after(wait, Event::Durable { place: Place::Domain, life, commit });
         }
-        self.look_at_alarm(Place::Domain, 0);
     }
 
     /// An administrator revokes a key.

@@ -9,7 +9,7 @@ use super::alarm::AlarmRun;
 use super::disk::{Disk, StreamDisk, StreamRows, StreamWrite, WriteFailed};
 use super::message::{Answer, AppendAnswer, Call, CallId, Place, Waiter};
 use super::mutant::Mutant;
-use super::world::{Event, Parcel, World};
+use super::world::{Event, Parcel, WAKES_MAX, World};
 use sapwood_engine::machine::row::Heads;
 use sapwood_engine::machine::stream::{
     AppendReply, DomainView, Effects, Event as Input, Identity, StreamMachine, StreamSettings, StreamStore,
@@ -74,6 +74,8 @@ pub struct StreamObject {
     pub life: u64,
     /// How often the platform was asked to look at its alarm.
     pub looks: u64,
+    /// How often its alarm ran.
+    pub wakes: u64,
     /// What its clock is ahead.
     pub skew: i64,
     pub(super) tasks: BTreeMap<u64, Task>,
@@ -107,6 +109,7 @@ impl StreamObject {
             live: None,
             life: 1,
             looks: 0,
+            wakes: 0,
             skew: 0,
             tasks: BTreeMap::new(),
             next_task: 0,
@@ -651,6 +654,10 @@ impl World {
         let object = &mut self.streams[stream];
         object.running_for = Some(object.armed_at.take());
         object.is_awake = true;
+        object.wakes += 1;
+        if object.wakes > WAKES_MAX {
+            return self.violate(format!("stream {stream} was woken {WAKES_MAX} times: its alarms make no progress"));
+        }
         match self.stream_transition(stream, Input::Wake) {
             Ok(effects) => {
                 let later = !self.streams[stream].later.is_empty();
@@ -685,6 +692,9 @@ impl World {
             // The platform's own write does not fail.
             object.disk.fails_in = None;
             let _deleted = object.disk.write(StreamWrite::Alarm(None));
+        }
+        if let Some(wanted) = wake_at.filter(|_| object.disk.current.alarm.is_none()) {
+            self.violate(format!("stream {stream} wants to be woken at {wanted:?}, and its alarm is deleted"));
         }
         self.end_turn(stream);
         // One that was set meanwhile goes off after the one that ran. And now and then one goes off that was not due.

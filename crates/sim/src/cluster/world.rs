@@ -12,6 +12,9 @@ use crate::random::Random;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+/// Alarms of one object in one play: seven times what the busiest of 1,000 seeds needs. More is an alarm that sets itself
+/// again and gets nothing done.
+pub(super) const WAKES_MAX: u64 = 2_000;
 /// How long a caller waits for an answer.
 const TIMEOUT_MS: i64 = 10_000;
 /// Tries of a client before it gives up.
