@@ -346,6 +346,8 @@ impl DomainMachine {
         if machine.view.records_per_day.is_none() {
             machine.view.records_per_day = machine.settings.records_per_day;
         }
+        // Version 0 is that of a stream that has no view: what it says could not be told from what an erased life said.
+        machine.view.version = machine.view.version.max(1);
         Ok(machine)
     }
 

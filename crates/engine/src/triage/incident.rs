@@ -499,6 +499,8 @@ impl Incidents {
         if !policy.is_enabled {
             return None;
         }
+        // It may be waiting already: who judged another incident in between has changed when people are told of this one.
+        self.waiting.retain(|waiting| waiting != id);
         if self.grouped_until.is_some_and(|until| now < until) {
             self.waiting.push(id.to_owned());
             return None;
@@ -634,6 +636,19 @@ mod tests {
         assert_eq!(told.iter().map(|i| i.id.as_str()).collect::<Vec<_>>(), ["new_pattern-b", "new_pattern-c"]);
         assert_eq!(incidents.wake(Timestamp(200_000), &policy), None);
         assert!(incidents.all().all(|incident| incident.was_told));
+    }
+
+    #[test]
+    fn one_that_waits_for_its_neighbours_is_told_once_when_it_comes_to_be_told_meanwhile() {
+        let policy = AlertPolicy::default();
+        let mut incidents = Incidents::default();
+        incidents.open_new_pattern(novelty(), &trigger("a", 1, 1_000), 1, &policy).unwrap();
+        assert_eq!(incidents.open_new_pattern(novelty(), &trigger("b", 2, 2_000), 1, &policy), None, "it waits");
+        // Somebody called an incident noise: from now on people are told with the second record. The alarm is late.
+        let told = incidents.feed(&trigger("x", 2, 62_000), 2, &policy).unwrap();
+        assert_eq!(told.iter().map(|i| i.id.as_str()).collect::<Vec<_>>(), ["new_pattern-b"]);
+        assert_eq!(incidents.wake_at(), None);
+        assert_eq!(incidents.wake(Timestamp(300_000), &policy), None);
     }
 
     #[test]
