@@ -12,6 +12,7 @@
 //! [`scenario`] also on floats without a platform's functions.
 
 pub mod cluster;
+pub mod cold;
 pub mod delivery;
 pub mod fill;
 pub mod layout;

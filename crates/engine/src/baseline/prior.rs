@@ -1,0 +1,248 @@
+//! What a component that has learned lends to one that has not: the shapes of its usual, never its level.
+//!
+//! Rates differ between the components of a domain; when people work, and how much of what is written are errors, is
+//! shared by many. A [`Prior`] holds such shapes as whole numbers (at most 500 bytes, versioned), a [`Seed`] what several
+//! of them agree on for a newcomer: hour by hour the weighted median, those with a similar name counting more. The more
+//! of them and the better they agree, the more hours of experience the seed is worth; never more than
+//! [`HOURS_MAX`]. Left out: whether the newcomer is like them, which its own hours show ([`super::Borrowed`]).
+
+use super::zone::Zone;
+use crate::bytes::{ReadError, Reader, Writer};
+
+/// Hours of its own that a seed is worth at most.
+pub const HOURS_MAX: f64 = 6.0;
+/// Neighbours that a seed is made of at most: the most similar, then those that learned longest.
+pub const NEIGHBOURS_MAX: usize = 12;
+/// Records that the neighbours' share of errors is worth at most.
+const ERRORS_WORTH_MAX: f64 = 400.0;
+/// One part of what a factor of the week is told in, and of what a share is.
+const FACTOR: f64 = 1_000.0;
+const SHARE: f64 = 1e6;
+/// Factors above this are told as this.
+const FACTOR_MAX: u32 = 60_000;
+const DAY: usize = 24;
+const WEEK: usize = 168;
+/// A week whose hours are on average this close to their mean is flat.
+const FLAT_BELOW: f64 = 0.03;
+const VERSION: u8 = 1;
+
+/// The shapes of one component.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prior {
+    /// Hours behind it.
+    pub hours: u32,
+    /// By how many hours its clocks are ahead of UTC in winter.
+    pub zone: i8,
+    /// Thousandths of the mean rate for each hour of the day (24) or of the week (168); none if it has no rhythm.
+    pub week: Vec<u32>,
+    /// Millionths of its records that are errors; none while that is not known.
+    pub errors: Option<u32>,
+}
+
+impl Prior {
+    /// The mean rate's multiple in this hour of the week.
+    fn factor(&self, hour: usize) -> f64 {
+        match self.week.len() {
+            0 => 1.0,
+            hours => f64::from(self.week.get(hour % hours).copied().unwrap_or(0)) / FACTOR,
+        }
+    }
+
+    /// Shapes as whole numbers: factors of an hour, and the share of errors.
+    pub(crate) fn of(hours: u32, zone: Zone, factors: &[f64], errors: Option<f64>) -> Self {
+        let mean = factors.iter().sum::<f64>() / factors.len().max(1) as f64;
+        let thousandths = |factor: &f64| ((factor / mean * FACTOR) as u32).min(FACTOR_MAX);
+        let is_told = mean > 0.0 && mean.is_finite() && matches!(factors.len(), DAY | WEEK);
+        Self {
+            hours,
+            zone: zone.standard_hours().clamp(-100, 100) as i8,
+            week: if is_told { factors.iter().map(thousandths).collect() } else { Vec::new() },
+            errors: errors.map(|share| (share.clamp(0.0, 1.0) * SHARE) as u32),
+        }
+    }
+
+    /// As it goes to the domain object and into its row.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.u8(VERSION);
+        out.uint(u64::from(self.hours));
+        out.int(self.zone.into());
+        out.uint(self.week.len() as u64);
+        self.week.iter().for_each(|&factor| out.uint(u64::from(factor)));
+        out.uint(self.errors.map_or(0, |share| u64::from(share) + 1));
+        out.into_bytes()
+    }
+
+    /// Reads what [`Prior::encode`] wrote; what a later build adds at the end is passed by.
+    ///
+    /// # Errors
+    /// Damaged bytes, or another version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ReadError> {
+        let mut input = Reader::new(bytes);
+        if input.u8()? != VERSION {
+            return Err(ReadError::Unknown("version of a prior"));
+        }
+        let hours = input.u32()?;
+        let zone = i8::try_from(input.int()?).map_err(|_| ReadError::Overflow)?;
+        let length = input.count()?;
+        if !matches!(length, 0 | DAY | WEEK) {
+            return Err(ReadError::Unknown("week of a prior"));
+        }
+        let mut week = Vec::new();
+        for _ in 0..length {
+            week.push(input.u32()?.min(FACTOR_MAX));
+        }
+        let errors = input.u32()?.checked_sub(1);
+        Ok(Self { hours, zone, week, errors })
+    }
+}
+
+/// What a newcomer begins with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seed {
+    /// Hours of its own that the neighbours' week is worth.
+    pub hours: f64,
+    /// The neighbours' week: as of one of them.
+    pub prior: Prior,
+    /// Records that the share of errors is worth.
+    pub errors_worth: f64,
+    /// Whose it is, the most similar first.
+    pub neighbours: Vec<String>,
+}
+
+impl Seed {
+    /// What the components of a domain have to give to a newcomer of this name; none if nobody has anything.
+    pub fn blend<'a>(newcomer: &str, lenders: impl IntoIterator<Item = (&'a str, &'a Prior)>) -> Option<Self> {
+        let mut lenders: Vec<(u32, &str, &Prior)> = lenders
+            .into_iter()
+            .filter(|(name, _)| *name != newcomer)
+            .map(|(name, prior)| (weight(newcomer, name), name, prior))
+            .collect();
+        lenders.sort_by(|a, b| b.0.cmp(&a.0).then(b.2.hours.cmp(&a.2.hours)).then(a.1.cmp(b.1)));
+        // Hours of different clocks are not the same hours; a domain's components share theirs but for a change.
+        let zone = lenders.first()?.2.zone;
+        lenders.retain(|lender| lender.2.zone == zone);
+        lenders.truncate(NEIGHBOURS_MAX);
+        let (factors, off) = Self::week(&lenders);
+        let swing = factors.iter().map(|factor| (factor - 1.0).abs()).sum::<f64>() / WEEK as f64;
+        // Flat weeks agree as well as they are flat.
+        let agreement = swing.max(0.1) / (swing.max(0.1) + off);
+        let count = lenders.len() as f64;
+        let (share, errors_worth) = Self::errors(&lenders);
+        let clocks = Zone::of_hours(zone.into());
+        let told: &[f64] = if swing < FLAT_BELOW { &[] } else { &factors };
+        Some(Self {
+            hours: HOURS_MAX * agreement * count / (count + 1.0),
+            prior: Prior::of(lenders.iter().map(|lender| lender.2.hours).max().unwrap_or(0), clocks, told, share),
+            errors_worth,
+            neighbours: lenders.iter().map(|lender| lender.1.to_owned()).collect(),
+        })
+    }
+
+    /// Hour by hour the weighted median, with a mean of 1, and how far they lie from it on average.
+    fn week(lenders: &[(u32, &str, &Prior)]) -> (Vec<f64>, f64) {
+        let of_hour = |hour| median(lenders.iter().map(|(weight, _, prior)| (prior.factor(hour), *weight)).collect());
+        let mut factors: Vec<f64> = (0..WEEK).map(of_hour).collect();
+        let mean = factors.iter().sum::<f64>() / WEEK as f64;
+        factors.iter_mut().for_each(|factor| *factor /= mean.max(1e-9));
+        let (mut off, mut weights) = (0.0, 0.0);
+        for (weight, _, prior) in lenders {
+            let apart = factors.iter().enumerate().map(|(hour, factor)| (prior.factor(hour) - factor).abs());
+            off += f64::from(*weight) * apart.sum::<f64>() / WEEK as f64;
+            weights += f64::from(*weight);
+        }
+        (factors, off / f64::max(weights, 1.0))
+    }
+
+    /// The share of errors, and the records that it is worth: a beta law with the mean and variance of theirs.
+    fn errors(lenders: &[(u32, &str, &Prior)]) -> (Option<f64>, f64) {
+        let known: Vec<(f64, u32)> = lenders
+            .iter()
+            .filter_map(|(weight, _, prior)| Some((f64::from(prior.errors?) / SHARE, *weight)))
+            .collect();
+        // Of fewer than three nobody can tell how far they lie apart.
+        if known.len() < 3 {
+            return (None, 0.0);
+        }
+        let share = median(known.clone()).clamp(1e-4, 0.5);
+        let apart = known.iter().map(|(one, _)| (one - share) * (one - share)).sum::<f64>() / (known.len() - 1) as f64;
+        let worth = share * (1.0 - share) / apart.max(1e-9) - 1.0;
+        if worth < 1.0 { (None, 0.0) } else { (Some(share), worth.min(ERRORS_WORTH_MAX)) }
+    }
+
+    pub(crate) fn write(&self, out: &mut Writer) {
+        out.f64(self.hours);
+        out.f64(self.errors_worth);
+        out.bytes(&self.prior.encode());
+        out.uint(self.neighbours.len() as u64);
+        self.neighbours.iter().for_each(|name| out.text(name));
+    }
+
+    pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let (hours, errors_worth) = (input.f64()?, input.f64()?);
+        let is_worth = |worth: f64, most: f64| (0.0..=most).contains(&worth);
+        if !is_worth(hours, HOURS_MAX) || !is_worth(errors_worth, ERRORS_WORTH_MAX) {
+            return Err(ReadError::Unknown("weight of a seed"));
+        }
+        let prior = Prior::decode(input.bytes()?)?;
+        let mut neighbours = Vec::new();
+        for _ in 0..input.count()? {
+            neighbours.push(input.text()?.to_owned());
+        }
+        neighbours.truncate(NEIGHBOURS_MAX);
+        Ok(Self { hours, prior, errors_worth, neighbours })
+    }
+
+    /// As it goes to the newcomer.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        self.write(&mut out);
+        out.into_bytes()
+    }
+
+    /// Reads what [`Seed::encode`] wrote.
+    ///
+    /// # Errors
+    /// Damaged bytes, or a prior of another version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ReadError> {
+        Self::read(&mut Reader::new(bytes))
+    }
+}
+
+impl Seed {
+    /// The share of errors as the seed has it, and the records that it is worth.
+    pub(crate) fn error_share(&self) -> Option<(f64, f64)> {
+        Some((f64::from(self.prior.errors?) / SHARE, self.errors_worth))
+    }
+}
+
+/// What a lender counts: 1, and up to 4 if all words of the names are shared.
+fn weight(newcomer: &str, lender: &str) -> u32 {
+    let (ours, theirs) = (words(newcomer), words(lender));
+    let shared = ours.iter().filter(|word| theirs.contains(word)).count();
+    let most = ours.len().max(theirs.len()).max(1);
+    1 + (3 * shared / most) as u32
+}
+
+/// The words of a name; numbers tell instances apart, not kinds.
+fn words(name: &str) -> Vec<&str> {
+    name.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).collect()
+}
+
+/// The value at which half of the weight lies below; of two in the middle, their mean.
+fn median(mut values: Vec<(f64, u32)>) -> f64 {
+    values.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let total: u64 = values.iter().map(|(_, weight)| u64::from(*weight)).sum();
+    let mut below = 0;
+    for (place, (value, weight)) in values.iter().enumerate() {
+        below += u64::from(*weight);
+        if below * 2 == total {
+            let next = values.get(place + 1).map_or(*value, |(next, _)| *next);
+            return (value + next) / 2.0;
+        }
+        if below * 2 > total {
+            return *value;
+        }
+    }
+    0.0
+}
