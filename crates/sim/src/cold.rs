@@ -51,7 +51,8 @@ impl ColdCard {
             let priors: Vec<(String, Prior)> = (0..NEIGHBOURS)
                 .filter_map(|number| {
                     let is_alike = random.permille(ALIKE) && !are_strangers;
-                    lent(&world, seed * 1_000 + 500_000 + number, is_alike, is_plain).map(|prior| (format!("n{number}"), prior))
+                    lent(&world, seed * 1_000 + 500_000 + number, is_alike, is_plain)
+                        .map(|prior| (format!("n{number}"), prior))
                 })
                 .collect();
             let born = LEARNED_WEEKS * WEEK_MS + random.below(168 * 6) as i64 * HOUR_MS / 6;
@@ -101,7 +102,8 @@ impl ColdCard {
                     trials.iter().filter(|(hour, _)| *hour == place).copied().collect()
                 };
                 let (plain, seeded) = (at(&plain), at(&seeded));
-                let _ = write!(out, " {:>13}", format!("{:.1}/{:.1}", share(&plain, is_found), share(&seeded, is_found)));
+                let _ =
+                    write!(out, " {:>13}", format!("{:.1}/{:.1}", share(&plain, is_found), share(&seeded, is_found)));
             }
             out.push('\n');
         }
@@ -138,7 +140,8 @@ impl Side {
             }
             let hour = (end - 1 - born).div_euclid(HOUR_MS);
             if (end - born) % HOUR_MS == 0 {
-                let is_shaken = run.delivery.is_out(end - 2 * HOUR_MS, end) || run.world.is_deployed(end - 2 * HOUR_MS, end);
+                let is_shaken =
+                    run.delivery.is_out(end - 2 * HOUR_MS, end) || run.world.is_deployed(end - 2 * HOUR_MS, end);
                 if let Some(quiet) = self.quiet.get_mut(usize::from(hour >= 24)).filter(|_| !is_shaken) {
                     *quiet = (quiet.0 + 1, quiet.1 + u64::from(any), quiet.2 + u64::from(alerting));
                 }

@@ -102,3 +102,64 @@ impl Borrowed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nine times as much from 8 to 18 h.
+    fn office(hour: i64) -> f64 {
+        if (8..18).contains(&hour.rem_euclid(24)) { 2.0 } else { 0.25 }
+    }
+
+    fn borrowed(worth: f64) -> Borrowed {
+        Borrowed::new((0..24).map(|hour| (office(hour) * 1_000.0) as u32).collect(), worth)
+    }
+
+    /// Lives `hours` hours from midnight at this rate.
+    fn live(week: &mut Borrowed, hours: i64, rate: impl Fn(i64) -> f64) {
+        (0..hours).for_each(|hour| week.learn(Timestamp(hour * HOUR + HOUR / 2), rate(hour)));
+    }
+
+    #[test]
+    fn a_week_that_fits_is_kept_and_one_that_does_not_is_gone_within_a_day() {
+        let (mut fits, mut wrong) = (borrowed(4.0), borrowed(HOURS_MAX));
+        live(&mut fits, 24, |hour| 60.0 * office(hour));
+        assert!(fits.worth() > 6.0 && fits.trust() == 1.0, "{fits:?}");
+        live(&mut wrong, 24, |_| 60.0);
+        assert!(wrong.worth() == 0.0 && wrong.factor(Timestamp(12 * HOUR)) == 1.0, "{wrong:?}");
+        live(&mut wrong, 24, |hour| 60.0 * office(hour));
+        assert!(wrong.worth() < 12.0);
+    }
+
+    #[test]
+    fn what_is_hardly_worth_anything_is_hardly_believed() {
+        let noon = Timestamp(12 * HOUR);
+        assert_eq!((borrowed(4.0).factor(noon), borrowed(0.0).factor(noon)), (2.0, 1.0));
+        assert!((borrowed(1.0).factor(noon) - 1.5).abs() < 1e-9);
+        // Between the middles of two hours.
+        assert!((borrowed(4.0).factor(Timestamp(8 * HOUR)) - 1.125).abs() < 1e-9);
+        assert_eq!(Borrowed::new(Vec::new(), 4.0).factor(noon), 1.0);
+    }
+
+    #[test]
+    fn other_clocks_move_its_hours() {
+        let mut week = borrowed(4.0);
+        week.turn(2);
+        assert_eq!((week.factor(Timestamp(19 * HOUR)), week.factor(Timestamp(9 * HOUR))), (2.0, 0.25));
+        week.turn(-2);
+        assert_eq!(week, borrowed(4.0));
+    }
+
+    #[test]
+    fn odd_numbers_do_no_harm_and_bytes_survive() {
+        let mut week = borrowed(3.0);
+        live(&mut week, 5, |hour| if hour == 2 { 0.0 } else { 1e300 });
+        assert!((0.0..=WORTH_MAX).contains(&week.worth()));
+        let mut week = borrowed(3.0);
+        live(&mut week, 30, |hour| 7.0 * office(hour));
+        let mut out = Writer::new();
+        week.write(&mut out);
+        assert_eq!(Borrowed::read(&mut Reader::new(out.as_bytes())), Ok(week));
+    }
+}

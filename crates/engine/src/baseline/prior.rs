@@ -111,13 +111,11 @@ pub struct Seed {
 }
 
 impl Seed {
-    /// What the components of a domain have to give to a newcomer of this name; none if nobody has anything.
+    /// What the components of a domain have to give to a newcomer of this name; none if nobody has anything. Another
+    /// shard of its own is as similar as can be.
     pub fn blend<'a>(newcomer: &str, lenders: impl IntoIterator<Item = (&'a str, &'a Prior)>) -> Option<Self> {
-        let mut lenders: Vec<(u32, &str, &Prior)> = lenders
-            .into_iter()
-            .filter(|(name, _)| *name != newcomer)
-            .map(|(name, prior)| (weight(newcomer, name), name, prior))
-            .collect();
+        let mut lenders: Vec<(u32, &str, &Prior)> =
+            lenders.into_iter().map(|(name, prior)| (weight(newcomer, name), name, prior)).collect();
         lenders.sort_by(|a, b| b.0.cmp(&a.0).then(b.2.hours.cmp(&a.2.hours)).then(a.1.cmp(b.1)));
         // Hours of different clocks are not the same hours; a domain's components share theirs but for a change.
         let zone = lenders.first()?.2.zone;
@@ -156,10 +154,8 @@ impl Seed {
 
     /// The share of errors, and the records that it is worth: a beta law with the mean and variance of theirs.
     fn errors(lenders: &[(u32, &str, &Prior)]) -> (Option<f64>, f64) {
-        let known: Vec<(f64, u32)> = lenders
-            .iter()
-            .filter_map(|(weight, _, prior)| Some((f64::from(prior.errors?) / SHARE, *weight)))
-            .collect();
+        let known: Vec<(f64, u32)> =
+            lenders.iter().filter_map(|(weight, _, prior)| Some((f64::from(prior.errors?) / SHARE, *weight))).collect();
         // Of fewer than three nobody can tell how far they lie apart.
         if known.len() < 3 {
             return (None, 0.0);
@@ -245,4 +241,98 @@ fn median(mut values: Vec<(f64, u32)>) -> f64 {
         }
     }
     0.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A prior whose rate is `times` its mean between 8 and 18 h.
+    fn office(times: f64, hours: u32) -> Prior {
+        let factors: Vec<f64> = (0..DAY).map(|hour| if (8..18).contains(&hour) { times } else { 1.0 }).collect();
+        Prior::of(hours, Zone::default(), &factors, Some(0.01))
+    }
+
+    fn flat() -> Prior {
+        Prior::of(500, Zone::default(), &[], None)
+    }
+
+    fn noon_and_night(seed: &Seed) -> (f64, f64) {
+        (seed.prior.factor(12), seed.prior.factor(2))
+    }
+
+    #[test]
+    fn shapes_survive_their_bytes_in_half_a_kilobyte_and_levels_are_left_out() {
+        let week: Vec<f64> = (0..WEEK).map(|hour| 900.0 + (hour * 37 % 100) as f64 * 40.0).collect();
+        let prior = Prior::of(600, Zone::of_hours(-8), &week, Some(0.0123));
+        let bytes = prior.encode();
+        assert!(bytes.len() <= 500, "{}", bytes.len());
+        assert_eq!(Prior::decode(&bytes), Ok(prior.clone()));
+        let tenfold: Vec<f64> = week.iter().map(|rate| rate * 10.0).collect();
+        assert_eq!(Prior::of(600, Zone::of_hours(-8), &tenfold, Some(0.0123)), prior);
+        let later = [bytes.as_slice(), &[1, 2, 3]].concat();
+        assert_eq!(Prior::decode(&later), Ok(prior), "a later build may add");
+        assert!(Prior::decode(&[]).is_err() && Prior::decode(&[VERSION + 1, 0, 0, 0, 0]).is_err());
+        assert!((0..bytes.len()).all(|cut| Prior::decode(&bytes[..cut]).is_err()));
+        assert_eq!(Prior::of(1, Zone::default(), &[f64::NAN; DAY], None).week, [0; 0]);
+    }
+
+    #[test]
+    fn one_neighbour_of_another_kind_changes_little() {
+        let (alike, other) = (office(4.0, 500), office(0.1, 500));
+        let lenders = [("a", &alike), ("b", &alike), ("c", &other), ("d", &alike)];
+        let seed = Seed::blend("new", lenders).unwrap();
+        assert_eq!(noon_and_night(&seed), noon_and_night(&Seed::blend("new", [("a", &alike)]).unwrap()));
+        assert_eq!(seed.neighbours, ["a", "b", "c", "d"]);
+        let all_alike = Seed::blend("new", [("a", &alike), ("b", &alike), ("c", &alike), ("d", &alike)]).unwrap();
+        assert!(seed.hours < all_alike.hours && all_alike.hours < HOURS_MAX, "{} {}", seed.hours, all_alike.hours);
+    }
+
+    #[test]
+    fn names_that_share_words_count_more() {
+        let (shop, batch) = (office(4.0, 500), flat());
+        let lenders = [("shop-cart", &shop), ("nightly-export", &batch), ("backup", &batch)];
+        let (noon, night) = noon_and_night(&Seed::blend("shop-cart-2", lenders).unwrap());
+        assert!(noon > 3.0 * night, "{noon} {night}");
+        assert_eq!(noon_and_night(&Seed::blend("nightly-import", lenders).unwrap()), (1.0, 1.0));
+        assert_eq!((weight("api", "worker"), weight("api-7", "api_12"), weight("pay-api", "api")), (1, 4, 2));
+        assert_eq!(weight("", "4711"), 1);
+    }
+
+    #[test]
+    fn nobody_lends_nothing_and_of_many_the_nearest_lend() {
+        assert_eq!(Seed::blend("new", []), None);
+        let priors: Vec<(String, Prior)> = (0..50).map(|i| (format!("c{i:02}"), office(4.0, 200 + i))).collect();
+        let seed = Seed::blend("new", priors.iter().map(|(name, prior)| (name.as_str(), prior))).unwrap();
+        assert_eq!(seed.neighbours.len(), NEIGHBOURS_MAX);
+        assert_eq!(seed.neighbours.first().map(String::as_str), Some("c49"), "who learned longest");
+        assert_eq!(Seed::decode(&seed.encode()), Ok(seed.clone()));
+        let mut far = seed.clone();
+        far.hours = 1e9;
+        assert!(Seed::decode(&far.encode()).is_err());
+        assert!((0..seed.encode().len()).all(|cut| Seed::decode(&seed.encode()[..cut]).is_err()));
+    }
+
+    #[test]
+    fn a_share_of_errors_is_worth_what_the_neighbours_agree_on() {
+        let with = |share: f64| Prior::of(500, Zone::default(), &[], Some(share));
+        let blend = |shares: [f64; 3]| {
+            let [a, b, c] = shares.map(with);
+            Seed::blend("new", [("a", &a), ("b", &b), ("c", &c)]).unwrap().error_share()
+        };
+        let (share, worth) = blend([0.010, 0.011, 0.012]).unwrap();
+        assert!((share - 0.011).abs() < 1e-6 && worth == ERRORS_WORTH_MAX, "{share} {worth}");
+        let (_, worth) = blend([0.001, 0.02, 0.06]).unwrap();
+        assert!(worth < 40.0, "{worth}");
+        assert_eq!(blend([0.0, 0.5, 1.0]), None);
+        let alone = with(0.01);
+        assert_eq!(Seed::blend("new", [("a", &alone), ("b", &alone)]).unwrap().error_share(), None);
+    }
+
+    #[test]
+    fn hours_of_other_clocks_are_left_out() {
+        let (here, there) = (office(4.0, 900), Prior { zone: 9, ..office(4.0, 500) });
+        let seed = Seed::blend("new", [("here", &here), ("there", &there)]).unwrap();
+        assert_eq!(seed.neighbours, ["here"]);
+    }
 }

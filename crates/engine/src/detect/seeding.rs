@@ -24,6 +24,11 @@ impl Detectors {
         Some(Prior::of(self.season.hours(), self.season.zone(), &self.season.profile(), usual.map(|(share, _)| share)))
     }
 
+    /// Hours that the season has learned.
+    pub fn hours(&self) -> u32 {
+        self.season.hours()
+    }
+
     /// Begins with what others lent, unless something was seen already; whether it did.
     pub fn begin_with(&mut self, seed: Seed) -> bool {
         if self.slot.is_some() || self.seed.is_some() {
