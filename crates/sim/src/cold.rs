@@ -10,6 +10,8 @@ use crate::random::Random;
 use crate::scenario::{FAULTS, Fault, World};
 use crate::scorecard::{Run, Step, Trial, trial};
 use sapwood_engine::baseline::{Prior, Seed};
+use sapwood_engine::detect::{SignalKind, Subject};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -31,6 +33,8 @@ struct Side {
     trials: Vec<(usize, Trial)>,
     /// Of the first day and of the next two: hours, those with a signal, those with one that wakes people.
     quiet: [(u64, u64, u64); 2],
+    /// Signals of the quiet hours by kind, those of windows of half an hour and more apart.
+    told: BTreeMap<(SignalKind, bool), u64>,
 }
 
 /// The table.
@@ -120,6 +124,13 @@ impl ColdCard {
                 share(seeded.2, seeded.0),
             );
         }
+        for (name, side) in ["without", "with"].into_iter().zip(&self.sides) {
+            let _ = write!(out, "false signals {name}:");
+            for ((kind, is_long), count) in &side.told {
+                let _ = write!(out, " {}{} {count}", kind.as_str(), if *is_long { " (hours)" } else { "" });
+            }
+            out.push('\n');
+        }
         out
     }
 }
@@ -131,6 +142,10 @@ impl Side {
         let (mut any, mut alerting) = (false, false);
         loop {
             let Step { end, signals, .. } = run.step();
+            for (_, signal) in &signals {
+                let is_long = signal.subject == Subject::Component && signal.window.0 >= HOUR_MS / 2;
+                *self.told.entry((signal.kind, is_long)).or_default() += 1;
+            }
             any |= !signals.is_empty();
             alerting |= signals.iter().any(|(_, signal)| signal.is_alerting);
             if let Some(place) = FAULT_HOURS.iter().position(|hour| born + hour * HOUR_MS + jitter == end) {

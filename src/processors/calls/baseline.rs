@@ -47,10 +47,8 @@ pub struct SeedView {
     pub worth_hours: f64,
     /// Hours that it was worth at first.
     pub given_hours: f64,
-    /// Whether the season in use is theirs.
-    pub has_season: bool,
-    /// Records that their share of errors is worth; 0 without one.
-    pub errors_worth_records: f64,
+    /// Hours that the one of them that learned longest has learned.
+    pub learned_hours: u32,
 }
 
 /// One minute of a series.

@@ -60,8 +60,7 @@ impl Live {
             neighbours: seed.neighbours.clone(),
             worth_hours: worth,
             given_hours: seed.hours,
-            has_season: worth > 0.0 && !seed.prior.week.is_empty(),
-            errors_worth_records: seed.errors_worth,
+            learned_hours: seed.prior.hours,
         });
         answer.deployments = self.machine.deployments().iter().rev().map(DeploymentView::of).collect();
         answer

@@ -2,7 +2,7 @@
 //!
 //! It is worth some hours of experience. Each hour that it predicts better than a flat week earns up to one, each that it
 //! predicts worse costs up to one, so that a component that is not like its neighbours is rid of them within hours. It is
-//! believed in full above [`FULL`] hours and in proportion below; what is lost never comes back.
+//! believed in full from [`FULL`] hours on and in proportion below; the season drops one that is worth nothing.
 
 use super::prior::HOURS_MAX;
 use crate::bytes::{ReadError, Reader, Writer};

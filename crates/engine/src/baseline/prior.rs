@@ -1,8 +1,7 @@
 //! What a component that has learned lends to one that has not: the shapes of its usual, never its level.
 //!
-//! Rates differ between the components of a domain; when people work, and how much of what is written are errors, is
-//! shared by many. A [`Prior`] holds such shapes as whole numbers (at most 500 bytes, versioned), a [`Seed`] what several
-//! of them agree on for a newcomer: hour by hour the weighted median, those with a similar name counting more. The more
+//! Rates differ between the components of a domain; when people work is shared by many. A [`Prior`] holds the hours of a
+//! day or a week as whole numbers (at most 500 bytes, versioned), a [`Seed`] what several of them agree on for a newcomer: hour by hour the weighted median, those with a similar name counting more. The more
 //! of them and the better they agree, the more hours of experience the seed is worth; never more than
 //! [`HOURS_MAX`]. Left out: whether the newcomer is like them, which its own hours show ([`super::Borrowed`]).
 
@@ -13,11 +12,8 @@ use crate::bytes::{ReadError, Reader, Writer};
 pub const HOURS_MAX: f64 = 6.0;
 /// Neighbours that a seed is made of at most: the most similar, then those that learned longest.
 pub const NEIGHBOURS_MAX: usize = 12;
-/// Records that the neighbours' share of errors is worth at most.
-const ERRORS_WORTH_MAX: f64 = 400.0;
-/// One part of what a factor of the week is told in, and of what a share is.
+/// Parts of 1 in which a factor is told.
 const FACTOR: f64 = 1_000.0;
-const SHARE: f64 = 1e6;
 /// Factors above this are told as this.
 const FACTOR_MAX: u32 = 60_000;
 const DAY: usize = 24;
@@ -35,8 +31,6 @@ pub struct Prior {
     pub zone: i8,
     /// Thousandths of the mean rate for each hour of the day (24) or of the week (168); none if it has no rhythm.
     pub week: Vec<u32>,
-    /// Millionths of its records that are errors; none while that is not known.
-    pub errors: Option<u32>,
 }
 
 impl Prior {
@@ -48,8 +42,8 @@ impl Prior {
         }
     }
 
-    /// Shapes as whole numbers: factors of an hour, and the share of errors.
-    pub(crate) fn of(hours: u32, zone: Zone, factors: &[f64], errors: Option<f64>) -> Self {
+    /// The factors of the hours, whatever their mean, as whole numbers.
+    pub(crate) fn of(hours: u32, zone: Zone, factors: &[f64]) -> Self {
         let mean = factors.iter().sum::<f64>() / factors.len().max(1) as f64;
         let thousandths = |factor: &f64| ((factor / mean * FACTOR) as u32).min(FACTOR_MAX);
         let is_told = mean > 0.0 && mean.is_finite() && matches!(factors.len(), DAY | WEEK);
@@ -57,7 +51,6 @@ impl Prior {
             hours,
             zone: zone.standard_hours().clamp(-100, 100) as i8,
             week: if is_told { factors.iter().map(thousandths).collect() } else { Vec::new() },
-            errors: errors.map(|share| (share.clamp(0.0, 1.0) * SHARE) as u32),
         }
     }
 
@@ -69,7 +62,6 @@ impl Prior {
         out.int(self.zone.into());
         out.uint(self.week.len() as u64);
         self.week.iter().for_each(|&factor| out.uint(u64::from(factor)));
-        out.uint(self.errors.map_or(0, |share| u64::from(share) + 1));
         out.into_bytes()
     }
 
@@ -92,8 +84,7 @@ impl Prior {
         for _ in 0..length {
             week.push(input.u32()?.min(FACTOR_MAX));
         }
-        let errors = input.u32()?.checked_sub(1);
-        Ok(Self { hours, zone, week, errors })
+        Ok(Self { hours, zone, week })
     }
 }
 
@@ -104,8 +95,6 @@ pub struct Seed {
     pub hours: f64,
     /// The neighbours' week: as of one of them.
     pub prior: Prior,
-    /// Records that the share of errors is worth.
-    pub errors_worth: f64,
     /// Whose it is, the most similar first.
     pub neighbours: Vec<String>,
 }
@@ -126,13 +115,11 @@ impl Seed {
         // Flat weeks agree as well as they are flat.
         let agreement = swing.max(0.1) / (swing.max(0.1) + off);
         let count = lenders.len() as f64;
-        let (share, errors_worth) = Self::errors(&lenders);
         let clocks = Zone::of_hours(zone.into());
         let told: &[f64] = if swing < FLAT_BELOW { &[] } else { &factors };
         Some(Self {
             hours: HOURS_MAX * agreement * count / (count + 1.0),
-            prior: Prior::of(lenders.iter().map(|lender| lender.2.hours).max().unwrap_or(0), clocks, told, share),
-            errors_worth,
+            prior: Prior::of(lenders.iter().map(|lender| lender.2.hours).max().unwrap_or(0), clocks, told),
             neighbours: lenders.iter().map(|lender| lender.1.to_owned()).collect(),
         })
     }
@@ -152,32 +139,16 @@ impl Seed {
         (factors, off / f64::max(weights, 1.0))
     }
 
-    /// The share of errors, and the records that it is worth: a beta law with the mean and variance of theirs.
-    fn errors(lenders: &[(u32, &str, &Prior)]) -> (Option<f64>, f64) {
-        let known: Vec<(f64, u32)> =
-            lenders.iter().filter_map(|(weight, _, prior)| Some((f64::from(prior.errors?) / SHARE, *weight))).collect();
-        // Of fewer than three nobody can tell how far they lie apart.
-        if known.len() < 3 {
-            return (None, 0.0);
-        }
-        let share = median(known.clone()).clamp(1e-4, 0.5);
-        let apart = known.iter().map(|(one, _)| (one - share) * (one - share)).sum::<f64>() / (known.len() - 1) as f64;
-        let worth = share * (1.0 - share) / apart.max(1e-9) - 1.0;
-        if worth < 1.0 { (None, 0.0) } else { (Some(share), worth.min(ERRORS_WORTH_MAX)) }
-    }
-
     pub(crate) fn write(&self, out: &mut Writer) {
         out.f64(self.hours);
-        out.f64(self.errors_worth);
         out.bytes(&self.prior.encode());
         out.uint(self.neighbours.len() as u64);
         self.neighbours.iter().for_each(|name| out.text(name));
     }
 
     pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        let (hours, errors_worth) = (input.f64()?, input.f64()?);
-        let is_worth = |worth: f64, most: f64| (0.0..=most).contains(&worth);
-        if !is_worth(hours, HOURS_MAX) || !is_worth(errors_worth, ERRORS_WORTH_MAX) {
+        let hours = input.f64()?;
+        if !(0.0..=HOURS_MAX).contains(&hours) {
             return Err(ReadError::Unknown("weight of a seed"));
         }
         let prior = Prior::decode(input.bytes()?)?;
@@ -186,7 +157,7 @@ impl Seed {
             neighbours.push(input.text()?.to_owned());
         }
         neighbours.truncate(NEIGHBOURS_MAX);
-        Ok(Self { hours, prior, errors_worth, neighbours })
+        Ok(Self { hours, prior, neighbours })
     }
 
     /// As it goes to the newcomer.
@@ -202,13 +173,6 @@ impl Seed {
     /// Damaged bytes, or a prior of another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, ReadError> {
         Self::read(&mut Reader::new(bytes))
-    }
-}
-
-impl Seed {
-    /// The share of errors as the seed has it, and the records that it is worth.
-    pub(crate) fn error_share(&self) -> Option<(f64, f64)> {
-        Some((f64::from(self.prior.errors?) / SHARE, self.errors_worth))
     }
 }
 
@@ -250,11 +214,11 @@ mod tests {
     /// A prior whose rate is `times` its mean between 8 and 18 h.
     fn office(times: f64, hours: u32) -> Prior {
         let factors: Vec<f64> = (0..DAY).map(|hour| if (8..18).contains(&hour) { times } else { 1.0 }).collect();
-        Prior::of(hours, Zone::default(), &factors, Some(0.01))
+        Prior::of(hours, Zone::default(), &factors)
     }
 
     fn flat() -> Prior {
-        Prior::of(500, Zone::default(), &[], None)
+        Prior::of(500, Zone::default(), &[])
     }
 
     fn noon_and_night(seed: &Seed) -> (f64, f64) {
@@ -264,17 +228,17 @@ mod tests {
     #[test]
     fn shapes_survive_their_bytes_in_half_a_kilobyte_and_levels_are_left_out() {
         let week: Vec<f64> = (0..WEEK).map(|hour| 900.0 + (hour * 37 % 100) as f64 * 40.0).collect();
-        let prior = Prior::of(600, Zone::of_hours(-8), &week, Some(0.0123));
+        let prior = Prior::of(600, Zone::of_hours(-8), &week);
         let bytes = prior.encode();
         assert!(bytes.len() <= 500, "{}", bytes.len());
         assert_eq!(Prior::decode(&bytes), Ok(prior.clone()));
         let tenfold: Vec<f64> = week.iter().map(|rate| rate * 10.0).collect();
-        assert_eq!(Prior::of(600, Zone::of_hours(-8), &tenfold, Some(0.0123)), prior);
+        assert_eq!(Prior::of(600, Zone::of_hours(-8), &tenfold), prior);
         let later = [bytes.as_slice(), &[1, 2, 3]].concat();
         assert_eq!(Prior::decode(&later), Ok(prior), "a later build may add");
         assert!(Prior::decode(&[]).is_err() && Prior::decode(&[VERSION + 1, 0, 0, 0, 0]).is_err());
         assert!((0..bytes.len()).all(|cut| Prior::decode(&bytes[..cut]).is_err()));
-        assert_eq!(Prior::of(1, Zone::default(), &[f64::NAN; DAY], None).week, [0; 0]);
+        assert_eq!(Prior::of(1, Zone::default(), &[f64::NAN; DAY]).week, [0; 0]);
     }
 
     #[test]
@@ -311,22 +275,6 @@ mod tests {
         far.hours = 1e9;
         assert!(Seed::decode(&far.encode()).is_err());
         assert!((0..seed.encode().len()).all(|cut| Seed::decode(&seed.encode()[..cut]).is_err()));
-    }
-
-    #[test]
-    fn a_share_of_errors_is_worth_what_the_neighbours_agree_on() {
-        let with = |share: f64| Prior::of(500, Zone::default(), &[], Some(share));
-        let blend = |shares: [f64; 3]| {
-            let [a, b, c] = shares.map(with);
-            Seed::blend("new", [("a", &a), ("b", &b), ("c", &c)]).unwrap().error_share()
-        };
-        let (share, worth) = blend([0.010, 0.011, 0.012]).unwrap();
-        assert!((share - 0.011).abs() < 1e-6 && worth == ERRORS_WORTH_MAX, "{share} {worth}");
-        let (_, worth) = blend([0.001, 0.02, 0.06]).unwrap();
-        assert!(worth < 40.0, "{worth}");
-        assert_eq!(blend([0.0, 0.5, 1.0]), None);
-        let alone = with(0.01);
-        assert_eq!(Seed::blend("new", [("a", &alone), ("b", &alone)]).unwrap().error_share(), None);
     }
 
     #[test]

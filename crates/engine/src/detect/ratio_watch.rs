@@ -57,8 +57,6 @@ pub(crate) struct RatioWatch {
     habits: [Habit; WINDOWS.len()],
     minutes: u32,
     open: Option<(u16, u16)>,
-    /// The share of others and the records that it is worth, until a share of its own was accepted; written apart.
-    lent: Option<(f64, f64)>,
 }
 
 impl RatioWatch {
@@ -91,12 +89,6 @@ impl RatioWatch {
     pub(crate) fn usual(&self) -> Option<(f64, f64)> {
         let (usual_hits, usual_total) = (self.usual_hits.value(), self.usual_total.value());
         let known = usual_total * f64::from(self.usual_total.count().min(MEMORY as u32));
-        if let Some((lent, worth)) = self.lent {
-            let hits = usual_hits * f64::from(self.usual_total.count().min(MEMORY as u32)) + lent * worth;
-            let known = known + worth;
-            let strength = 1.0 / self.correlation.value().max(CORRELATION_MIN).max(1.0 / (known + 1.0));
-            return Some((hits / known.max(1.0), strength));
-        }
         if self.usual_total.count() < AFTER_MINUTES || known < 20.0 {
             return None;
         }
@@ -170,22 +162,11 @@ impl RatioWatch {
         self.usual_total.learn(total, 1.0 / MEMORY);
     }
 
-    /// Begins with the share of others, worth so many records; none ends that.
-    pub(crate) fn lend(&mut self, lent: Option<(f64, f64)>) {
-        self.lent = lent.filter(|(share, worth)| *share > 0.0 && *share < 1.0 && *worth > 0.0);
-    }
-
-    /// The share of others and the records that it is worth.
-    pub(crate) fn lent(&self) -> Option<(f64, f64)> {
-        self.lent
-    }
-
     /// What lasted an hour is the usual share from here on.
     fn accept(&mut self) {
         self.usual_hits.restart(self.hit_minutes.sum(30) as f64 / 30.0, 60);
         self.usual_total.restart(self.total_minutes.sum(30) as f64 / 30.0, 60);
         self.open = None;
-        self.lent = None;
     }
 
     pub(crate) fn write(&self, out: &mut Writer) {
@@ -216,7 +197,6 @@ impl RatioWatch {
             habits: read_habits(input)?,
             minutes: input.u32()?,
             open: None,
-            lent: None,
         };
         let (minutes, usual) = (input.uint()?, short(input.uint()?)?);
         watch.open = if minutes == 0 { None } else { Some((short(minutes - 1)?, usual)) };
