@@ -26,6 +26,8 @@ const AFTER_CELLS: u32 = 24;
 const TELL_AFTER: u32 = 864;
 /// Six hours, where others have lent their rhythm.
 const TELL_AFTER_LENT: u32 = 72;
+/// So many times less probable has to be what is told by a rhythm of others: how far its own tails go is not known yet.
+const LENT_DOUBT: f64 = 20.0;
 /// Looks an hour that show something new, for each window.
 const LOOKS: [f64; 4] = [1.0, 0.5, 0.25, 0.25];
 /// The least relative variance a level is believed to have: 6 %.
@@ -111,7 +113,10 @@ impl LevelWatch {
             (self.spread, self.habits) = (fresh.spread, fresh.habits);
         }
         let tell_after = if is_lent { TELL_AFTER_LENT } else { TELL_AFTER };
-        let best = self.judge(is_explained).filter(|_| self.age > tell_after);
+        let mut best = self.judge(is_explained).filter(|_| self.age > tell_after);
+        if let Some(best) = best.as_mut().filter(|_| self.age <= TELL_AFTER) {
+            best.probability *= LENT_DOUBT;
+        }
         if self.open.is_none() && left.minutes > 0.0 {
             self.records.learn(left.records, 1.0 / MEMORY);
             self.minutes.learn(left.minutes, 1.0 / MEMORY);
