@@ -48,18 +48,22 @@ pub struct ColdCard {
 impl ColdCard {
     /// Plays these seeds; `is_plain` leaves deploys and the collector out, `are_strangers` the common hours.
     pub fn of(seeds: Range<u64>, is_plain: bool, are_strangers: bool) -> Self {
+        Self::among(NEIGHBOURS, LEARNED_WEEKS, seeds, (is_plain, are_strangers))
+    }
+
+    fn among(neighbours: u64, weeks: i64, seeds: Range<u64>, (is_plain, are_strangers): (bool, bool)) -> Self {
         let mut card = Self::default();
         for seed in seeds {
             let mut random = Random::new(seed.wrapping_mul(0x51ed_270b) ^ 0x00c0_1d57);
             let world = World::new(seed, None);
-            let priors: Vec<(String, Prior)> = (0..NEIGHBOURS)
+            let priors: Vec<(String, Prior)> = (0..neighbours)
                 .filter_map(|number| {
                     let is_alike = random.permille(ALIKE) && !are_strangers;
-                    lent(&world, seed * 1_000 + 500_000 + number, is_alike, is_plain)
+                    lent(&world, seed * 1_000 + 500_000 + number, is_alike, is_plain, weeks)
                         .map(|prior| (format!("n{number}"), prior))
                 })
                 .collect();
-            let born = LEARNED_WEEKS * WEEK_MS + random.below(168 * 6) as i64 * HOUR_MS / 6;
+            let born = weeks * WEEK_MS + random.below(168 * 6) as i64 * HOUR_MS / 6;
             let given = Seed::blend("newcomer", priors.iter().map(|(name, prior)| (name.as_str(), prior)));
             for (side, given) in card.sides.iter_mut().zip([None, given]) {
                 let mut run = Run::of(world.clone().born_at(born), seed, is_plain);
@@ -170,11 +174,11 @@ impl Side {
 }
 
 /// What a neighbour has to lend after its weeks.
-fn lent(newcomer: &World, seed: u64, is_alike: bool, is_plain: bool) -> Option<Prior> {
+fn lent(newcomer: &World, seed: u64, is_alike: bool, is_plain: bool, weeks: i64) -> Option<Prior> {
     let world = World::new(seed, None);
     let world = if is_alike { world.in_step_with(newcomer) } else { world };
     let mut run = Run::of(world, seed, is_plain);
-    while run.step().end < LEARNED_WEEKS * WEEK_MS {}
+    while run.step().end < weeks * WEEK_MS {}
     run.detectors.prior()
 }
 
@@ -190,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_same_newcomers_live_with_and_without_a_seed() {
-        let card = ColdCard::of(0..1, true, false);
+        let card = ColdCard::among(1, 2, 0..1, (true, false));
         assert_eq!(card.newcomers, 1);
         let [plain, seeded] = &card.sides;
         assert_eq!(plain.trials.len(), FAULTS.len() * FAULT_HOURS.len());
