@@ -557,7 +557,9 @@ impl Journal {
         if rows.iter().all(is_husks) {
             return self.put_block(head.seq_first, None);
         }
-        let packed = compaction::pack(rows).ok();
+        let packed = compaction::pack(rows)
+            .inspect_err(|error| report("BlockNotRemade", &[("block", &head.seq_first), ("error", error)]))
+            .ok();
         let taken: BTreeSet<u64> = packed.iter().flat_map(|packed| &packed.seqs).copied().collect();
         for row in rows.iter().filter(|row| !taken.contains(&row.seq)) {
             report("RowSetAside", &[("seq", &row.seq), ("block", &head.seq_first)]);

@@ -86,14 +86,7 @@ impl StreamStore for Shelf {
         Ok(Vec::new())
     }
     fn loose(&self, room: u32) -> Result<Vec<LooseRow>, Infallible> {
-        let loose = self.rows.values().take(room as usize).map(|row| LooseRow {
-            seq: row.seq,
-            at: row.at,
-            kind: Some(row.kind),
-            count: row.count,
-            bytes: row.body.len() as u64,
-        });
-        Ok(loose.collect())
+        Ok(self.rows.values().take(room as usize).map(LooseRow::from).collect())
     }
 }
 

@@ -102,8 +102,32 @@ pub(super) fn count_candidate(
     kind: SignalKind,
 ) -> Candidate {
     let Deviation { window, expected, spread, seen, probability } = deviation;
-    let reach = count_reach(expected, spread);
-    let signal = Signal {
+    let band = (expected, count_reach(expected, spread));
+    let signal = deviating((kind, subject), (at, window), band, (seen, seen), probability);
+    let mut candidate = Candidate { is_level: false, subject, probability, series: known.series, signal };
+    candidate.signal.is_alerting = candidate.is_sure() && known.is_enough_for(kind, seen);
+    candidate
+}
+
+pub(super) fn ratio_candidate(deviation: RatioDeviation, at: Timestamp, kind: SignalKind) -> Candidate {
+    let RatioDeviation { window, share, strength, hits, total, probability } = deviation;
+    let subject = if kind == SignalKind::ErrorRatio { Subject::Errors } else { Subject::Durations };
+    let band = ratio_reach(total, share, strength);
+    let signal = deviating((kind, subject), (at, window), band, (hits, total), probability);
+    let signal = Signal { is_alerting: probability < ALERT_BELOW, ..signal };
+    Candidate { is_level: false, subject, probability, series: 1, signal }
+}
+
+/// The signal of a window that ends at `at`: of `total` records `seen` were of the kind, and `expected` of them, give or
+/// take `reach`, were looked for. It wakes nobody yet.
+fn deviating(
+    (kind, subject): (SignalKind, Subject),
+    (at, window): (Timestamp, Millis),
+    (expected, reach): (f64, f64),
+    (seen, total): (u64, u64),
+    probability: f64,
+) -> Signal {
+    Signal {
         kind,
         subject,
         at,
@@ -113,32 +137,8 @@ pub(super) fn count_candidate(
         expected_low: (expected - reach).max(0.0),
         expected_high: expected + reach,
         seen,
-        total: seen,
-        probability,
-        is_alerting: false,
-    };
-    let mut candidate = Candidate { is_level: false, subject, probability, series: known.series, signal };
-    candidate.signal.is_alerting = candidate.is_sure() && known.is_enough_for(kind, seen);
-    candidate
-}
-
-pub(super) fn ratio_candidate(deviation: RatioDeviation, at: Timestamp, kind: SignalKind) -> Candidate {
-    let RatioDeviation { window, share, strength, hits, total, probability } = deviation;
-    let subject = if kind == SignalKind::ErrorRatio { Subject::Errors } else { Subject::Durations };
-    let (expected, reach) = ratio_reach(total, share, strength);
-    let signal = Signal {
-        kind,
-        subject,
-        at,
-        since: at.minus(window),
-        window,
-        expected,
-        expected_low: (expected - reach).max(0.0),
-        expected_high: expected + reach,
-        seen: hits,
         total,
         probability,
-        is_alerting: probability < ALERT_BELOW,
-    };
-    Candidate { is_level: false, subject, probability, series: 1, signal }
+        is_alerting: false,
+    }
 }

@@ -18,7 +18,6 @@
 //! Left out: dictionaries and settings for kinds of logs, similarity thresholds, raw JSON (fields are parsed before).
 
 mod class;
-mod eight;
 mod evidence;
 mod ground;
 mod header;

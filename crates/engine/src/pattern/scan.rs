@@ -11,9 +11,9 @@
 use super::class::{
     ANGLE, AT, CJK, DIGIT, DOT, LETTER, LOWER, NONHEX, OF_BOOLEAN, OF_UNIT, PATH, RUN, SLASH, SPACE, STOP, UPPER, class,
 };
-use super::eight::{digits, eight, has_letter_behind_f, letters, of_length};
 use super::header;
 use super::rules::Rule;
+use crate::eight::{self, digits, has_letter_behind_f, letters, of_length};
 
 /// What the scanner tells of.
 pub(super) trait Sink {
@@ -58,7 +58,7 @@ pub(super) fn scan(text: &[u8], from: usize, sink: &mut impl Sink) -> usize {
                     roomy = text.get(..at.saturating_add(room)).unwrap_or(text);
                 }
                 // The same for the last bytes as for all others: behind them there are spaces.
-                eight(text, at)
+                eight::at(text, at)
             }
         };
         next = whole.token(next, chunk, sink);
@@ -234,7 +234,7 @@ impl<'a> Text<'a> {
                 return None;
             }
             while length.is_multiple_of(8) {
-                last = eight(self.0, start + length);
+                last = eight::at(self.0, start + length);
                 match letters(last) {
                     0 => break,
                     more => length += more,
@@ -525,7 +525,7 @@ impl<'a> Text<'a> {
         }
         match len {
             3 => bits & UPPER != 0 && self.is_calendar(start, end, after_number),
-            4 | 5 => is_boolean(len, eight(self.0, start)),
+            4 | 5 => is_boolean(len, eight::at(self.0, start)),
             _ => len >= 8 && bits & NONHEX == 0,
         }
     }

@@ -310,14 +310,7 @@ impl StreamStore for Shelf {
             .collect())
     }
     fn loose(&self, room: u32) -> Result<Vec<LooseRow>, Infallible> {
-        let loose = self.rows.values().take(room as usize).map(|row| LooseRow {
-            seq: row.seq,
-            at: row.at,
-            kind: Some(row.kind),
-            count: row.count,
-            bytes: row.body.len() as u64,
-        });
-        Ok(loose.collect())
+        Ok(self.rows.values().take(room as usize).map(LooseRow::from).collect())
     }
     fn places_after(&self, after: u64, room: u32) -> Result<Vec<PlaceOutline>, Infallible> {
         let place = |seq_first: u64, seq_last: u64, rows: &[Row]| PlaceOutline {

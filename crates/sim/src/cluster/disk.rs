@@ -530,14 +530,7 @@ impl StreamStore for StreamDisk<'_> {
     }
 
     fn loose(&self, room: u32) -> Result<Vec<LooseRow>, WriteFailed> {
-        let loose = self.disk.current.journal.values().take(room as usize).map(|row| LooseRow {
-            seq: row.seq,
-            at: row.at,
-            kind: Some(row.kind),
-            count: row.count,
-            bytes: row.body.len() as u64,
-        });
-        Ok(loose.collect())
+        Ok(self.disk.current.journal.values().take(room as usize).map(LooseRow::from).collect())
     }
 
     fn places_after(&self, after: u64, room: u32) -> Result<Vec<PlaceOutline>, WriteFailed> {

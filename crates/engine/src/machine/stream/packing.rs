@@ -13,7 +13,7 @@ use super::{StreamMachine, StreamSettings};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::limits;
 use crate::machine::compaction::{self, PackedRows};
-use crate::machine::row::RowKind;
+use crate::machine::row::{Row, RowKind};
 use crate::segment::block::Unfit;
 use crate::time::{Millis, Timestamp};
 
@@ -64,6 +64,12 @@ pub struct LooseRow {
     pub count: u32,
     /// Bytes of its body.
     pub bytes: u64,
+}
+
+impl From<&Row> for LooseRow {
+    fn from(row: &Row) -> Self {
+        Self { seq: row.seq, at: row.at, kind: Some(row.kind), count: row.count, bytes: row.body.len() as u64 }
+    }
 }
 
 /// What leaves the journal in one commit: the rows from `seq_first` to `seq_last`, as a block or aside.
