@@ -7,7 +7,7 @@
 //! clipped, and nothing is learned while a deviation is open; one that lasts becomes the new level, told once.
 
 use super::history::Band;
-use super::ring::MinuteRing;
+use super::ring::SummedMinutes;
 use crate::baseline::tail::{count_at_least, count_at_most};
 use crate::baseline::{Habit, Mean};
 use crate::bytes::{ReadError, Reader, Writer};
@@ -24,6 +24,9 @@ const MINUTE_WINDOWS: [usize; 3] = [5, 15, 60];
 const LOOKS: [f64; 6] = [360.0, 120.0, 60.0, 12.0, 4.0, 1.0];
 /// The least relative variance that a level is believed to have: 5 %, and 6 % for long windows.
 const SPREAD_MIN: [f64; 6] = [0.0025, 0.0025, 0.0025, 0.0025, 0.0036, 0.0036];
+/// Weight of a sample in what is learned of each window's spread.
+const SPREAD_WEIGHTS: [f64; 6] =
+    [1.0 / 2_880.0, 1.0 / 960.0, 1.0 / 480.0, 1.0 / 480.0, 1.0 / 1_440.0, 1.0 / 2_880.0];
 /// What is assumed of a series nobody knows, worth ten minutes of experience.
 const SPREAD_PRIOR: f64 = 0.05;
 /// Minutes of history before short and long windows are judged.
@@ -32,6 +35,12 @@ const LONG_AFTER: u32 = 90;
 /// Weight of a slot and of a minute in what is learned of tails: one and three days.
 const HABIT_SLOTS: f64 = 1.0 / 8_640.0;
 const HABIT_MINUTES: f64 = 1.0 / 4_320.0;
+/// A deviation of one of many series that is more probable than this decides nothing: all that may be told of them.
+pub(crate) const PART_BELOW: f64 = 1e-5;
+/// So many deviations above what is due (squared) are still more probable than that, where the spread is at most 1.
+const PART_REACH: f64 = 16.0;
+/// And so are no records at all where fewer are due: e^-11.5.
+const PART_NONE: f64 = 11.5;
 /// Minutes a deviation lasts before it is the new level.
 const SHIFT_MINUTES: u16 = 20;
 
@@ -57,16 +66,46 @@ impl Due {
         let expected = level * self.minutes;
         if seen as f64 > expected { (shape / memory * self.minutes, 1.0 / shape) } else { (expected, 1.0 / shape) }
     }
+
+    /// A look before the look: whether a count surely lies within two deviations of Poisson's law, which is no wider
+    /// than any that is believed. What is expected of more than due is more by `minutes / memory`.
+    fn is_close_to(&self, seen: u64) -> bool {
+        let memory = self.memory.min(f64::from(self.level.count().max(1)));
+        let expected = self.level.value() * self.minutes;
+        let off = seen as f64 - expected;
+        off * off < 3.9 * expected && self.minutes < 3.9 * memory
+    }
 }
 
-/// The season in the middle of a window of 5, 15 or 60 minutes, from that of now and the mean of the last hour.
-fn middle(place: usize, factor: f64, hour_factor: f64) -> f64 {
-    let share = match place {
-        0 => 0.08,
-        1 => 0.25,
-        _ => 1.0,
-    };
-    factor + (hour_factor - factor) * share
+/// The season around the end of a minute, worked out once for all series that end it.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    /// Of the minute.
+    factor: f64,
+    /// In the middle of a window of 5, 15 or 60 minutes.
+    middle: [f64; 3],
+    /// One, six and sixty minutes ago.
+    ago: [f64; 3],
+}
+
+impl Pace {
+    /// From the season's factor of the minute and its mean over the last hour.
+    pub(crate) fn new(factor: f64, hour_factor: f64) -> Self {
+        // The season between now and half an hour ago is close to a line.
+        let ago = |minutes: f64| (factor + (hour_factor - factor) * minutes / 30.0).max(0.02);
+        let middle = |share: f64| factor + (hour_factor - factor) * share;
+        Self { factor, middle: [0.08, 0.25, 1.0].map(middle), ago: [1.0, 6.0, 60.0].map(ago) }
+    }
+
+    /// The season's factor of the minute.
+    pub(crate) fn factor(&self) -> f64 {
+        self.factor
+    }
+
+    /// In the middle of the window of this place among the long ones.
+    fn middle(&self, place: usize) -> f64 {
+        self.middle.get(place).copied().unwrap_or(self.factor)
+    }
 }
 
 /// How far a count may lie from what is due before it is remarkable: three deviations.
@@ -103,7 +142,7 @@ fn rarer(best: Option<Deviation>, found: Deviation) -> Option<Deviation> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CountWatch {
     slots: [u32; SLOTS],
-    minutes: MinuteRing,
+    minutes: SummedMinutes,
     /// Records a minute at a season's factor of 1, until five minutes ago and until an hour ago.
     recent_level: Mean,
     settled_level: Mean,
@@ -120,7 +159,7 @@ impl Default for CountWatch {
         prior.restart(SPREAD_PRIOR, 10);
         Self {
             slots: [0; SLOTS],
-            minutes: MinuteRing::default(),
+            minutes: SummedMinutes::default(),
             recent_level: Mean::default(),
             settled_level: Mean::default(),
             spread: [prior; 6],
@@ -260,18 +299,65 @@ impl CountWatch {
         }
     }
 
-    /// Ends a minute: learns it and judges the long windows. `factor` is the season's of this minute, `hour_factor`
-    /// its mean over the last hour. True beside the deviation when it has just become the new level.
-    pub(crate) fn close_minute(&mut self, factor: f64, hour_factor: f64) -> (Option<Deviation>, bool) {
+    /// Ends a minute: learns it and judges the long windows. True beside the deviation when it has just become the new
+    /// level. Of a series without habits only deviations are told that can decide something ([`PART_BELOW`]).
+    pub(crate) fn close_minute(&mut self, pace: &Pace) -> (Option<Deviation>, bool) {
         self.minutes.push(self.counting());
-        let deviation = self.judge_minutes(factor, hour_factor);
-        self.learn(factor, hour_factor);
-        let shifted = self.follow(factor);
+        let deviation = if self.habits.is_some() { self.judge_minutes(pace) } else { self.judge_part(pace) };
+        self.learn(pace);
+        let shifted = self.follow(pace.factor);
         (deviation, shifted)
     }
 
+    /// What [`CountWatch::judge_minutes`] says of one of thousands of series, where it can decide something.
+    fn judge_part(&self, pace: &Pace) -> Option<Deviation> {
+        let known = self.recent_level.count();
+        if known < SHORT_AFTER {
+            return None;
+        }
+        let mut best = None;
+        let mut look = |place: usize, width: usize, level: Mean, memory: f64, minutes: f64| {
+            let seen = self.minutes.sum(width);
+            let due = Due { level, memory, minutes };
+            if due.is_close_to(seen) || !self.can_decide(place, seen, due) {
+                return;
+            }
+            let window = Millis::from_mins(width as i64);
+            if let Some(found) = self.deviation(place, window, seen, due) {
+                best = rarer(best, Deviation { probability: found.probability * looks(place), ..found });
+            }
+        };
+        look(2, 1, self.recent_level, RECENT_MEMORY, pace.factor);
+        look(3, 5, self.recent_level, RECENT_MEMORY, 5.0 * pace.middle(0));
+        if known >= LONG_AFTER {
+            look(4, 15, self.settled_level, SETTLED_MEMORY, 15.0 * pace.middle(1));
+            look(5, 60, self.settled_level, SETTLED_MEMORY, 60.0 * pace.middle(2));
+        }
+        best
+    }
+
+    /// Whether a count can be less probable than [`PART_BELOW`], judged without its tail.
+    fn can_decide(&self, place: usize, seen: u64, due: Due) -> bool {
+        let (expected, doubt) = due.expected(seen);
+        let spread = self.spread_of(place, doubt);
+        let off = seen as f64 - expected;
+        if off > 0.0 {
+            spread > 1.0 || off * off >= PART_REACH * (expected + spread * expected * expected)
+        } else {
+            // No law of this family makes nothing less probable than Poisson's does.
+            expected >= PART_NONE
+        }
+    }
+
+    /// Relative variance of a window's mean: what was learned, and what comes from not knowing the level better.
+    fn spread_of(&self, place: usize, doubt: f64) -> f64 {
+        let least = SPREAD_MIN.get(place).copied().unwrap_or(SPREAD_PRIOR);
+        self.spread.get(place).map_or(SPREAD_PRIOR, |spread| spread.value().max(least)) + doubt
+    }
+
     /// What the minutes that are over show, the longest windows included; what that teaches is learned.
-    pub(crate) fn judge_minutes(&mut self, factor: f64, hour_factor: f64) -> Option<Deviation> {
+    pub(crate) fn judge_minutes(&mut self, pace: &Pace) -> Option<Deviation> {
+        let factor = pace.factor;
         let mut best = None;
         if let Some(minute) = self.last_minute(factor) {
             // More than due was learned slot by slot.
@@ -288,7 +374,7 @@ impl CountWatch {
         }
         best = best.map(|found| Deviation { probability: found.probability * looks(2), ..found });
         for (place, &width) in MINUTE_WINDOWS.iter().enumerate() {
-            let minutes = width as f64 * middle(place, factor, hour_factor);
+            let minutes = width as f64 * pace.middle(place);
             let (due, needed) = if place == 0 {
                 (Due { level: self.recent_level, memory: RECENT_MEMORY, minutes }, SHORT_AFTER)
             } else {
@@ -321,8 +407,7 @@ impl CountWatch {
 
     fn deviation(&self, place: usize, window: Millis, seen: u64, due: Due) -> Option<Deviation> {
         let (expected, doubt) = due.expected(seen);
-        let least = SPREAD_MIN.get(place).copied().unwrap_or(SPREAD_PRIOR);
-        let spread = self.spread.get(place).map_or(SPREAD_PRIOR, |spread| spread.value().max(least)) + doubt;
+        let spread = self.spread_of(place, doubt);
         // A quick look spares the sum: what lies within two deviations decides nothing.
         let off = seen as f64 - expected;
         if off * off < 4.0 * (expected + spread * expected * expected) {
@@ -333,30 +418,32 @@ impl CountWatch {
         Some(Deviation { window, expected, spread, seen, probability: tail })
     }
 
-    fn learn(&mut self, factor: f64, hour_factor: f64) {
+    fn learn(&mut self, pace: &Pace) {
         if self.open.is_some() {
             return;
         }
         let known = self.recent_level.count();
         if known >= SHORT_AFTER {
-            for (place, width) in [(2, 1), (3, 5), (4, 15), (5, 60)] {
-                let season = if place < 3 { factor } else { middle(place - 3, factor, hour_factor) };
-                let level = season * if place < 4 { self.recent_level.value() } else { self.settled_level.value() };
-                let enough = place < 4 || self.settled_level.count() > 0 && known >= 60 + width;
-                if enough {
-                    self.learn_spread(place, self.minutes.sum(width as usize) as f64, level * f64::from(width));
+            let (recent, settled) = (self.recent_level.value(), self.settled_level.value());
+            self.learn_spread(2, self.minutes.sum(1), pace.factor * recent);
+            self.learn_spread(3, self.minutes.sum(5), pace.middle(0) * recent * 5.0);
+            if self.settled_level.count() > 0 && known >= 75 {
+                self.learn_spread(4, self.minutes.sum(15), pace.middle(1) * settled * 15.0);
+                if known >= 120 {
+                    self.learn_spread(5, self.minutes.sum(60), pace.middle(2) * settled * 60.0);
                 }
             }
-            self.learn_slots(factor);
+            self.learn_slots(pace.factor);
         }
         // Young series learn the minute itself; later the one that left the short or the long window.
-        // The season between now and half an hour ago is close to a line.
-        let ago = |minutes: f64| (factor + (hour_factor - factor) * minutes / 30.0).max(0.02);
-        let lag = if known < 30 { 1 } else { 6 };
-        let minute = f64::from(self.minutes.ago(lag - 1)) / ago(lag as f64);
+        let [last, left_short, left_long] = pace.ago;
+        let minute = match known {
+            0..30 => f64::from(self.minutes.ago(0)) / last,
+            _ => f64::from(self.minutes.ago(5)) / left_short,
+        };
         self.recent_level.learn(self.clipped(minute, self.recent_level), 1.0 / 45.0);
         if known >= 60 {
-            let minute = f64::from(self.minutes.ago(59)) / ago(60.0);
+            let minute = f64::from(self.minutes.ago(59)) / left_long;
             self.settled_level.learn(self.clipped(minute, self.settled_level), 1.0 / 180.0);
         }
     }
@@ -369,10 +456,10 @@ impl CountWatch {
         let tenth = self.level(factor) / SLOTS as f64;
         let slots = self.slots;
         for slot in slots {
-            self.learn_spread(0, f64::from(slot), tenth);
+            self.learn_spread(0, u64::from(slot), tenth);
         }
         for half in slots.chunks(3) {
-            self.learn_spread(1, half.iter().map(|&slot| f64::from(slot)).sum(), tenth * 3.0);
+            self.learn_spread(1, half.iter().map(|&slot| u64::from(slot)).sum(), tenth * 3.0);
         }
     }
 
@@ -381,28 +468,27 @@ impl CountWatch {
             return minute;
         }
         let mean = level.value();
+        // The reach is never below four: most minutes need no root.
+        if (0.0..=mean + 4.0).contains(&minute) {
+            return minute;
+        }
         let spread = self.spread.get(2).map_or(SPREAD_PRIOR, Mean::value).max(0.0);
         let reach = 4.0 * (mean + 1.0 + spread * mean * mean).sqrt();
         minute.clamp(0.0, mean + reach)
     }
 
     /// The relative variance beyond Poisson's, robust: no sample counts for more than nine times the usual plus noise.
-    fn learn_spread(&mut self, place: usize, seen: f64, expected: f64) {
-        let Some(spread) = self.spread.get_mut(place) else { return };
+    fn learn_spread(&mut self, place: usize, seen: u64, expected: f64) {
+        let (Some(spread), Some(&weight)) = (self.spread.get_mut(place), SPREAD_WEIGHTS.get(place)) else { return };
         if expected < 0.05 {
             return;
         }
-        let off = seen - expected;
+        let off = seen as f64 - expected;
         let sample = (off * off - expected) / (expected * expected);
-        let usual = spread.value().max(0.0025) + 1.0 / expected;
-        let weight = match place {
-            0 => 1.0 / 2_880.0,
-            1 => 1.0 / 960.0,
-            5 => 1.0 / 2_880.0,
-            4 => 1.0 / 1_440.0,
-            _ => 1.0 / 480.0,
-        };
-        spread.learn(sample.clamp(-usual, 9.0 * usual), weight);
+        let known = spread.value();
+        let usual = if known > 0.0025 { known } else { 0.0025 } + 1.0 / expected;
+        let (least, most) = (-usual, 9.0 * usual);
+        spread.learn(if sample < least { least } else if sample > most { most } else { sample }, weight);
     }
 
     /// Keeps an open deviation's time; true when it has become the new level.
@@ -465,7 +551,7 @@ impl CountWatch {
         for slot in &mut watch.slots {
             *slot = input.u32()?;
         }
-        watch.minutes = MinuteRing::read(input)?;
+        watch.minutes = SummedMinutes::read(input)?;
         watch.recent_level = Mean::read(input)?;
         watch.settled_level = Mean::read(input)?;
         for spread in &mut watch.spread {
@@ -496,7 +582,7 @@ mod tests {
             }
             (0..records / 6 + u32::from(slot < records % 6)).for_each(|_| watch.count());
         }
-        let told = watch.close_minute(1.0, 1.0);
+        let told = watch.close_minute(&Pace::new(1.0, 1.0));
         watch.close_slot();
         told
     }

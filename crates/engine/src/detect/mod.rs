@@ -22,6 +22,7 @@ mod ring;
 mod signal;
 mod trend;
 mod value;
+mod watches;
 
 pub(crate) use candidate::ALERT_BELOW;
 pub(crate) use combination::{Combinations, Together};
