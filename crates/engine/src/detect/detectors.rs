@@ -153,15 +153,17 @@ impl Detectors {
     pub fn observe(&mut self, facts: &Facts) {
         let slot = facts.at.0.div_euclid(SLOT.0);
         let current = *self.slot.get_or_insert(slot);
-        let behind = current.saturating_mul(SLOT.0).saturating_sub(facts.at.0);
-        if behind > 0 && behind <= LATENESS_MAX.0 {
-            self.lateness = self.lateness.max(behind as f64);
-        }
         if slot > current {
             self.advance(slot);
-        } else if (current - slot).saturating_mul(SLOT.0) > LATE.0 {
-            self.late += 1;
-            return;
+        } else if slot < current {
+            let behind = current.saturating_mul(SLOT.0).saturating_sub(facts.at.0);
+            if behind > 0 && behind <= LATENESS_MAX.0 {
+                self.lateness = self.lateness.max(behind as f64);
+            }
+            if (current - slot).saturating_mul(SLOT.0) > LATE.0 {
+                self.late += 1;
+                return;
+            }
         }
         self.records += 1;
         self.hour_records += 1;
@@ -349,7 +351,7 @@ impl Detectors {
     }
 
     fn count_duration(&mut self, duration: f64) {
-        if !duration.is_finite() || duration < 0.0 {
+        if !(0.0..=f64::MAX).contains(&duration) {
             return;
         }
         self.durations += 1;
@@ -371,6 +373,10 @@ impl Detectors {
         watch.counts.count();
         watch.rhythm.beat(facts.at);
         watch.is_missed = false;
+        // Most patterns are not regular, and never were.
+        if watch.due.is_none() && watch.rhythm.period().is_none() {
+            return;
+        }
         schedule(&mut self.due, facts.pattern, watch, Millis(self.lateness as i64));
     }
 
@@ -494,12 +500,16 @@ impl Detectors {
         let mut of_patterns: Vec<(PatternId, Candidate)> = Vec::new();
         for (id, watch) in self.patterns.iter_mut() {
             let was_open = watch.counts.is_open();
-            watch.seen.push(watch.counts.counting());
+            let count = watch.counts.counting();
+            watch.seen.push(count);
             // A silence of the component is told as one; it teaches its patterns nothing and is cut out of their hours.
             if self.is_silent {
                 continue;
             }
-            let (deviation, _) = watch.counts.close_minute(pace);
+            let deviation = watch.counts.close_part(count, pace);
+            if was_open {
+                watch.counts.follow(pace.factor());
+            }
             if followed != 1.0 {
                 watch.counts.follow_by(followed, pace.factor());
                 continue;

@@ -36,6 +36,11 @@ impl MinuteRing {
         self.counts.get(place).copied().unwrap_or(0)
     }
 
+    /// The count that the next minute takes the place of.
+    fn oldest(&self) -> u32 {
+        self.counts.get(usize::from(self.next)).copied().unwrap_or(0)
+    }
+
     /// Adds the minutes of another ring that ended at the same time.
     pub(crate) fn add(&mut self, other: &Self) {
         let sums: Vec<u32> = (0..MINUTES).rev().map(|ago| self.ago(ago).saturating_add(other.ago(ago))).collect();
@@ -87,13 +92,27 @@ pub(crate) struct SummedMinutes {
 }
 
 impl SummedMinutes {
-    pub(crate) fn push(&mut self, count: u32) {
+    /// Adds a minute; the one that left the last five is handed out.
+    pub(crate) fn push(&mut self, count: u32) -> u32 {
         // What leaves a window was counted when it came, so that nothing goes below zero.
-        let slid = |sum: u64, leaving: u32| (sum + u64::from(count)).saturating_sub(u64::from(leaving));
-        self.five = slid(self.five, self.ring.ago(4));
+        let slid = |sum: u64, leaving: u32| (sum + u64::from(count)).wrapping_sub(u64::from(leaving));
+        let left = self.ring.ago(4);
+        self.five = slid(self.five, left);
         self.quarter = slid(self.quarter, self.ring.ago(14));
-        self.hour = slid(self.hour, self.ring.ago(MINUTES - 1));
+        self.hour = slid(self.hour, self.ring.oldest());
         self.ring.push(count);
+        left
+    }
+
+    /// The count of the first of the sixty minutes.
+    pub(crate) fn oldest(&self) -> u32 {
+        self.ring.oldest()
+    }
+
+    /// Records of the last 1, 5, 15 and 60 minutes.
+    pub(crate) fn sums(&self) -> [f64; 4] {
+        // Far below the largest whole number of either type; signed ones become fractions in one instruction.
+        [u64::from(self.ring.ago(0)), self.five, self.quarter, self.hour].map(|sum| sum as i64 as f64)
     }
 
     /// The count of the minute this many before the last.
@@ -186,7 +205,7 @@ mod tests {
     fn holds_the_last_hour() {
         let mut ring = MinuteRing::default();
         (1..=100).for_each(|count| ring.push(count));
-        assert_eq!((ring.ago(0), ring.ago(59)), (100, 41));
+        assert_eq!((ring.ago(0), ring.ago(59), ring.oldest()), (100, 41, 41));
         assert_eq!(ring.sum(2), 199);
         assert_eq!(ring.sum(1_000), (41..=100).sum::<u64>());
         let mut out = Writer::new();

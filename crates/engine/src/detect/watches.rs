@@ -199,7 +199,8 @@ mod tests {
     fn the_order_of_birth_makes_no_difference() {
         let of = |ids: &[u64]| {
             let mut watches = Watches::default();
-            ids.iter().for_each(|&id| watches.get_or_begin(PatternId(id), 9).unwrap().rhythm.beat(Timestamp(id as i64)));
+            ids.iter()
+                .for_each(|&id| watches.get_or_begin(PatternId(id), 9).unwrap().rhythm.beat(Timestamp(id as i64)));
             watches
         };
         assert_eq!(of(&[3, 1, 2]), of(&[1, 2, 3]));
