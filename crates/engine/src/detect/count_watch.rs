@@ -380,6 +380,7 @@ impl CountWatch {
             };
             u8::from(!is_near)
         };
+        // A window that is not held is longer than four times the minutes that its level rests on, with the season.
         let is_held = |window: f64, memory: u32| window < MARGIN * 4.0 * f64::from(memory);
         let is_calm = |place: usize| self.spread.get(place).is_some_and(|spread| spread.value() < PART_SPREAD - 1.0);
         let mut far = is_far(minute) | is_far(five) << 1;

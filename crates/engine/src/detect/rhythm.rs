@@ -30,6 +30,7 @@ pub(crate) struct Rhythm {
 
 impl Rhythm {
     /// A record came.
+    #[inline(always)]
     pub(crate) fn beat(&mut self, at: Timestamp) {
         let Some(last) = self.last else {
             self.last = Some(at);
