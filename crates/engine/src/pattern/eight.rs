@@ -59,6 +59,13 @@ pub(super) fn digits(chunk: u64) -> usize {
     first(above_nine)
 }
 
+/// The first `length` of the eight (less than eight), and `a` for the others.
+#[inline(always)]
+pub(super) fn of_length(chunk: u64, length: usize) -> u64 {
+    let others = u64::MAX << (8 * length as u32 & 63);
+    chunk & !others | (u64::from(b'a') * ONES) & others
+}
+
 /// Whether one of the eight bytes, all of them letters, is no hex digit.
 #[inline(always)]
 pub(super) fn has_letter_behind_f(chunk: u64) -> bool {

@@ -11,7 +11,7 @@
 use super::class::{
     ANGLE, AT, CJK, DIGIT, DOT, LETTER, LOWER, NONHEX, OF_BOOLEAN, OF_UNIT, PATH, RUN, SLASH, SPACE, STOP, UPPER, class,
 };
-use super::eight::{digits, eight, has_letter_behind_f, letters};
+use super::eight::{digits, eight, has_letter_behind_f, letters, of_length};
 use super::header;
 use super::rules::Rule;
 
@@ -242,7 +242,7 @@ impl<'a> Text<'a> {
             }
         }
         let behind = (last >> (8 * (length % 8))) as u8;
-        if class(behind) & STOP == 0 || behind == b':' && !self.ends_at_colon(start, length) {
+        if class(behind) & STOP == 0 || behind == b':' && !self.ends_at_colon(start, length, chunk) {
             return None;
         }
         Some(Letters { length, last, behind })
@@ -258,11 +258,13 @@ impl<'a> Text<'a> {
         is_number.then_some(Digits { length, behind })
     }
 
-    /// Whether a colon behind letters ends the piece: no URL, path or address begins like this.
-    fn ends_at_colon(self, start: usize, length: usize) -> bool {
+    /// Whether a colon behind letters (of which `chunk` are the first) ends the piece: no URL, path or address begins like
+    /// this.
+    fn ends_at_colon(self, start: usize, length: usize, chunk: u64) -> bool {
         let next = self.at(start + length + 1);
         let is_space = class(next) & STOP != 0 && next != b':';
-        is_space || length > 4 && !matches!(next, b'/' | b'\\')
+        let is_no_group = || length > 4 || has_letter_behind_f(of_length(chunk, length));
+        is_space || !matches!(next, b'/' | b'\\') && is_no_group()
     }
 
     /// Whether a delimiter begins here, by its first two bytes. `<1 sec`, `>5`: the comparison belongs to the value.
@@ -294,12 +296,14 @@ impl<'a> Text<'a> {
         let (length, mut bits) = stretch(self.0.get(start..).unwrap_or_default());
         let mut end = start + length;
         let mut behind = self.at(end);
+        let is_group = |bits| bits & NONHEX == 0 && bits & LETTER != 0;
         while behind == b':' {
             let next = self.at(end + 1);
             if class(next) & STOP != 0 && next != b':' {
                 break;
             }
-            if class(next) & DIGIT == 0 || bits & (DIGIT | DOT) == 0 || bits & NONHEX == 0 {
+            // Groups of hex digits may be an address; of digits alone they are a value in any case.
+            if class(next) & DIGIT == 0 || bits & (DIGIT | DOT) == 0 || is_group(bits) {
                 return None;
             }
             let (length, more) = stretch(self.0.get(end + 1..).unwrap_or_default());
@@ -314,8 +318,11 @@ impl<'a> Text<'a> {
         let has_stop = bits & RUN != 0 && matches!(self.at(end - 1), b'.' | b'!' | b'?');
         end -= usize::from(has_stop);
         if bits & DIGIT != 0 {
-            let is_name = matches!(behind, b'(' | b'=') || bits & (LETTER | DIGIT | DOT | SLASH | AT) == UPPER | DIGIT;
-            return (!is_name).then_some(Plain { end, has_digit: true, has_stop, behind });
+            if bits & (LETTER | DIGIT | DOT | SLASH | AT) == UPPER | DIGIT {
+                return None;
+            }
+            let is_name = matches!(behind, b'(' | b'=') && self.is_name_with_digits(start, end, bits);
+            return Some(Plain { end, has_digit: !is_name, has_stop, behind });
         }
         let is_word = bits & (SLASH | AT) == 0 && bits & NONHEX != 0 && end > start + 5 && !after_number;
         // A class name has two dots or more.
@@ -571,34 +578,42 @@ const PAIR: u32 = 1 << 31;
 /// a run. Not inlined: most bytes of values pass here, and a loop that has all the registers takes half as many steps.
 #[inline(never)]
 fn stretch(bytes: &[u8]) -> (usize, u32) {
-    let (mut bits, mut pairs, mut last) = (0, 0, 0);
+    let mut bits = 0;
     let mut length = 0;
     let mut rest = bytes;
-    let said = |bits, pairs| bits | if pairs & RUN != 0 { PAIR } else { 0 };
     while let Some((chunk, more)) = rest.split_first_chunk::<8>() {
         for (index, &byte) in chunk.iter().enumerate() {
             let here = class(byte);
-            if here & (STOP | CJK) != 0 {
-                return (length + index, said(bits, pairs));
+            if here & (STOP | CJK | RUN) != 0 {
+                if here & RUN == 0 {
+                    return (length + index, bits);
+                }
+                bits |= run_of_two(bytes, length + index);
             }
             bits |= here;
-            pairs |= here & last;
-            last = here;
         }
         length += 8;
         rest = more;
     }
     for &byte in rest {
         let here = class(byte);
-        if here & (STOP | CJK) != 0 {
-            break;
+        if here & (STOP | CJK | RUN) != 0 {
+            if here & RUN == 0 {
+                break;
+            }
+            bits |= run_of_two(bytes, length);
         }
         bits |= here;
-        pairs |= here & last;
-        last = here;
         length += 1;
     }
-    (length, said(bits, pairs))
+    (length, bits)
+}
+
+/// [`PAIR`] if the byte behind this one, which may be of a run, may be too.
+#[inline(always)]
+fn run_of_two(bytes: &[u8], at: usize) -> u32 {
+    let is_pair = bytes.get(at + 1).is_some_and(|&byte| class(byte) & RUN != 0);
+    if is_pair { PAIR } else { 0 }
 }
 
 /// `true`, `False`, `null`: the first `length` bytes (four or five) of a chunk.
