@@ -7,7 +7,7 @@
 //! clipped, and nothing is learned while a deviation is open; one that lasts becomes the new level, told once.
 
 use super::history::Band;
-use super::ring::MinuteRing;
+use super::ring::SummedMinutes;
 use crate::baseline::tail::{count_at_least, count_at_most};
 use crate::baseline::{Habit, Mean};
 use crate::bytes::{ReadError, Reader, Writer};
@@ -24,6 +24,8 @@ const MINUTE_WINDOWS: [usize; 3] = [5, 15, 60];
 const LOOKS: [f64; 6] = [360.0, 120.0, 60.0, 12.0, 4.0, 1.0];
 /// The least relative variance that a level is believed to have: 5 %, and 6 % for long windows.
 const SPREAD_MIN: [f64; 6] = [0.0025, 0.0025, 0.0025, 0.0025, 0.0036, 0.0036];
+/// Weight of a sample in what is learned of each window's spread.
+const SPREAD_WEIGHTS: [f64; 6] = [1.0 / 2_880.0, 1.0 / 960.0, 1.0 / 480.0, 1.0 / 480.0, 1.0 / 1_440.0, 1.0 / 2_880.0];
 /// What is assumed of a series nobody knows, worth ten minutes of experience.
 const SPREAD_PRIOR: f64 = 0.05;
 /// Minutes of history before short and long windows are judged.
@@ -32,6 +34,13 @@ const LONG_AFTER: u32 = 90;
 /// Weight of a slot and of a minute in what is learned of tails: one and three days.
 const HABIT_SLOTS: f64 = 1.0 / 8_640.0;
 const HABIT_MINUTES: f64 = 1.0 / 4_320.0;
+/// A deviation of one of many series that is more probable than this decides nothing: all that may be told of them.
+pub(crate) const PART_BELOW: f64 = 1e-5;
+/// So many deviations above what is due (squared) are still more probable than that, where the spread is below this.
+const PART_REACH: f64 = 16.0;
+const PART_SPREAD: f64 = 1_000.0;
+/// And so are no records at all where fewer are due: e^-11.5.
+const PART_NONE: f64 = 11.5;
 /// Minutes a deviation lasts before it is the new level.
 const SHIFT_MINUTES: u16 = 20;
 
@@ -59,14 +68,60 @@ impl Due {
     }
 }
 
-/// The season in the middle of a window of 5, 15 or 60 minutes, from that of now and the mean of the last hour.
-fn middle(place: usize, factor: f64, hour_factor: f64) -> f64 {
-    let share = match place {
-        0 => 0.08,
-        1 => 0.25,
-        _ => 1.0,
-    };
-    factor + (hour_factor - factor) * share
+/// The season around the end of a minute, worked out once for all series that end it.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    /// Of the minute.
+    factor: f64,
+    /// In the middle of a window of 5, 15 or 60 minutes.
+    middle: [f64; 3],
+    /// One, six and sixty minutes ago.
+    ago: [f64; 3],
+    /// The longest of the short and of the long windows, in seasonal minutes.
+    short_most: f64,
+    long_most: f64,
+}
+
+/// What a window showed, before anything is made of it.
+#[derive(Clone, Copy)]
+struct Look {
+    expected: f64,
+    /// How many more were seen.
+    off: f64,
+}
+
+impl Look {
+    fn new(seen: f64, expected: f64) -> Self {
+        Self { expected, off: seen - expected }
+    }
+}
+
+impl Pace {
+    /// From the season's factor of the minute and its mean over the last hour.
+    pub(crate) fn new(factor: f64, hour_factor: f64) -> Self {
+        // The season between now and half an hour ago is close to a line.
+        let ago = |minutes: f64| (factor + (hour_factor - factor) * minutes / 30.0).max(0.02);
+        let middle = |share: f64| factor + (hour_factor - factor) * share;
+        let middle = [0.08, 0.25, 1.0].map(middle);
+        let [five, quarter, hour] = middle;
+        Self {
+            factor,
+            middle,
+            ago: [1.0, 6.0, 60.0].map(ago),
+            short_most: factor.max(5.0 * five),
+            long_most: (15.0 * quarter).max(60.0 * hour),
+        }
+    }
+
+    /// The season's factor of the minute.
+    pub(crate) fn factor(&self) -> f64 {
+        self.factor
+    }
+
+    /// In the middle of the window of this place among the long ones.
+    fn middle(&self, place: usize) -> f64 {
+        self.middle.get(place).copied().unwrap_or(self.factor)
+    }
 }
 
 /// How far a count may lie from what is due before it is remarkable: three deviations.
@@ -103,7 +158,7 @@ fn rarer(best: Option<Deviation>, found: Deviation) -> Option<Deviation> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CountWatch {
     slots: [u32; SLOTS],
-    minutes: MinuteRing,
+    minutes: SummedMinutes,
     /// Records a minute at a season's factor of 1, until five minutes ago and until an hour ago.
     recent_level: Mean,
     settled_level: Mean,
@@ -120,7 +175,7 @@ impl Default for CountWatch {
         prior.restart(SPREAD_PRIOR, 10);
         Self {
             slots: [0; SLOTS],
-            minutes: MinuteRing::default(),
+            minutes: SummedMinutes::default(),
             recent_level: Mean::default(),
             settled_level: Mean::default(),
             spread: [prior; 6],
@@ -173,7 +228,8 @@ impl CountWatch {
     /// Records of the last sixty seconds, the slot being filled included, or of the minute being filled; when a minute
     /// ends, those of the minute.
     pub(crate) fn counting(&self) -> u32 {
-        self.slots.iter().fold(0, |sum, &slot| sum.saturating_add(slot))
+        let sum: u64 = self.slots.iter().map(|&slot| u64::from(slot)).sum();
+        u32::try_from(sum).unwrap_or(u32::MAX)
     }
 
     /// Records of the last whole minute.
@@ -267,18 +323,132 @@ impl CountWatch {
         }
     }
 
-    /// Ends a minute: learns it and judges the long windows. `factor` is the season's of this minute, `hour_factor`
-    /// its mean over the last hour. True beside the deviation when it has just become the new level.
-    pub(crate) fn close_minute(&mut self, factor: f64, hour_factor: f64) -> (Option<Deviation>, bool) {
-        self.minutes.push(self.counting());
-        let deviation = self.judge_minutes(factor, hour_factor);
-        self.learn(factor, hour_factor);
-        let shifted = self.follow(factor);
-        (deviation, shifted)
+    /// Ends a minute: learns it and judges the long windows. True beside the deviation when it has just become the new
+    /// level.
+    pub(crate) fn close_minute(&mut self, pace: &Pace) -> (Option<Deviation>, bool) {
+        let count = self.counting();
+        let deviation = if self.habits.is_none() {
+            self.close_part(count, pace)
+        } else {
+            let left = self.minutes.push(count);
+            let looks = self.looks(pace);
+            let deviation = self.judge_minutes(pace);
+            if self.open.is_none() {
+                self.learn_slots(pace.factor);
+                self.learn(pace, &looks, left);
+            }
+            deviation
+        };
+        (deviation, self.follow(pace.factor))
+    }
+
+    /// Ends a minute of one of thousands of series, without habits and judged by minutes only: told are deviations that
+    /// can decide something ([`PART_BELOW`]). One that was open is to be followed ([`CountWatch::follow`]).
+    pub(crate) fn close_part(&mut self, count: u32, pace: &Pace) -> Option<Deviation> {
+        let left = self.minutes.push(count);
+        let looks = self.looks(pace);
+        let far = self.far_windows(pace, &looks);
+        let deviation = if far == 0 { None } else { self.judge_windows(far, pace) };
+        if self.open.is_none() {
+            self.learn(pace, &looks, left);
+        }
+        deviation
+    }
+
+    /// What was seen and expected in the last 1, 5, 15 and 60 minutes.
+    #[inline]
+    fn looks(&self, pace: &Pace) -> [Look; 4] {
+        let (recent, settled) = (self.recent_level.value(), self.settled_level.value());
+        let [minute, five, quarter, hour] = self.minutes.sums();
+        [
+            Look::new(minute, pace.factor * recent),
+            Look::new(five, pace.middle(0) * recent * 5.0),
+            Look::new(quarter, pace.middle(1) * settled * 15.0),
+            Look::new(hour, pace.middle(2) * settled * 60.0),
+        ]
+    }
+
+    /// A look before the look: one bit for each window of 1, 5, 15 and 60 minutes that [`CountWatch::can_decide`] has to be
+    /// asked about. Poisson's law stands for all that are believed, as it is the narrowest. What is expected where more
+    /// than due is seen is more by the window over the level's memory, which is held against it at the end.
+    #[inline]
+    fn far_windows(&self, pace: &Pace, [minute, five, quarter, hour]: &[Look; 4]) -> u8 {
+        // A little less than the bounds themselves, for what is rounded on the way.
+        const MARGIN: f64 = 0.97;
+        let known = self.recent_level.count();
+        if known < SHORT_AFTER {
+            return 0;
+        }
+        let is_far = |Look { expected, off }: &Look| {
+            let is_near = if *off > 0.0 {
+                off * off < MARGIN * PART_REACH * expected
+            } else {
+                *expected < MARGIN * PART_NONE || off * off < MARGIN * 4.0 * expected
+            };
+            u8::from(!is_near)
+        };
+        // A window that is not held is longer than four times the minutes that its level rests on, with the season.
+        let is_held = |window: f64, memory: u32| window < MARGIN * 4.0 * f64::from(memory);
+        let is_calm = |place: usize| self.spread.get(place).is_some_and(|spread| spread.value() < PART_SPREAD - 1.0);
+        let mut far = is_far(minute) | is_far(five) << 1;
+        if !(is_held(pace.short_most, known.min(RECENT_MEMORY as u32)) && is_calm(2) && is_calm(3)) {
+            far |= 0b11;
+        }
+        if known >= LONG_AFTER {
+            far |= is_far(quarter) << 2 | is_far(hour) << 3;
+            let memory = self.settled_level.count().clamp(1, SETTLED_MEMORY as u32);
+            if !(is_held(pace.long_most, memory) && is_calm(4) && is_calm(5)) {
+                far |= 0b1100;
+            }
+        }
+        far
+    }
+
+    /// What [`CountWatch::judge_minutes`] says of these windows, where it can decide something.
+    #[inline(never)]
+    fn judge_windows(&self, far: u8, pace: &Pace) -> Option<Deviation> {
+        let (recent, settled) = ((self.recent_level, RECENT_MEMORY), (self.settled_level, SETTLED_MEMORY));
+        let windows = [
+            (1, recent, pace.factor),
+            (5, recent, 5.0 * pace.middle(0)),
+            (15, settled, 15.0 * pace.middle(1)),
+            (60, settled, 60.0 * pace.middle(2)),
+        ];
+        let mut best = None;
+        for (bit, (width, (level, memory), minutes)) in windows.into_iter().enumerate() {
+            let (place, seen, due) = (bit + 2, self.minutes.sum(width), Due { level, memory, minutes });
+            if far >> bit & 1 == 0 || !self.can_decide(place, seen, due) {
+                continue;
+            }
+            if let Some(found) = self.deviation(place, Millis::from_mins(width as i64), seen, due) {
+                best = rarer(best, Deviation { probability: found.probability * looks(place), ..found });
+            }
+        }
+        best
+    }
+
+    /// Whether a count can be less probable than [`PART_BELOW`], judged without its tail.
+    fn can_decide(&self, place: usize, seen: u64, due: Due) -> bool {
+        let (expected, doubt) = due.expected(seen);
+        let spread = self.spread_of(place, doubt);
+        let off = seen as f64 - expected;
+        if off > 0.0 {
+            spread >= PART_SPREAD || off * off >= PART_REACH * (expected + spread * expected * expected)
+        } else {
+            // No law of this family makes nothing less probable than Poisson's does.
+            expected >= PART_NONE
+        }
+    }
+
+    /// Relative variance of a window's mean: what was learned, and what comes from not knowing the level better.
+    fn spread_of(&self, place: usize, doubt: f64) -> f64 {
+        let least = SPREAD_MIN.get(place).copied().unwrap_or(SPREAD_PRIOR);
+        self.spread.get(place).map_or(SPREAD_PRIOR, |spread| spread.value().max(least)) + doubt
     }
 
     /// What the minutes that are over show, the longest windows included; what that teaches is learned.
-    pub(crate) fn judge_minutes(&mut self, factor: f64, hour_factor: f64) -> Option<Deviation> {
+    pub(crate) fn judge_minutes(&mut self, pace: &Pace) -> Option<Deviation> {
+        let factor = pace.factor;
         let mut best = None;
         if let Some(minute) = self.last_minute(factor) {
             // More than due was learned slot by slot.
@@ -295,7 +465,7 @@ impl CountWatch {
         }
         best = best.map(|found| Deviation { probability: found.probability * looks(2), ..found });
         for (place, &width) in MINUTE_WINDOWS.iter().enumerate() {
-            let minutes = width as f64 * middle(place, factor, hour_factor);
+            let minutes = width as f64 * pace.middle(place);
             let (due, needed) = if place == 0 {
                 (Due { level: self.recent_level, memory: RECENT_MEMORY, minutes }, SHORT_AFTER)
             } else {
@@ -328,8 +498,7 @@ impl CountWatch {
 
     fn deviation(&self, place: usize, window: Millis, seen: u64, due: Due) -> Option<Deviation> {
         let (expected, doubt) = due.expected(seen);
-        let least = SPREAD_MIN.get(place).copied().unwrap_or(SPREAD_PRIOR);
-        let spread = self.spread.get(place).map_or(SPREAD_PRIOR, |spread| spread.value().max(least)) + doubt;
+        let spread = self.spread_of(place, doubt);
         // A quick look spares the sum: what lies within two deviations decides nothing.
         let off = seen as f64 - expected;
         if off * off < 4.0 * (expected + spread * expected * expected) {
@@ -340,80 +509,87 @@ impl CountWatch {
         Some(Deviation { window, expected, spread, seen, probability: tail })
     }
 
-    fn learn(&mut self, factor: f64, hour_factor: f64) {
-        if self.open.is_some() {
-            return;
-        }
+    /// Learns the minute that has just ended; `left` is the one that left the last five with it.
+    #[inline(always)]
+    fn learn(&mut self, pace: &Pace, [minute, five, quarter, hour]: &[Look; 4], left: u32) {
         let known = self.recent_level.count();
         if known >= SHORT_AFTER {
-            for (place, width) in [(2, 1), (3, 5), (4, 15), (5, 60)] {
-                let season = if place < 3 { factor } else { middle(place - 3, factor, hour_factor) };
-                let level = season * if place < 4 { self.recent_level.value() } else { self.settled_level.value() };
-                let enough = place < 4 || self.settled_level.count() > 0 && known >= 60 + width;
-                if enough {
-                    self.learn_spread(place, self.minutes.sum(width as usize) as f64, level * f64::from(width));
+            self.learn_spread(2, minute);
+            self.learn_spread(3, five);
+            if self.settled_level.count() > 0 && known >= 75 {
+                self.learn_spread(4, quarter);
+                if known >= 120 {
+                    self.learn_spread(5, hour);
                 }
             }
-            self.learn_slots(factor);
         }
         // Young series learn the minute itself; later the one that left the short or the long window.
-        // The season between now and half an hour ago is close to a line.
-        let ago = |minutes: f64| (factor + (hour_factor - factor) * minutes / 30.0).max(0.02);
-        let lag = if known < 30 { 1 } else { 6 };
-        let minute = f64::from(self.minutes.ago(lag - 1)) / ago(lag as f64);
+        let [now, left_short, left_long] = pace.ago;
+        let minute = if known < 30 { f64::from(self.minutes.ago(0)) / now } else { f64::from(left) / left_short };
         self.recent_level.learn(self.clipped(minute, self.recent_level), 1.0 / 45.0);
         if known >= 60 {
-            let minute = f64::from(self.minutes.ago(59)) / ago(60.0);
+            let minute = f64::from(self.minutes.oldest()) / left_long;
             self.settled_level.learn(self.clipped(minute, self.settled_level), 1.0 / 180.0);
         }
     }
 
-    /// Patterns are counted by the minute and judged by nothing shorter: theirs would teach what nobody asks for.
+    /// Only of a series that is judged by slots: others would be taught what nobody asks for.
     fn learn_slots(&mut self, factor: f64) {
-        if self.habits.is_none() {
+        if self.recent_level.count() < SHORT_AFTER {
             return;
         }
         let tenth = self.level(factor) / SLOTS as f64;
         let slots = self.slots;
         for slot in slots {
-            self.learn_spread(0, f64::from(slot), tenth);
+            self.learn_spread(0, &Look::new(f64::from(slot), tenth));
         }
         for half in slots.chunks(3) {
-            self.learn_spread(1, half.iter().map(|&slot| f64::from(slot)).sum(), tenth * 3.0);
+            let seen = half.iter().map(|&slot| f64::from(slot)).sum();
+            self.learn_spread(1, &Look::new(seen, tenth * 3.0));
         }
     }
 
+    #[inline]
     fn clipped(&self, minute: f64, level: Mean) -> f64 {
         if level.count() < SHORT_AFTER {
             return minute;
         }
         let mean = level.value();
+        // The reach is never below four: most minutes need no root.
+        if minute >= 0.0 && minute <= mean + 4.0 {
+            return minute;
+        }
         let spread = self.spread.get(2).map_or(SPREAD_PRIOR, Mean::value).max(0.0);
         let reach = 4.0 * (mean + 1.0 + spread * mean * mean).sqrt();
         minute.clamp(0.0, mean + reach)
     }
 
     /// The relative variance beyond Poisson's, robust: no sample counts for more than nine times the usual plus noise.
-    fn learn_spread(&mut self, place: usize, seen: f64, expected: f64) {
-        let Some(spread) = self.spread.get_mut(place) else { return };
+    #[inline]
+    fn learn_spread(&mut self, place: usize, &Look { expected, off }: &Look) {
+        let (Some(spread), Some(&weight)) = (self.spread.get_mut(place), SPREAD_WEIGHTS.get(place)) else { return };
         if expected < 0.05 {
             return;
         }
-        let off = seen - expected;
         let sample = (off * off - expected) / (expected * expected);
-        let usual = spread.value().max(0.0025) + 1.0 / expected;
-        let weight = match place {
-            0 => 1.0 / 2_880.0,
-            1 => 1.0 / 960.0,
-            5 => 1.0 / 2_880.0,
-            4 => 1.0 / 1_440.0,
-            _ => 1.0 / 480.0,
-        };
-        spread.learn(sample.clamp(-usual, 9.0 * usual), weight);
+        let known = spread.value();
+        let usual = if known > 0.0025 { known } else { 0.0025 } + 1.0 / expected;
+        let (least, most) = (-usual, 9.0 * usual);
+        spread.learn(
+            if sample < least {
+                least
+            } else if sample > most {
+                most
+            } else {
+                sample
+            },
+            weight,
+        );
     }
 
     /// Keeps an open deviation's time; true when it has become the new level.
-    fn follow(&mut self, factor: f64) -> bool {
+    #[inline(never)]
+    pub(crate) fn follow(&mut self, factor: f64) -> bool {
         let Some((minutes, usual)) = self.open else { return false };
         // A quiet series needs more minutes to show that it is itself again.
         let level = self.level(factor);
@@ -472,7 +648,7 @@ impl CountWatch {
         for slot in &mut watch.slots {
             *slot = input.u32()?;
         }
-        watch.minutes = MinuteRing::read(input)?;
+        watch.minutes = SummedMinutes::read(input)?;
         watch.recent_level = Mean::read(input)?;
         watch.settled_level = Mean::read(input)?;
         for spread in &mut watch.spread {
@@ -503,7 +679,7 @@ mod tests {
             }
             (0..records / 6 + u32::from(slot < records % 6)).for_each(|_| watch.count());
         }
-        let told = watch.close_minute(1.0, 1.0);
+        let told = watch.close_minute(&Pace::new(1.0, 1.0));
         watch.close_slot();
         told
     }
@@ -542,6 +718,52 @@ mod tests {
         }
         assert_eq!(shifts, 1);
         assert!((watch.level(1.0) - 110.0).abs() < 6.0, "{}", watch.level(1.0));
+    }
+
+    /// What patterns are spared decides nothing: within the reach every count is more probable than what may be told.
+    #[test]
+    fn what_is_not_judged_of_a_part_could_not_decide() {
+        let spreads = [0.0, 0.0025, 0.02, 0.1, 0.5, 1.0, 3.0, 10.0, 100.0, PART_SPREAD];
+        for spread in spreads {
+            for step in 0..60 {
+                // Five hundredths to two million.
+                let expected = 0.05 * 1.345f64.powi(step);
+                let reach = (PART_REACH * (expected + spread * expected * expected)).sqrt();
+                let most = (expected + reach) as u64;
+                let tail = count_at_least(most, expected, spread);
+                assert!(tail > 1.5 * PART_BELOW, "{most} of {expected}, spread {spread}: {tail}");
+                let none = count_at_most(0, expected, spread);
+                assert!(expected >= PART_NONE || none > PART_BELOW, "none of {expected}, spread {spread}: {none}");
+            }
+        }
+    }
+
+    /// The short way of patterns, against the long way of a copy: what it tells is the same, and what it does not tell
+    /// decides nothing.
+    #[test]
+    fn a_part_is_told_of_exactly_where_it_decides_something() {
+        let (mut mixed, mut told) = (7u64, 0);
+        for series in 0..60 {
+            let mut watch = CountWatch::default();
+            let usual = 0.02 * 1.2f64.powi(series);
+            for minute in 0..400u32 {
+                mixed = mixed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let chance = (mixed >> 33) as f64 / f64::from(1u32 << 31);
+                let burst = if minute % 97 == 96 { 12.0 } else { 1.0 };
+                let drop = if minute % 131 > 120 { 0.0 } else { 1.0 };
+                (0..(usual * burst * drop * 2.0 * chance + chance) as u32).for_each(|_| watch.count());
+                let factor = 1.0 + 0.5 * f64::from(minute % 120) / 120.0;
+                let pace = Pace::new(factor, factor * 0.9);
+                let mut slow = watch.clone();
+                slow.minutes.push(slow.counting());
+                let slow = slow.judge_minutes(&pace).filter(|found| found.probability < PART_BELOW);
+                let fast = watch.close_part(watch.counting(), &pace).filter(|found| found.probability < PART_BELOW);
+                assert_eq!(fast, slow, "series {series}, minute {minute}");
+                told += u32::from(fast.is_some());
+                watch.begin_minute();
+            }
+        }
+        assert!(told > 100, "{told}");
     }
 
     #[test]

@@ -10,19 +10,20 @@
 //! when it opens.
 
 use super::candidate::{Candidate, Known, WIDER, count_candidate, discoveries, kind_of, ratio_candidate, reaches_into};
-use super::count_watch::{CountWatch, SLOT};
+use super::count_watch::{CountWatch, PART_BELOW, Pace, SLOT};
 use super::history::{Band, History};
 use super::level_watch::{CELL_MINUTES, LevelWatch};
 use super::ratio_watch::RatioWatch;
 use super::rhythm::Rhythm;
 use super::ring::MinuteRing;
 use super::signal::{Signal, SignalKind, Subject};
+use super::watches::Watches;
 use crate::baseline::special::exp;
 use crate::baseline::{Mean, Season, Seed, Zone};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::pattern::PatternId;
 use crate::time::{Millis, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Patterns watched one by one; at about 750 bytes each 1.5 MB. Records of others count for the component only.
 pub const WATCHED_PATTERNS_MAX: usize = 2_000;
@@ -31,7 +32,7 @@ const SIGNALS_MAX: usize = 1_000;
 /// False findings an hour that the component's three series may cost together, and its patterns together. Rhythms that
 /// are not quite what was learned cost more than this (the scenarios count them).
 const FALSE_SHARE: f64 = 4e-4;
-const FALSE_SHARE_PATTERNS: f64 = 1e-5;
+const FALSE_SHARE_PATTERNS: f64 = PART_BELOW;
 /// After a longer pause the slots in between are not closed one by one.
 const SLOTS_CLOSED_MAX: i64 = 400;
 const SLOTS_A_MINUTE: i64 = 6;
@@ -100,7 +101,7 @@ pub struct Detectors {
     durations: u64,
     rhythm: Rhythm,
     is_silent: bool,
-    pub(super) patterns: BTreeMap<PatternId, PatternWatch>,
+    pub(super) patterns: Watches,
     /// When each regular pattern is overdue; made from the patterns.
     due: BTreeSet<(Timestamp, PatternId)>,
     /// Spans of event time in which counts and durations may wander more; the caller's to remember.
@@ -135,7 +136,7 @@ impl Default for Detectors {
             durations: 0,
             rhythm: Rhythm::default(),
             is_silent: false,
-            patterns: BTreeMap::new(),
+            patterns: Watches::default(),
             due: BTreeSet::new(),
             widened: Vec::new(),
             seed: None,
@@ -155,15 +156,17 @@ impl Detectors {
     pub fn observe(&mut self, facts: &Facts) {
         let slot = facts.at.0.div_euclid(SLOT.0);
         let current = *self.slot.get_or_insert(slot);
-        let behind = current.saturating_mul(SLOT.0).saturating_sub(facts.at.0);
-        if behind > 0 && behind <= LATENESS_MAX.0 {
-            self.lateness = self.lateness.max(behind as f64);
-        }
         if slot > current {
             self.advance(slot);
-        } else if (current - slot).saturating_mul(SLOT.0) > LATE.0 {
-            self.late += 1;
-            return;
+        } else if slot < current {
+            let behind = current.saturating_mul(SLOT.0).saturating_sub(facts.at.0);
+            if behind > 0 && behind <= LATENESS_MAX.0 {
+                self.lateness = self.lateness.max(behind as f64);
+            }
+            if (current - slot).saturating_mul(SLOT.0) > LATE.0 {
+                self.late += 1;
+                return;
+            }
         }
         self.records += 1;
         self.hour_records += 1;
@@ -213,7 +216,7 @@ impl Detectors {
 
     /// Whether a deviation of this kind of this series goes on.
     pub fn is_open(&self, kind: SignalKind, subject: Subject) -> bool {
-        let watch = subject.pattern().and_then(|id| self.patterns.get(&id));
+        let watch = subject.pattern().and_then(|id| self.patterns.get(id));
         match (kind, subject) {
             // What is watched elsewhere, or is over at once.
             (_, Subject::Variable(..) | Subject::Facet(..)) | (SignalKind::NewPattern, _) => false,
@@ -243,14 +246,14 @@ impl Detectors {
             (SignalKind::Burst | SignalKind::Drop | SignalKind::LevelShift, _) => {
                 let counts = match subject {
                     Subject::Component => &self.component,
-                    Subject::Pattern(id) => &self.patterns.get(&id)?.counts,
+                    Subject::Pattern(id) => &self.patterns.get(id)?.counts,
                     _ => return None,
                 };
                 let factor = |minutes| self.season.factor(end.minus(Millis::from_mins(minutes)));
                 let hour_factor = (factor(0) + factor(20) + factor(40) + factor(60)) / 4.0;
                 let is_more = kind != SignalKind::Drop;
                 // A copy judges: what is only looked at teaches nothing.
-                let deviation = counts.clone().judge_minutes(factor(0), hour_factor);
+                let deviation = counts.clone().judge_minutes(&Pace::new(factor(0), hour_factor));
                 let deviation = deviation.filter(|it| it.is_above() == is_more)?;
                 let known = Known { minutes: counts.experience(), series: self.judged_with(subject) };
                 count_candidate((subject, known), deviation, end, kind).judged_within(&self.widened)
@@ -287,17 +290,18 @@ impl Detectors {
     }
 
     /// Forgets the patterns that are not `wanted` any more.
-    pub fn retain(&mut self, mut wanted: impl FnMut(PatternId) -> bool) {
-        self.patterns.retain(|&id, _| wanted(id));
+    pub fn retain(&mut self, wanted: impl FnMut(PatternId) -> bool) {
+        self.patterns.retain(wanted);
         let patterns = &self.patterns;
-        self.due.retain(|(_, id)| patterns.contains_key(id));
+        self.due.retain(|&(_, id)| patterns.get(id).is_some());
     }
 
     /// Two patterns turned out to be one: the series of `from` goes on as part of that of `into`.
     pub fn merge_pattern(&mut self, from: PatternId, into: PatternId) {
-        let Some(gone) = self.patterns.remove(&from) else { return };
+        let Some(gone) = self.patterns.remove(from) else { return };
         gone.due.map(|at| self.due.remove(&(at, from)));
-        let watch = self.patterns.entry(into).or_default();
+        // There is room: one has just gone.
+        let Some(watch) = self.patterns.get_or_begin(into, usize::MAX) else { return };
         watch.counts.merge(&gone.counts);
         watch.rhythm.merge(&gone.rhythm);
         watch.seen.add(&gone.seen);
@@ -312,7 +316,7 @@ impl Detectors {
         let mut moved: Vec<(f64, PatternId)> = self
             .patterns
             .iter()
-            .map(|(&id, watch)| {
+            .map(|(id, watch)| {
                 let (counting, counted) = (watch.counts.counting(), watch.counts.counted());
                 let seen = match is_more {
                     true => counting.max(counted),
@@ -350,13 +354,13 @@ impl Detectors {
     }
 
     fn count_duration(&mut self, duration: f64) {
-        if !duration.is_finite() || duration < 0.0 {
+        if !(0.0..=f64::MAX).contains(&duration) {
             return;
         }
         self.durations += 1;
         let is_slow = duration > self.slow_from;
         // The decile climbs nine times as far for a slow record as it sinks for another; the steps shrink with age.
-        let step = (2.0 / (self.durations as f64 + 10.0)).max(0.001);
+        let step = if self.durations < 1_990 { 2.0 / (self.durations as f64 + 10.0) } else { 0.001 };
         let start = if self.durations == 1 { duration } else { self.slow_from };
         self.slow_from = (start * if is_slow { 1.0 + 0.9 * step } else { 1.0 - 0.1 * step }).clamp(1e-3, 1e12);
         if self.durations > 300 {
@@ -365,18 +369,17 @@ impl Detectors {
     }
 
     fn count_pattern(&mut self, facts: &Facts) {
-        let has_room = self.patterns.len() < WATCHED_PATTERNS_MAX;
-        let watch = if has_room {
-            self.patterns.entry(facts.pattern).or_default()
-        } else if let Some(watch) = self.patterns.get_mut(&facts.pattern) {
-            watch
-        } else {
+        let Some(watch) = self.patterns.get_or_begin(facts.pattern, WATCHED_PATTERNS_MAX) else {
             self.unwatched += 1;
             return;
         };
         watch.counts.count();
         watch.rhythm.beat(facts.at);
         watch.is_missed = false;
+        // Most patterns are not regular, and never were.
+        if watch.due.is_none() && watch.rhythm.period().is_none() {
+            return;
+        }
         schedule(&mut self.due, facts.pattern, watch, Millis(self.lateness as i64));
     }
 
@@ -385,7 +388,7 @@ impl Detectors {
         self.is_silent = false;
         self.component.resume();
         for (_, id) in std::mem::take(&mut self.due) {
-            let Some(watch) = self.patterns.get_mut(&id) else { continue };
+            let Some(watch) = self.patterns.get_mut(id) else { continue };
             watch.due = None;
             watch.rhythm.resume(at);
             schedule(&mut self.due, id, watch, Millis(self.lateness as i64));
@@ -440,7 +443,8 @@ impl Detectors {
         let was_open = self.component.is_open();
         let (usual, mut followed) = (self.component.level(factor), 1.0);
         let of_component = self.of_component();
-        let (deviation, shifted) = self.component.close_minute(factor, hour_factor);
+        let pace = Pace::new(factor, hour_factor);
+        let (deviation, shifted) = self.component.close_minute(&pace);
         self.totals.push(minute, self.component.counted(), self.component.counted(), band);
         if let Some(deviation) = deviation.filter(|_| !self.is_silent) {
             if shifted {
@@ -482,17 +486,35 @@ impl Detectors {
             }
         }
         let is_explained = was_open || self.component.is_open() || self.level.is_open();
+        self.close_patterns(end, &pace, followed, is_explained, found);
+    }
+
+    /// Ends a minute of all patterns. `followed` is how many times its old level the component's new one is, 1 where it
+    /// did not move.
+    fn close_patterns(
+        &mut self,
+        end: Timestamp,
+        pace: &Pace,
+        followed: f64,
+        is_explained: bool,
+        found: &mut Vec<Candidate>,
+    ) {
         let series = self.patterns.len();
-        for (&id, watch) in &mut self.patterns {
+        let mut of_patterns: Vec<(PatternId, Candidate)> = Vec::new();
+        for (id, watch) in self.patterns.iter_mut() {
             let was_open = watch.counts.is_open();
-            watch.seen.push(watch.counts.counting());
+            let count = watch.counts.counting();
+            watch.seen.push(count);
             // A silence of the component is told as one; it teaches its patterns nothing and is cut out of their hours.
             if self.is_silent {
                 continue;
             }
-            let (deviation, _) = watch.counts.close_minute(factor, hour_factor);
+            let deviation = watch.counts.close_part(count, pace);
+            if was_open {
+                watch.counts.follow(pace.factor());
+            }
             if followed != 1.0 {
-                watch.counts.follow_by(followed, factor);
+                watch.counts.follow_by(followed, pace.factor());
                 continue;
             }
             // Patterns are judged by the minute; going by all of them every ten seconds is what this spares.
@@ -503,11 +525,14 @@ impl Detectors {
                 Some(deviation) if !is_explained => {
                     let known = Known { minutes: watch.counts.experience(), series };
                     let candidate = count_candidate((Subject::Pattern(id), known), deviation, end, kind_of(&deviation));
-                    found.push(candidate.judged_within(&self.widened));
+                    // By id, as their order is that of what is told; there are few.
+                    let place = of_patterns.partition_point(|&(before, _)| before < id);
+                    of_patterns.insert(place, (id, candidate.judged_within(&self.widened)));
                 }
                 _ => {}
             }
         }
+        found.extend(of_patterns.into_iter().map(|(_, candidate)| candidate));
     }
 
     /// The component's own series of counts, with what is known of it.
@@ -544,7 +569,7 @@ impl Detectors {
                 Subject::Component => self.component.open(),
                 Subject::Variable(..) | Subject::Facet(..) => {}
                 Subject::Pattern(id) => {
-                    if let Some(watch) = self.patterns.get_mut(&id) {
+                    if let Some(watch) = self.patterns.get_mut(id) {
                         watch.counts.open();
                     }
                     if self.component.is_open() || self.level.is_open() {
@@ -580,7 +605,7 @@ impl Detectors {
         }
         while let Some(&(at, id)) = self.due.first().filter(|(at, _)| *at <= now) {
             self.due.remove(&(at, id));
-            let Some(watch) = self.patterns.get_mut(&id) else { continue };
+            let Some(watch) = self.patterns.get_mut(id) else { continue };
             (watch.is_missed, watch.due) = (true, None);
             let signal = missed(id, &watch.rhythm, now);
             push(&mut self.signals, &mut self.signals_dropped, signal);
@@ -655,7 +680,7 @@ impl Detectors {
         self.novelty.write(out);
         [self.records, self.late, self.unwatched, self.signals_dropped].into_iter().for_each(|count| out.uint(count));
         out.uint(self.patterns.len() as u64);
-        for (id, watch) in &self.patterns {
+        for (id, watch) in self.patterns.in_order() {
             out.uint(id.0);
             watch.counts.write(out);
             watch.rhythm.write(out);
@@ -704,7 +729,9 @@ impl Detectors {
                     .map(|(_, at)| Timestamp(at).clamped()),
             };
             watch.due.map(|at| read.due.insert((at, id)));
-            read.patterns.insert(id, watch);
+            if let Some(held) = read.patterns.get_or_begin(id, WATCHED_PATTERNS_MAX) {
+                *held = watch;
+            }
         }
         Ok(read)
     }

@@ -43,7 +43,7 @@ impl Detectors {
     /// `at_most` of them.
     pub fn series(&self, at_most: usize) -> Vec<SeriesOutline> {
         let own = [Subject::Component, Subject::Errors, Subject::Durations];
-        let mut patterns: Vec<_> = self.patterns.iter().map(|(&id, watch)| self.outline_of(id, watch)).collect();
+        let mut patterns: Vec<_> = self.patterns.iter().map(|(id, watch)| self.outline_of(id, watch)).collect();
         patterns.sort_by(|a, b| b.usual.total_cmp(&a.usual).then(a.subject.cmp(&b.subject)));
         own.into_iter().filter_map(|subject| self.outline(subject)).chain(patterns).take(at_most).collect()
     }
@@ -56,7 +56,7 @@ impl Detectors {
             Subject::Component => of(&self.totals),
             Subject::Errors => of(&self.error_minutes),
             Subject::Durations => of(&self.slow_minutes),
-            Subject::Pattern(id) => self.patterns.get(&id).map(|watch| self.points_of(watch))?,
+            Subject::Pattern(id) => self.patterns.get(id).map(|watch| self.points_of(watch))?,
             Subject::Variable(..) | Subject::Facet(..) => return None,
         };
         let slow_from_ms = (subject == Subject::Durations).then_some(self.slow_from);
@@ -73,7 +73,7 @@ impl Detectors {
             }
             Subject::Errors => (ratio(&self.errors), None),
             Subject::Durations => (ratio(&self.slow), None),
-            Subject::Pattern(id) => return self.patterns.get(&id).map(|watch| self.outline_of(id, watch)),
+            Subject::Pattern(id) => return self.patterns.get(id).map(|watch| self.outline_of(id, watch)),
             Subject::Variable(..) | Subject::Facet(..) => return None,
         };
         Some(SeriesOutline { subject, usual, experience, period, open: self.open_kind(subject) })
@@ -106,7 +106,7 @@ impl Detectors {
     /// Whether an open deviation of counts has more or fewer than the usual in its last minute.
     fn direction(&self, subject: Subject) -> SignalKind {
         let counts = match subject.pattern() {
-            Some(id) => self.patterns.get(&id).map(|watch| &watch.counts),
+            Some(id) => self.patterns.get(id).map(|watch| &watch.counts),
             None => Some(&self.component),
         };
         let is_less = counts.is_some_and(|counts| f64::from(counts.counted()) < counts.level(self.factor_now()));

@@ -23,6 +23,7 @@ mod seeding;
 mod signal;
 mod trend;
 mod value;
+mod watches;
 
 pub(crate) use candidate::ALERT_BELOW;
 pub(crate) use combination::{Combinations, Together};

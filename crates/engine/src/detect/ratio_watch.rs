@@ -62,7 +62,9 @@ pub(crate) struct RatioWatch {
 impl RatioWatch {
     pub(crate) fn count(&mut self, is_hit: bool) {
         self.total = self.total.saturating_add(1);
-        self.hits = self.hits.saturating_add(u32::from(is_hit));
+        if is_hit {
+            self.hits = self.hits.saturating_add(1);
+        }
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -30,6 +30,7 @@ pub(crate) struct Rhythm {
 
 impl Rhythm {
     /// A record came.
+    #[inline(always)]
     pub(crate) fn beat(&mut self, at: Timestamp) {
         let Some(last) = self.last else {
             self.last = Some(at);
@@ -39,13 +40,14 @@ impl Rhythm {
             return;
         }
         let gap = at.since(last).0 as f64;
-        let most = if self.gap.count() >= GAPS_MIN { 1.5 * self.longest.max(self.gap.value()) } else { gap };
-        let gap = gap.min(most.max(1.0));
+        let most = if self.gap.count() >= GAPS_MIN { 1.5 * larger(self.longest, self.gap.value()) } else { gap };
+        let most = larger(most, 1.0);
+        let gap = if gap < most { gap } else { most };
         if self.gap.count() >= 3 {
             self.deviation.learn((gap - self.gap.value()).abs(), 0.05);
         }
         self.gap.learn(gap, 0.05);
-        self.longest = (self.longest * 0.9995).max(gap);
+        self.longest = larger(self.longest * 0.9995, gap);
         self.last = Some(at);
     }
 
@@ -127,6 +129,11 @@ impl Rhythm {
         }
         Ok(Self { last: has_last.then_some(last), gap, deviation, longest })
     }
+}
+
+/// `f64::max` of what are numbers: without its care for others, in the way of every record.
+fn larger(a: f64, b: f64) -> f64 {
+    if a > b { a } else { b }
 }
 
 #[cfg(test)]

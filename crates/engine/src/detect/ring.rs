@@ -24,13 +24,21 @@ impl MinuteRing {
         if let Some(slot) = self.counts.get_mut(usize::from(self.next)) {
             *slot = count;
         }
-        self.next = (self.next + 1) % MINUTES as u8;
+        let next = self.next + 1;
+        self.next = if usize::from(next) < MINUTES { next } else { 0 };
     }
 
     /// The count of the minute this many before the last.
     pub(crate) fn ago(&self, minutes: usize) -> u32 {
-        let place = (usize::from(self.next) + 2 * MINUTES - 1 - minutes.min(MINUTES - 1)) % MINUTES;
+        // Below twice the ring's length: a comparison is cheaper than a remainder.
+        let place = usize::from(self.next) + MINUTES - 1 - minutes.min(MINUTES - 1);
+        let place = if place >= MINUTES { place - MINUTES } else { place };
         self.counts.get(place).copied().unwrap_or(0)
+    }
+
+    /// The count that the next minute takes the place of.
+    fn oldest(&self) -> u32 {
+        self.counts.get(usize::from(self.next)).copied().unwrap_or(0)
     }
 
     /// Adds the minutes of another ring that ended at the same time.
@@ -74,6 +82,80 @@ impl MinuteRing {
     }
 }
 
+/// A ring that knows the sums of its last 5, 15 and 60 minutes: thousands of series ask for them each minute.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct SummedMinutes {
+    ring: MinuteRing,
+    five: u64,
+    quarter: u64,
+    hour: u64,
+}
+
+impl SummedMinutes {
+    /// Adds a minute; the one that left the last five is handed out.
+    pub(crate) fn push(&mut self, count: u32) -> u32 {
+        // What leaves a window was counted when it came, so that nothing goes below zero.
+        let slid = |sum: u64, leaving: u32| (sum + u64::from(count)).wrapping_sub(u64::from(leaving));
+        let left = self.ring.ago(4);
+        self.five = slid(self.five, left);
+        self.quarter = slid(self.quarter, self.ring.ago(14));
+        self.hour = slid(self.hour, self.ring.oldest());
+        self.ring.push(count);
+        left
+    }
+
+    /// The count of the first of the sixty minutes.
+    pub(crate) fn oldest(&self) -> u32 {
+        self.ring.oldest()
+    }
+
+    /// Records of the last 1, 5, 15 and 60 minutes.
+    pub(crate) fn sums(&self) -> [f64; 4] {
+        // Far below the largest whole number of either type; signed ones become fractions in one instruction.
+        [u64::from(self.ring.ago(0)), self.five, self.quarter, self.hour].map(|sum| sum as i64 as f64)
+    }
+
+    /// The count of the minute this many before the last.
+    pub(crate) fn ago(&self, minutes: usize) -> u32 {
+        self.ring.ago(minutes)
+    }
+
+    /// Records of the last minutes, at most sixty.
+    pub(crate) fn sum(&self, minutes: usize) -> u64 {
+        match minutes {
+            1 => u64::from(self.ring.ago(0)),
+            5 => self.five,
+            15 => self.quarter,
+            MINUTES => self.hour,
+            _ => self.ring.sum(minutes),
+        }
+    }
+
+    /// Adds the minutes of another series that ended at the same time.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.ring.add(&other.ring);
+        *self = Self::of(std::mem::take(&mut self.ring));
+    }
+
+    /// As if the hour had held this many a minute, evenly.
+    pub(crate) fn fill(&mut self, per_minute: f64) {
+        self.ring.fill(per_minute);
+        *self = Self::of(std::mem::take(&mut self.ring));
+    }
+
+    fn of(ring: MinuteRing) -> Self {
+        Self { five: ring.sum(5), quarter: ring.sum(15), hour: ring.sum(MINUTES), ring }
+    }
+
+    pub(crate) fn write(&self, out: &mut Writer) {
+        self.ring.write(out);
+    }
+
+    pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        MinuteRing::read(input).map(Self::of)
+    }
+}
+
 /// Two rings are the same when they hold the same minutes, wherever they begin.
 impl PartialEq for MinuteRing {
     fn eq(&self, other: &Self) -> bool {
@@ -98,10 +180,32 @@ mod tests {
     }
 
     #[test]
+    fn sums_that_are_kept_are_those_of_the_ring() {
+        let mut minutes = SummedMinutes::default();
+        let agree = |minutes: &SummedMinutes| {
+            for width in [0, 1, 5, 7, 15, 60, 61] {
+                assert_eq!(minutes.sum(width), minutes.ring.sum(width), "{width} minutes");
+            }
+        };
+        for count in 0..150u32 {
+            minutes.push(if count % 7 == 3 { u32::MAX } else { count.wrapping_mul(7_919) % 1_000 });
+            agree(&minutes);
+        }
+        let mut out = Writer::new();
+        minutes.write(&mut out);
+        assert_eq!(SummedMinutes::read(&mut Reader::new(out.as_bytes())).as_ref(), Ok(&minutes));
+        minutes.add(&minutes.clone());
+        agree(&minutes);
+        minutes.fill(2.5);
+        agree(&minutes);
+        assert_eq!(minutes.sum(60), 150);
+    }
+
+    #[test]
     fn holds_the_last_hour() {
         let mut ring = MinuteRing::default();
         (1..=100).for_each(|count| ring.push(count));
-        assert_eq!((ring.ago(0), ring.ago(59)), (100, 41));
+        assert_eq!((ring.ago(0), ring.ago(59), ring.oldest()), (100, 41, 41));
         assert_eq!(ring.sum(2), 199);
         assert_eq!(ring.sum(1_000), (41..=100).sum::<u64>());
         let mut out = Writer::new();
