@@ -6,7 +6,8 @@ use super::fan_out::ask_objects;
 use super::lists::{parameter_error, require_all_rows};
 use super::{Answer, Call, Outcome, Refusal, invalid_query, json};
 use crate::processors::calls::{
-    BaselineAnswer, BaselineCall, ComponentEntry, DecisionView, DeploymentView, FeedbackView, PointView, SeriesView,
+    BaselineAnswer, BaselineCall, ComponentEntry, DecisionView, DeploymentView, FeedbackView, PointView, SeedView,
+    SeriesView,
 };
 use sapwood_engine::detect::Subject;
 use sapwood_wire::problem::{Problem, ProblemCode};
@@ -27,6 +28,8 @@ struct OneSeries {
     feedback: Vec<FeedbackView>,
     /// What began to run, newest first.
     deployments: Vec<DeploymentView>,
+    /// What it began with, while that counts.
+    seed: Option<SeedView>,
     late_records: u64,
 }
 
@@ -43,6 +46,8 @@ struct AllSeries {
     feedback: Vec<FeedbackView>,
     /// What began to run, newest first.
     deployments: Vec<DeploymentView>,
+    /// What it began with, while that counts.
+    seed: Option<SeedView>,
     late_records: u64,
     unwatched_records: u64,
 }
@@ -107,6 +112,7 @@ fn show((entry, answer): (ComponentEntry, BaselineAnswer), is_one: bool) -> Opti
         decisions,
         feedback,
         deployments,
+        seed,
         late,
         unwatched,
     } = answer;
@@ -121,12 +127,23 @@ fn show((entry, answer): (ComponentEntry, BaselineAnswer), is_one: bool) -> Opti
             decisions,
             feedback,
             deployments,
+            seed,
             late_records,
             unwatched_records: unwatched,
         }));
     }
     let series = series.pop()?;
-    Some(json(&OneSeries { component, series, slow_from_ms, points, decisions, feedback, deployments, late_records }))
+    Some(json(&OneSeries {
+        component,
+        series,
+        slow_from_ms,
+        points,
+        decisions,
+        feedback,
+        deployments,
+        seed,
+        late_records,
+    }))
 }
 
 /// Reads `series`, `from` and `to`.

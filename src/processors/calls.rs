@@ -10,7 +10,7 @@ mod erase;
 mod feedback;
 mod windows;
 
-pub use baseline::{BaselineAnswer, BaselineCall, DecisionView, PointView, SeriesView};
+pub use baseline::{BaselineAnswer, BaselineCall, DecisionView, PointView, SeedView, SeriesView};
 pub use deployments::{DeployedCall, DeploymentView};
 pub use erase::{
     EraseAnswer, EraseCall, EraseUserAnswer, EraseUserCall, ErasureAnswer, ErasureCall, ReceiptView, ScopeView,
@@ -77,6 +77,19 @@ pub struct AlertCall {
     pub alert: String,
     /// Version of the view that the stream had: alerts of a life that is over are told to nobody.
     pub version: u64,
+}
+
+/// Stream to domain: what this component lends to newcomers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LendCall {
+    /// Component.
+    pub component: String,
+    /// Shard.
+    pub shard: u16,
+    /// Version of the view that the stream has: a life that is over lends nothing.
+    pub version: u64,
+    /// The prior, encoded.
+    pub prior: Vec<u8>,
 }
 
 /// Status of a domain object's answer that there is no room for what was to be made known.

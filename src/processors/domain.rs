@@ -14,7 +14,7 @@ mod teach;
 use crate::config;
 use crate::monitoring::report;
 use crate::processors::calls::{
-    AlertCall, ComponentEntry, CreateKeyCall, DirectoryAnswer, DomainStatus, KeyView, NO_ROOM, RegisterCall,
+    AlertCall, ComponentEntry, CreateKeyCall, DirectoryAnswer, DomainStatus, KeyView, LendCall, NO_ROOM, RegisterCall,
     StreamAddress, TailCall,
 };
 use crate::processors::running_alarm::RunningAlarm;
@@ -23,6 +23,7 @@ use crate::processors::stubs::{ACTOR_HEADER, CallError, Stubs};
 use crate::storage::domain_rows::DomainRows;
 use crate::storage::fault::Fault;
 use crate::storage::sql::{self, Sql};
+use sapwood_engine::baseline::Prior;
 use sapwood_engine::config::Config;
 use sapwood_engine::machine::domain::{Answer, DomainMachine, Effects, Event, KeyEntry, Stored};
 use sapwood_engine::machine::stream::encode_told;
@@ -153,6 +154,12 @@ impl Inner {
                     Answer::Leased(lease) => json(&(lease.day, lease.general, lease.errors, lease.is_spent)),
                     _ => Err(Fault::new("lease", "no answer")),
                 }
+            }
+            "/lend" => {
+                let LendCall { component, shard, version, prior } = read(body)?;
+                let prior = Prior::decode(&prior).map_err(|error| Fault::new("read a prior", error))?;
+                self.transition(Event::Lent { component, shard, version, prior })?;
+                json(&())
             }
             "/alert" => {
                 // Builds before this one send the id and the alert alone.
@@ -307,7 +314,8 @@ impl Inner {
         }
         bytes(self.with_live(None, |live| {
             let lessons = Some(live.machine.lessons()).filter(|lessons| lessons.version > 0);
-            Ok(encode_told(live.machine.view(), lessons))
+            let seed = live.machine.seed_for(&call.component);
+            Ok(encode_told(live.machine.view(), lessons, seed.as_ref()))
         })?)
     }
 
@@ -450,6 +458,9 @@ impl Live {
     fn write(&mut self, effects: &Effects) -> std::result::Result<(), Fault> {
         for (name, shard, component) in &effects.components {
             self.rows.add_component(name, *shard, component)?;
+        }
+        for (name, shard, prior) in &effects.priors {
+            self.rows.set_prior(name, *shard, prior)?;
         }
         for (id, entry) in &effects.keys {
             self.rows.set_key(id, entry)?;

@@ -178,8 +178,8 @@ impl Inner {
             "/append" => self.answer_append(body).await,
             "/configure" => {
                 let told = decode_told(body).map_err(|error| Fault::new("read the domain's view", error))?;
-                self.transition(Event::Configure(told.0), now())?;
-                if let Some(lessons) = told.1 {
+                self.transition(Event::Configure(told.view), now())?;
+                if let Some(lessons) = told.lessons {
                     self.transition(Event::Taught(lessons), now())?;
                 }
                 self.with_live(|live| {

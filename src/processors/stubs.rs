@@ -7,14 +7,14 @@ use super::calls::{
     AlertCall, AlertEntry, AppendAnswer, AppendCall, AuditView, BaselineAnswer, BaselineCall, CleanupAnswer,
     CleanupCall, CountsAnswer, CountsCall, CreateKeyCall, DeployedCall, DeploymentView, DirectoryAnswer, DomainStatus,
     EraseAnswer, EraseCall, EraseUserAnswer, EraseUserCall, ErasureAnswer, ErasureCall, FeedbackCall, FeedbackOutcome,
-    FeedbackView, IncidentView, KeyView, LessonsAnswer, NO_ROOM, PatternView, ReceiptView, RecordCall, RegisterCall,
-    ReplayAnswer, ReplayCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress, TailCall, TeachAnswer, TeachCall,
-    VariablesCall, VariablesView, WindowsAnswer, WindowsCall,
+    FeedbackView, IncidentView, KeyView, LendCall, LessonsAnswer, NO_ROOM, PatternView, ReceiptView, RecordCall,
+    RegisterCall, ReplayAnswer, ReplayCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress, TailCall,
+    TeachAnswer, TeachCall, VariablesCall, VariablesView, WindowsAnswer, WindowsCall,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future::{Either, select};
-use sapwood_engine::machine::stream::{DomainView, Lease, decode_told, encode_told};
+use sapwood_engine::machine::stream::{DomainView, Lease, Told, decode_told, encode_told};
 use sapwood_engine::pattern::lesson::Lessons;
 use sapwood_engine::time::Millis;
 use serde::Serialize;
@@ -207,7 +207,7 @@ impl<'a> Stubs<'a> {
         view: &DomainView,
         lessons: Option<&Lessons>,
     ) -> Result<(), CallError> {
-        self.bytes(STREAM, &to.name(), "/configure", &encode_told(view, lessons)).await.map(|_| ())
+        self.bytes(STREAM, &to.name(), "/configure", &encode_told(view, lessons, None)).await.map(|_| ())
     }
 
     /// Sends everything to D1 again.
@@ -242,7 +242,7 @@ impl<'a> Stubs<'a> {
     }
 
     /// Registers a stream; `None` if the domain has no room for it.
-    pub async fn register(&self, call: &RegisterCall) -> Result<Option<(DomainView, Option<Lessons>)>, CallError> {
+    pub async fn register(&self, call: &RegisterCall) -> Result<Option<Told>, CallError> {
         let body = serde_json::to_vec(call).map_err(|error| CallError::Unreadable(error.to_string()))?;
         match self.bytes(DOMAIN, &call.domain, "/register", &body).await {
             Ok(told) => decode_told(&told).map(Some).map_err(|error| CallError::Unreadable(error.to_string())),
@@ -260,6 +260,11 @@ impl<'a> Stubs<'a> {
     /// Hands an alert to the domain object: its id, its JSON, and the version of the view under which that is done.
     pub async fn alert(&self, domain: &str, id: &str, alert: &str, version: u64) -> Result<(), CallError> {
         self.json(DOMAIN, domain, "/alert", &AlertCall { id: id.to_owned(), alert: alert.to_owned(), version }).await
+    }
+
+    /// Lends the domain's newcomers what this component has learned.
+    pub async fn lend(&self, domain: &str, call: &LendCall) -> Result<(), CallError> {
+        self.json(DOMAIN, domain, "/lend", call).await
     }
 
     /// Hands records to the domain's live tail; `false` if nobody watches any more.

@@ -3,13 +3,17 @@
 use super::fault::Fault;
 use super::sql::{Columns, Sql, int, text, time, uint};
 use crate::processors::calls::{AlertEntry, AuditView};
+use sapwood_engine::baseline::Prior;
 use sapwood_engine::machine::domain::{Component, KeyEntry, Stored};
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::time::Timestamp;
 use worker::SqlStorageValue as Value;
 
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/domain/0001_init.sql"), include_str!("../../migrations/domain/0002_erasure.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/domain/0001_init.sql"),
+    include_str!("../../migrations/domain/0002_erasure.sql"),
+    include_str!("../../migrations/domain/0003_prior.sql"),
+];
 /// Alerts that are kept after delivery, for people.
 const ALERTS_KEPT: i64 = 500;
 
@@ -37,10 +41,13 @@ impl DomainRows {
 
     /// Everything that restores a machine.
     pub fn stored(&self) -> Result<Stored, Fault> {
-        let components =
-            self.sql.all("read components", "SELECT name, shard, registered_at FROM component", vec![], |columns| {
-                (columns.text(), columns.int() as u16, Component { registered_at: Timestamp(columns.int()) })
-            })?;
+        let query = "SELECT name, shard, registered_at, body FROM component LEFT JOIN prior USING (name, shard)";
+        let components = self.sql.all("read components", query, vec![], |columns| {
+            let (name, shard, registered_at) = (columns.text(), columns.int() as u16, Timestamp(columns.int()));
+            // None was lent yet; or it is of another version, and lent anew within a week.
+            let prior = Prior::decode(&columns.blob()).ok();
+            (name, shard, Component { registered_at, prior })
+        })?;
         let query = "SELECT id, name, scopes, component, created_at, revoked_at FROM api_key";
         let keys = self.sql.all("read keys", query, vec![], |columns| {
             let id = columns.text();
@@ -80,8 +87,17 @@ impl DomainRows {
         self.sql.run("add a component", "INSERT OR IGNORE INTO component VALUES (?, ?, ?)", values)
     }
 
-    /// Removes a component.
+    /// Writes what a component lends.
+    pub fn set_prior(&self, name: &str, shard: u16, prior: &Prior) -> Result<(), Fault> {
+        let statement =
+            "INSERT INTO prior VALUES (?, ?, ?) ON CONFLICT (name, shard) DO UPDATE SET body = excluded.body";
+        self.sql.run("write a prior", statement, vec![text(name), int(shard.into()), Value::Blob(prior.encode())])
+    }
+
+    /// Removes a component with what it lends.
     pub fn remove_component(&self, name: &str, shard: u16) -> Result<(), Fault> {
+        let statement = "DELETE FROM prior WHERE name = ? AND shard = ?";
+        self.sql.run("remove a prior", statement, vec![text(name), int(shard.into())])?;
         let statement = "DELETE FROM component WHERE name = ? AND shard = ?";
         self.sql.run("remove a component", statement, vec![text(name), int(shard.into())])
     }

@@ -9,7 +9,7 @@ use sapwood_engine::level::Level;
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::{self, BatchKey, Heads, Row, RowKind};
 use sapwood_engine::machine::stream::{
-    AppendReply, Batch, DomainView, Effects, Event, Identity, Lease, Stored, StreamMachine, StreamSettings,
+    AppendReply, Batch, DomainView, Effects, Event, Identity, Lease, Stored, StreamMachine, StreamSettings, Told,
     decode_domain_view, decode_told, encode_told,
 };
 use sapwood_engine::machine::window::Page;
@@ -677,10 +677,11 @@ fn what_a_stream_is_told_survives_the_way() {
     let mut lessons = Lessons::default();
     let naming = Naming { name: "n".into(), ..Naming::default() };
     lessons.teach(Teaching::Template { template: "payment <*>".into(), naming }, "ann", Timestamp(1), "why").unwrap();
-    assert_eq!(decode_told(&encode_told(&view, None)), Ok((view.clone(), None)));
-    let told = encode_told(&view, Some(&lessons));
+    let plain = Told { view: view.clone(), lessons: None, seed: None };
+    assert_eq!(decode_told(&encode_told(&view, None, None)), Ok(plain));
+    let told = encode_told(&view, Some(&lessons), None);
     assert_eq!(decode_domain_view(&told), Ok(view.clone()), "a build without lessons reads the view");
-    assert_eq!(decode_told(&told), Ok((view, Some(lessons))));
+    assert_eq!(decode_told(&told), Ok(Told { view, lessons: Some(lessons), seed: None }));
     assert!(decode_told(&told[..told.len() - 1]).is_err());
 }
 

@@ -5,13 +5,15 @@
 //! traces; every line knows the statement it came from, so that a miner can be scored on it.
 //! [`scenario`] makes weeks of components with faults of known kind and start, which arrive by way of [`delivery`];
 //! [`scorecard`] measures detectors on them,
-//! beside an [`oracle`] that knows all but when; [`variables`] does the same for what stands in the lines.
+//! beside an [`oracle`] that knows all but when; [`variables`] does the same for what stands in the lines,
+//! [`cold`] for the first days of a component among neighbours.
 //! Out of scope: clocks, sockets, unseeded randomness. Files are written by the small binary only.
 //!
 //! Invariant: the same seed and options give the same bytes on every platform: arithmetic is on integers, in
 //! [`scenario`] also on floats without a platform's functions.
 
 pub mod cluster;
+pub mod cold;
 pub mod delivery;
 pub mod fill;
 pub mod layout;

@@ -6,6 +6,7 @@ mod campaign;
 use campaign::{Campaign, catch_all};
 use clap::{Parser, Subcommand};
 use sapwood_sim::cluster::mutant::Mutant;
+use sapwood_sim::cold::ColdCard;
 use sapwood_sim::scorecard::Scorecard;
 use sapwood_sim::variables::VariableCard;
 use sapwood_sim::{Options, Workload};
@@ -53,6 +54,21 @@ enum Command {
         #[arg(long)]
         explain: bool,
     },
+    /// Measure the first day of components that are new to a domain, without and with what the others lend; print the table.
+    Cold {
+        /// Newcomers, each with neighbours of its own.
+        #[arg(long, default_value_t = 40)]
+        seeds: u64,
+        /// The first of them: worlds that no constant was chosen on begin at 100.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+        /// Leave out deploys and the collector.
+        #[arg(long)]
+        plain: bool,
+        /// Neighbours whose hours are their own.
+        #[arg(long)]
+        strangers: bool,
+    },
     /// Measure what is found in the variables of lines, on days of components with faults; print the table.
     Variables {
         /// Worlds: three quiet days each, then every kind of fault once.
@@ -87,6 +103,11 @@ fn main() -> ExitCode {
         Command::Generate { seed, lines, out } => (seed, lines, out),
         Command::Scenarios { seeds, first, plain, explain } => {
             return scenarios(first..first.saturating_add(seeds), plain, explain);
+        }
+        Command::Cold { seeds, first, plain, strangers } => {
+            let card = ColdCard::of(first..first.saturating_add(seeds), plain, strangers);
+            let is_written = write!(io::stdout().lock(), "{}", card.table()).is_ok();
+            return if is_written { ExitCode::SUCCESS } else { ExitCode::from(2) };
         }
         Command::Variables { seeds, first } => {
             let card = VariableCard::of(first..first.saturating_add(seeds));

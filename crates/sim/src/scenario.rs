@@ -204,6 +204,18 @@ impl World {
         self
     }
 
+    /// This world with the hours and the weekend of another: people work at the same time in both.
+    pub fn in_step_with(mut self, other: &Self) -> Self {
+        (self.swing, self.weekend, self.dst_at) = (other.swing, other.weekend, other.dst_at);
+        self
+    }
+
+    /// This world, born at this time.
+    pub fn born_at(mut self, at: i64) -> Self {
+        self.at = at.div_euclid(STEP_MS) * STEP_MS;
+        self
+    }
+
     /// Whether the component is deployed within this time.
     pub fn is_deployed(&self, from: i64, to: i64) -> bool {
         self.deploys.is_some_and(|deploys| to.div_euclid(deploys.every_ms) > from.div_euclid(deploys.every_ms))

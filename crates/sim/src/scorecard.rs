@@ -92,11 +92,12 @@ impl Plain {
     }
 }
 
+/// A component on its way through its world.
 #[derive(Clone)]
-struct Run {
-    world: World,
-    delivery: Delivery,
-    detectors: Detectors,
+pub(crate) struct Run {
+    pub(crate) world: World,
+    pub(crate) delivery: Delivery,
+    pub(crate) detectors: Detectors,
     plain: Plain,
     oracle: Oracle,
     buffer: Vec<Happening>,
@@ -109,17 +110,21 @@ struct Run {
 }
 
 /// What one step brought.
-struct Step {
-    end: i64,
+pub(crate) struct Step {
+    pub(crate) end: i64,
     /// Each with the time at which it was told.
-    signals: Vec<(i64, Signal)>,
+    pub(crate) signals: Vec<(i64, Signal)>,
     plain: (bool, bool),
     oracle: [f64; oracle::KINDS.len()],
 }
 
 impl Run {
     fn new(seed: u64, is_plain: bool) -> Self {
-        let world = World::new(seed, None);
+        Self::of(World::new(seed, None), seed, is_plain)
+    }
+
+    /// Of this world; deploys and the collector are those of the seed.
+    pub(crate) fn of(world: World, seed: u64, is_plain: bool) -> Self {
         Self {
             world: if is_plain { world } else { world.deployed(seed) },
             delivery: if is_plain { Delivery::direct() } else { Delivery::new(seed) },
@@ -135,7 +140,7 @@ impl Run {
         }
     }
 
-    fn step(&mut self) -> Step {
+    pub(crate) fn step(&mut self) -> Step {
         self.buffer.clear();
         let law = self.world.law();
         let end = self.world.step(&mut self.buffer);
@@ -339,7 +344,7 @@ impl Scorecard {
 }
 
 /// Plays a fault to its end.
-fn trial(mut run: Run, fault: Fault) -> Trial {
+pub(crate) fn trial(mut run: Run, fault: Fault) -> Trial {
     run.world = run.world.with(fault);
     let rate = run.world.rate(fault.from);
     let place = oracle::KINDS.iter().position(|&kind| kind == fault.kind);

@@ -38,6 +38,19 @@ pub struct SeriesView {
     pub limit: Option<f64>,
 }
 
+/// What a component began with, while it still counts.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SeedView {
+    /// The components that lent it, the most similar first.
+    pub neighbours: Vec<String>,
+    /// Hours of experience that their week is worth: gained while it fits, lost while it does not.
+    pub worth_hours: f64,
+    /// Hours that it was worth at first.
+    pub given_hours: f64,
+    /// Hours that the one of them that learned longest has learned.
+    pub learned_hours: u32,
+}
+
 /// One minute of a series.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PointView {
@@ -114,6 +127,9 @@ pub struct BaselineAnswer {
     /// Deployments, newest first.
     #[serde(default)]
     pub deployments: Vec<DeploymentView>,
+    /// What it began with; none if nobody lent anything, or once its own experience has taken over.
+    #[serde(default)]
+    pub seed: Option<SeedView>,
     /// Records that came too late to be judged.
     pub late: u64,
     /// Records of patterns that had no room to be watched one by one.

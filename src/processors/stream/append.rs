@@ -10,7 +10,7 @@ use crate::processors::calls::{AppendAnswer, AppendCall, RegisterCall};
 use crate::storage::fault::Fault;
 use futures::channel::oneshot;
 use sapwood_engine::machine::row::Heads;
-use sapwood_engine::machine::stream::{AppendReply, Batch, Event};
+use sapwood_engine::machine::stream::{AppendReply, Batch, Event, Told};
 use sapwood_engine::segment;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -87,7 +87,10 @@ impl Inner {
         let register =
             RegisterCall { domain: address.domain.clone(), component: address.component.clone(), shard: address.shard };
         let refusal = match self.stubs(&config).register(&register).await {
-            Ok(Some((view, lessons))) => {
+            Ok(Some(Told { view, lessons, seed })) => {
+                if let Some(seed) = seed {
+                    self.transition(Event::Seeded(seed), now())?;
+                }
                 // Registered last: whoever is does not ask for the lessons again.
                 if let Some(lessons) = lessons {
                     self.transition(Event::Taught(lessons), now())?;

@@ -2,7 +2,7 @@
 
 use super::Live;
 use crate::processors::calls::{
-    BaselineAnswer, BaselineCall, DecisionView, DeploymentView, FeedbackView, PointView, SeriesView,
+    BaselineAnswer, BaselineCall, DecisionView, DeploymentView, FeedbackView, PointView, SeedView, SeriesView,
 };
 use sapwood_engine::detect::{LevelOutline, Point, SeriesOutline, SignalKind, Subject};
 use sapwood_engine::machine::stream::{Decision, Verdict};
@@ -56,6 +56,12 @@ impl Live {
         // New errors are the whole component's business.
         let is_of_it = |one: &FeedbackView| wanted.is_none() || series.contains(&one.threshold.series.as_str());
         answer.feedback = self.feedback().into_iter().filter(is_of_it).collect();
+        answer.seed = detectors.seed().map(|(seed, worth)| SeedView {
+            neighbours: seed.neighbours.clone(),
+            worth_hours: worth,
+            given_hours: seed.hours,
+            learned_hours: seed.prior.hours,
+        });
         answer.deployments = self.machine.deployments().iter().rev().map(DeploymentView::of).collect();
         answer
     }

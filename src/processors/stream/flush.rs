@@ -5,14 +5,17 @@
 //! on meanwhile: everything here awaits with no borrow held.
 
 use super::{Inner, Live, now};
-use crate::processors::calls::{CleanupAnswer, CleanupCall, PatternView, StreamAddress};
+use crate::processors::calls::{CleanupAnswer, CleanupCall, LendCall, PatternView, StreamAddress};
 use crate::processors::outgoing;
 use crate::storage::d1::{self, Flush, IncidentRow, Origin, PatternRow, RecordRow, RollupRow};
 use crate::storage::fault::Fault;
 use crate::storage::journal::Expiry;
 use crate::storage::sql;
+use sapwood_engine::baseline::Prior;
 use sapwood_engine::config::Config;
-use sapwood_engine::machine::stream::{Effects, Event, LoadSpan, NextThinning, Outgoing, StreamStore, Thinning};
+use sapwood_engine::machine::stream::{
+    Effects, Event, Identity, LoadSpan, NextThinning, Outgoing, StreamStore, Thinning,
+};
 use sapwood_engine::pattern::PatternId;
 use sapwood_engine::time::{Millis, Timestamp};
 use sapwood_wire::data_service::{self, BATCH_PATH, BatchOutcome, DataServiceOutcome, DataServiceRecord, STORE_PATH};
@@ -43,6 +46,9 @@ const PUBLISH_INTERVAL: Millis = Millis::from_mins(5);
 impl Inner {
     pub(super) async fn perform_outside(self: Rc<Self>, effects: Effects) -> Result<(), Fault> {
         self.hand_over_alerts(&effects.deliver).await?;
+        if let Some(prior) = &effects.lend {
+            self.lend(prior).await?;
+        }
         if let Some(from) = effects.retain_from {
             self.thin(false).await?;
             // What was played in late is kept as long as if it had happened when it came.
@@ -106,6 +112,22 @@ impl Inner {
             };
         }
         Ok(())
+    }
+
+    /// Lends the domain's newcomers what this component has learned; what does not arrive is lent an hour later.
+    async fn lend(&self, prior: &Prior) -> Result<(), Fault> {
+        let (call, domain, config) = self.with_live(|live| {
+            let Identity { domain, component, shard } = live.machine.identity().clone();
+            let version = live.machine.view().version;
+            Ok((LendCall { component, shard, version, prior: prior.encode() }, domain, Rc::clone(&live.config)))
+        })?;
+        match self.stubs(&config).lend(&domain, &call).await {
+            Ok(()) => self.transition(Event::Lent(prior.hours), now()).map(|_| ()),
+            Err(error) => {
+                crate::monitoring::report("PriorNotLent", &[("error", &error)]);
+                Ok(())
+            }
+        }
     }
 
     /// Removes expired rows in slices. A row leaves only when it is folded and, unless a sink has been away for as long

@@ -7,7 +7,7 @@
 //!
 //! Hours are those of the domain's clocks ([`Zone`]), UTC where it names none. What a factor multiplies is a series' own level, so that small series borrow the component's week.
 
-use super::{Mean, Zone};
+use super::{Borrowed, Mean, Zone};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::time::{Millis, Timestamp};
 
@@ -34,6 +34,8 @@ pub struct Season {
     error_beside: Mean,
     error_shift: [Mean; 3],
     hours: u32,
+    /// The week of others, while there is none of its own; written apart.
+    borrowed: Option<Box<Borrowed>>,
     /// Whose clocks; the caller's to remember.
     zone: Zone,
 }
@@ -50,6 +52,7 @@ impl Default for Season {
             error_beside: Mean::default(),
             error_shift: [Mean::default(); 3],
             hours: 0,
+            borrowed: None,
             zone: Zone::default(),
         }
     }
@@ -70,6 +73,9 @@ impl Season {
             let by = (-ahead).rem_euclid(hours.len().max(1) as i64) as usize;
             *hours = hours.iter().cycle().skip(by).take(hours.len()).copied().collect();
         }
+        if let Some(borrowed) = &mut self.borrowed {
+            borrowed.turn(ahead);
+        }
         self.zone = zone;
     }
 
@@ -86,7 +92,41 @@ impl Season {
     /// What the rate at this instant usually is, as a multiple of the mean rate: 1 while no rhythm is known.
     pub fn factor(&self, at: Timestamp) -> f64 {
         let (shift, at) = (self.shift(), self.zone.local(at));
+        if let Some(borrowed) = self.borrowed() {
+            return borrowed.factor(at);
+        }
         self.interpolated(self.rhythm(), at.plus(Millis(shift * HOUR.0)))
+    }
+
+    /// The week of others, if it stands in for one of its own.
+    pub fn borrowed(&self) -> Option<&Borrowed> {
+        self.borrowed.as_deref().filter(|_| !self.is_known())
+    }
+
+    /// Whether the rhythm in use is one of others, and believed rather than not.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.borrowed().is_some_and(|borrowed| borrowed.trust() > 0.5)
+    }
+
+    /// A week of others stands in until there is one of its own, or until it proves wrong.
+    pub(crate) fn borrow(&mut self, week: Option<Borrowed>) {
+        self.borrowed = week.map(Box::new);
+    }
+
+    /// Hours seen.
+    pub(crate) fn hours(&self) -> u32 {
+        self.hours
+    }
+
+    /// The hours of its day or week, as multiples of its mean rate; none if it has no rhythm.
+    pub(crate) fn profile(&self) -> Vec<f64> {
+        let rhythm = self.rhythm();
+        let hours = match rhythm {
+            Rhythm::Flat => 0,
+            Rhythm::Daily => DAY,
+            Rhythm::Weekly => WEEK,
+        };
+        (0..hours as i64).map(|hour| self.at_hour(rhythm, Timestamp(hour * HOUR.0))).collect()
     }
 
     /// Whether a rhythm is known.
@@ -97,6 +137,9 @@ impl Season {
     /// Learns the records of the whole hour that starts at `hour`.
     pub fn learn(&mut self, hour: Timestamp, records: f64) {
         let mid = self.zone.local(hour.plus(Millis(HOUR.0 / 2)));
+        if let Some(borrowed) = &mut self.borrowed {
+            borrowed.learn(mid, records);
+        }
         let mean = self.overall.value();
         if self.hours > DAY as u32 && mean > 0.0 {
             let miss = |rhythm, shift: i64| {
@@ -129,6 +172,9 @@ impl Season {
             slot.learn(learned, 0.35);
         }
         self.hours = self.hours.saturating_add(1);
+        // Its own week, or proof to the contrary, ends what was borrowed; so does time enough to have found either.
+        let is_over = self.is_known() || self.hours >= WEEKLY_HOURS_MIN;
+        self.borrowed = self.borrowed.take().filter(|borrowed| !is_over && borrowed.worth() > 0.0);
     }
 
     fn rhythm(&self) -> Rhythm {

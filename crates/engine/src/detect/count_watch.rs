@@ -247,6 +247,13 @@ impl CountWatch {
         self.begin_minute();
     }
 
+    /// The season is another from here on: what is due now stays what it was.
+    pub(crate) fn rescale(&mut self, times: f64) {
+        for level in [&mut self.recent_level, &mut self.settled_level] {
+            level.restart(level.value() * times, level.count());
+        }
+    }
+
     /// Begins a minute of a series that is counted in minutes only.
     pub(crate) fn begin_minute(&mut self) {
         self.slots = [0; SLOTS];

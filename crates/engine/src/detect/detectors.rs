@@ -18,7 +18,7 @@ use super::rhythm::Rhythm;
 use super::ring::MinuteRing;
 use super::signal::{Signal, SignalKind, Subject};
 use crate::baseline::special::exp;
-use crate::baseline::{Mean, Season, Zone};
+use crate::baseline::{Mean, Season, Seed, Zone};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::pattern::PatternId;
 use crate::time::{Millis, Timestamp};
@@ -83,12 +83,12 @@ pub struct Detectors {
     /// Index (event time / 10 s) of the slot being filled; none before the first record.
     pub(super) slot: Option<i64>,
     pub(super) season: Season,
-    hour_records: u64,
+    pub(super) hour_records: u64,
     /// Slots of the hour being filled that were closed one by one and outside a silence.
     hour_slots: u32,
     pub(super) component: CountWatch,
     /// Its level over hours.
-    level: LevelWatch,
+    pub(super) level: LevelWatch,
     pub(super) errors: RatioWatch,
     pub(super) slow: RatioWatch,
     /// The last hours of these three, as they were judged.
@@ -105,6 +105,8 @@ pub struct Detectors {
     due: BTreeSet<(Timestamp, PatternId)>,
     /// Spans of event time in which counts and durations may wander more; the caller's to remember.
     pub(super) widened: Vec<(Timestamp, Timestamp)>,
+    /// What it began with; written apart.
+    pub(super) seed: Option<Box<Seed>>,
     novelty: Mean,
     records: u64,
     late: u64,
@@ -136,6 +138,7 @@ impl Default for Detectors {
             patterns: BTreeMap::new(),
             due: BTreeSet::new(),
             widened: Vec::new(),
+            seed: None,
             novelty: Mean::default(),
             records: 0,
             late: 0,
@@ -421,7 +424,7 @@ impl Detectors {
         self.lateness *= LATENESS_KEPT;
         if end.0.rem_euclid(3_600_000) == 0 {
             if self.hour_slots >= 350 {
-                self.season.learn(end.minus(Millis::from_hours(1)), self.hour_records as f64);
+                self.learn_hour(end);
             }
             (self.hour_records, self.hour_slots) = (0, 0);
         }
@@ -457,7 +460,7 @@ impl Detectors {
         self.level.minute(self.component.counted(), factor, is_told);
         if end.0.rem_euclid(CELL_MINUTES * 60_000) == 0 {
             let was_open = self.level.is_open();
-            let deviation = self.level.close_cell(is_told);
+            let deviation = self.level.close_cell(is_told, self.season.is_lent());
             if let Some(deviation) = deviation.filter(|_| !was_open && !is_told) {
                 let kind = kind_of(&deviation);
                 let candidate = count_candidate(of_component, deviation, end, kind);

@@ -24,6 +24,10 @@ const MEMORY: f64 = 288.0;
 /// day is known if there is one.
 const AFTER_CELLS: u32 = 24;
 const TELL_AFTER: u32 = 864;
+/// Six hours, where others have lent their rhythm.
+const TELL_AFTER_LENT: u32 = 72;
+/// So many times less probable has to be what is told by a rhythm of others: how far its own tails go is not known yet.
+const LENT_DOUBT: f64 = 20.0;
 /// Looks an hour that show something new, for each window.
 const LOOKS: [f64; 4] = [1.0, 0.5, 0.25, 0.25];
 /// The least relative variance a level is believed to have: 6 %.
@@ -94,8 +98,9 @@ impl LevelWatch {
         self.filling.minutes += factor;
     }
 
-    /// Ends a cell: judges the windows, then learns the cell that left them.
-    pub(crate) fn close_cell(&mut self, is_explained: bool) -> Option<Deviation> {
+    /// Ends a cell: judges the windows, then learns the cell that left them. Where the rhythm of the day `is_lent`, that
+    /// is told earlier.
+    pub(crate) fn close_cell(&mut self, is_explained: bool, is_lent: bool) -> Option<Deviation> {
         let left = self.cells.last().copied().unwrap_or_default();
         self.cells.rotate_right(1);
         if let Some(first) = self.cells.first_mut() {
@@ -107,7 +112,11 @@ impl LevelWatch {
             let fresh = Self::default();
             (self.spread, self.habits) = (fresh.spread, fresh.habits);
         }
-        let best = self.judge(is_explained).filter(|_| self.age > TELL_AFTER);
+        let tell_after = if is_lent { TELL_AFTER_LENT } else { TELL_AFTER };
+        let mut best = self.judge(is_explained).filter(|_| self.age > tell_after);
+        if let Some(best) = best.as_mut().filter(|_| self.age <= TELL_AFTER) {
+            best.probability *= LENT_DOUBT;
+        }
         if self.open.is_none() && left.minutes > 0.0 {
             self.records.learn(left.records, 1.0 / MEMORY);
             self.minutes.learn(left.minutes, 1.0 / MEMORY);
@@ -198,6 +207,12 @@ impl LevelWatch {
         self.open = None;
     }
 
+    /// The season is another from here on: so many times as many records are due in a minute of it.
+    pub(crate) fn rescale(&mut self, times: f64) {
+        self.cells.iter_mut().chain([&mut self.filling]).for_each(|cell| cell.minutes /= times);
+        self.minutes.restart(self.minutes.value() / times, self.minutes.count());
+    }
+
     fn means(&mut self) -> impl Iterator<Item = &mut Mean> {
         [&mut self.records, &mut self.minutes].into_iter().chain(&mut self.spread)
     }
@@ -244,7 +259,7 @@ mod tests {
                 watch.minute(records / 5 + u32::from(minute < records % 5), 1.0, false);
             }
             let was_open = watch.is_open();
-            let deviation = watch.close_cell(false);
+            let deviation = watch.close_cell(false, false);
             if let Some(deviation) = deviation.filter(|deviation| deviation.probability < 1e-4 && !was_open) {
                 found = found.or(Some((cell, deviation.is_above())));
                 watch.open();
@@ -284,7 +299,7 @@ mod tests {
         assert_eq!(play(&mut watch, 0..1000, rare), None);
         for _ in 0..6 {
             (0..5).for_each(|_| watch.minute(50, 1.0, true));
-            assert_eq!(watch.close_cell(true), None);
+            assert_eq!(watch.close_cell(true, false), None);
         }
         assert_eq!(play(&mut watch, 1006..1100, rare), None);
     }

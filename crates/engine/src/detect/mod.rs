@@ -19,6 +19,7 @@ mod level_watch;
 mod ratio_watch;
 mod rhythm;
 mod ring;
+mod seeding;
 mod signal;
 mod trend;
 mod value;

@@ -7,6 +7,7 @@
 
 mod erasing;
 
+use crate::baseline::{Prior, Seed};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::detect::STREAMS_FREE;
 use crate::limits;
@@ -31,6 +32,8 @@ const GRANT_MIN: u64 = 64;
 pub struct Component {
     /// When it registered.
     pub registered_at: Timestamp,
+    /// What it last lent to newcomers; a row of its own.
+    pub prior: Option<Prior>,
 }
 
 /// An API key as the domain remembers it; never the key itself.
@@ -84,6 +87,17 @@ pub enum Event {
         component: String,
         /// Shard.
         shard: u16,
+    },
+    /// A component lends what it has learned.
+    Lent {
+        /// Component.
+        component: String,
+        /// Shard.
+        shard: u16,
+        /// Version of the view that the stream had.
+        version: u64,
+        /// What.
+        prior: Prior,
     },
     /// A key was made.
     KeyCreated {
@@ -216,6 +230,8 @@ pub struct Effects {
     pub lessons_changed: bool,
     /// Component rows to write.
     pub components: Vec<(String, u16, Component)>,
+    /// Rows of what components lend, to write.
+    pub priors: Vec<(String, u16, Prior)>,
     /// Key rows to write.
     pub keys: Vec<(String, KeyEntry)>,
     /// Messages to put into the outbox: id, target, due.
@@ -250,6 +266,7 @@ impl Default for Effects {
             state_changed: false,
             lessons_changed: false,
             components: Vec::new(),
+            priors: Vec::new(),
             keys: Vec::new(),
             messages: Vec::new(),
             retries: Vec::new(),
@@ -356,6 +373,9 @@ impl DomainMachine {
         let mut effects = Effects::default();
         match event {
             Event::Register { component, shard } => self.register(component, shard, now, &mut effects),
+            Event::Lent { component, shard, version, prior } => {
+                self.take_prior((component, shard), version, prior, &mut effects);
+            }
             Event::KeyCreated { id, entry } => {
                 effects.answer = Answer::NoRoom;
                 if self.keys.len() < KEYS_MAX {
@@ -468,7 +488,7 @@ impl DomainMachine {
             effects.answer = Answer::Full;
             return;
         }
-        let component = Component { registered_at: now };
+        let component = Component { registered_at: now, prior: None };
         effects.components.push((key.0.clone(), key.1, component.clone()));
         self.components.insert(key, component);
         // Of what the domain's detectors may spend on false alarms each stream has its share. All learn it when their
@@ -478,6 +498,22 @@ impl DomainMachine {
             self.view.streams_exponent = exponent;
             self.changed(effects);
         }
+    }
+
+    /// Keeps what a component lends, unless the one that says so was erased since.
+    fn take_prior(&mut self, stream: (String, u16), version: u64, prior: Prior, effects: &mut Effects) {
+        effects.answer = Answer::Done;
+        let is_gone = self.is_of_old_life(&stream.0, version) || self.is_being_erased(&stream.0, stream.1);
+        if let Some(component) = self.components.get_mut(&stream).filter(|_| !is_gone) {
+            component.prior = Some(prior.clone());
+            effects.priors.push((stream.0, stream.1, prior));
+        }
+    }
+
+    /// What the domain's components have for one that registers.
+    pub fn seed_for(&self, component: &str) -> Option<Seed> {
+        let lenders = self.components.iter().filter_map(|((name, _), it)| Some((name.as_str(), it.prior.as_ref()?)));
+        Seed::blend(component, lenders)
     }
 
     fn revoke(&mut self, id: String, now: Timestamp, effects: &mut Effects) {

@@ -31,11 +31,11 @@ pub use finding::{Found, Slice, SliceRoom, UserSearch};
 pub use outgoing::{D1Span, LoadSpan, Outgoing};
 pub use packing::{BlockPolicy, LooseRow, Next, Packing};
 pub use retracting::{Line, Retraction};
-pub use state::{Checkpoint, Stored, decode_domain_view, decode_told, encode_domain_view, encode_told};
+pub use state::{Checkpoint, Stored, Told, decode_domain_view, decode_told, encode_domain_view, encode_told};
 pub use store::{Outline, Restored, SettingsOf, StreamStore};
 pub use thinning::{NextThinning, PlaceOutline, Rank, RetentionPolicy, Selection, Thinning};
 
-use crate::baseline::Zone;
+use crate::baseline::{Prior, Seed, Zone};
 use crate::counter::Counters;
 use crate::limits;
 use crate::machine::outbox::{Due, Outbox, RetryPolicy};
@@ -187,6 +187,10 @@ pub enum Event {
     FeedbackUndone(String),
     /// Somebody says that a release was deployed.
     Deployed(Deployment),
+    /// What the domain's other components lend; taken before the first record only.
+    Seeded(Seed),
+    /// The domain has what this component lends, with so many hours behind it.
+    Lent(u32),
     /// The domain granted records.
     Leased(Lease),
     /// An alert reached the domain object.
@@ -258,6 +262,8 @@ pub struct Effects {
     pub flush_data_service: bool,
     /// Alerts to hand to the domain object.
     pub deliver: Vec<String>,
+    /// What to lend to the domain's newcomers.
+    pub lend: Option<Prior>,
     /// Remove rows older than this.
     pub retain_from: Option<Timestamp>,
     /// Whether to make blocks: [`StreamMachine::next_block`].
@@ -303,6 +309,8 @@ pub struct StreamMachine {
     d1_hours: BTreeMap<Timestamp, u64>,
     /// How often D1 was lost since this instance started.
     d1_generation: u32,
+    /// Hours behind what this instance last tried to lend.
+    lend_tried: u32,
     flush_at: Option<Timestamp>,
     retain_at: Option<Timestamp>,
     /// When to look for rows that make a block, and what the row about it says.
@@ -346,6 +354,7 @@ impl StreamMachine {
             d1_patterns: BTreeMap::new(),
             d1_hours: BTreeMap::new(),
             d1_generation: 0,
+            lend_tried: 0,
             flush_at: None,
             retain_at: None,
             pack_at: None,
@@ -388,6 +397,16 @@ impl StreamMachine {
             }
             Event::FeedbackUndone(incident) => self.undo_feedback(&incident, now, &mut effects),
             Event::Deployed(deployment) => self.announce(deployment, now, &mut effects),
+            Event::Seeded(seed) => {
+                let body = state::encode_seeded(&seed);
+                if self.take_seed(seed, now) {
+                    effects.rows.push(self.event_row(body, now));
+                }
+            }
+            Event::Lent(hours) => {
+                effects.rows.push(self.event_row(state::encode_lent(hours), now));
+                self.take_lent(hours, now);
+            }
             Event::Leased(lease) => {
                 self.grant(lease);
                 effects.rows.push(self.event_row(state::encode_lease(&lease), now));
@@ -534,6 +553,7 @@ impl StreamMachine {
         if self.flush_at.is_some_and(|at| at <= now) {
             self.flush_at = None;
             effects.checkpoint = true;
+            effects.lend = self.lends();
         }
         effects.flush_d1 =
             self.settings.has_d1 && self.is_d1_behind() && self.d1.is_due(now) && self.flush_at.is_none();

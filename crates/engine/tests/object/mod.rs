@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+use sapwood_engine::baseline::Prior;
 use sapwood_engine::detect::{SignalKind, Subject};
 use sapwood_engine::level::Level;
 use sapwood_engine::machine::row::Row;
@@ -30,6 +31,9 @@ pub(crate) struct Object {
     pub(crate) alerts: Vec<Alert>,
     pub(crate) alarms: u32,
     pub(crate) flushes: u32,
+    /// What it lent, and whether the domain is there to take it.
+    pub(crate) lent: Vec<Prior>,
+    pub(crate) has_domain: bool,
 }
 
 pub(crate) fn identity() -> Identity {
@@ -53,6 +57,8 @@ impl Object {
             alerts: Vec::new(),
             alarms: 0,
             flushes: 0,
+            lent: Vec::new(),
+            has_domain: true,
         }
     }
 
@@ -66,6 +72,13 @@ impl Object {
         if effects.checkpoint || effects.packing_changed {
             self.flushes += u32::from(effects.checkpoint);
             self.write_checkpoint();
+        }
+        if let Some(prior) = effects.lend {
+            let hours = prior.hours;
+            self.lent.push(prior);
+            if self.has_domain {
+                self.handle(Event::Lent(hours), now);
+            }
         }
         if effects.pack {
             // Nothing here is worth a block.

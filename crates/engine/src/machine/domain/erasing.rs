@@ -521,7 +521,7 @@ mod tests {
             }
             case.machine.erasures.insert(id, erasure);
         }
-        case.machine.components.insert(("cart".into(), 0), Component { registered_at: Timestamp(1) });
+        case.machine.components.insert(("cart".into(), 0), Component { registered_at: Timestamp(1), prior: None });
         let effects = case.erase("new", component("cart"), &[]);
         assert_eq!(effects.erasures_gone, ["e0001"]);
         assert_eq!(case.machine.erasures().count(), ERASURES_MAX);

@@ -13,7 +13,7 @@
 //! opened without being sure enough is looked at after each minute and told when it has grown.
 
 use super::{Effects, StreamMachine, state};
-use crate::baseline::Zone;
+use crate::baseline::{Prior, Seed, Zone};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::detect::{
     ALERT_BELOW, Combinations, Detectors, Drifts, Facts, Signal, SignalKind, Stored, Subject, Trends, is_sure_in_domain,
@@ -38,6 +38,8 @@ const HELD_MAX: usize = FEEDBACK_MAX;
 const UNSURE_MAX: usize = 64;
 /// For how many looks at a deviation its probability is corrected: an hour of minutes, each at four windows and more.
 const LOOKS: f64 = 1_000.0;
+/// Hours after which a component lends what it has learned anew: a week.
+const LEND_EVERY_HOURS: u32 = 168;
 /// Version 1 held no absences; it is still read.
 const VERSION: u8 = 2;
 
@@ -92,6 +94,8 @@ pub(super) struct Detection {
     age: Millis,
     /// When an alarm last closed what was due.
     looked_at: Timestamp,
+    /// Hours that were behind what the domain was last lent; 0 before.
+    lent_hours: u32,
 }
 
 impl Detection {
@@ -221,6 +225,9 @@ impl Detection {
         self.drifts.write(&mut out);
         self.combinations.write(&mut out);
         out.int(self.detectors.zone().standard_hours());
+        // So do these.
+        out.uint(u64::from(self.lent_hours));
+        self.detectors.write_seed(&mut out);
         out.into_bytes()
     }
 
@@ -269,6 +276,10 @@ impl Detection {
             read.combinations = Combinations::read(&mut input)?;
             read.detectors.learned_in(input.int()?);
         }
+        if !input.is_empty() {
+            read.lent_hours = input.u32()?;
+            read.detectors.read_seed(&mut input)?;
+        }
         Ok(read)
     }
 }
@@ -292,6 +303,34 @@ impl StreamMachine {
         if zone != self.detection.detectors.zone() {
             self.detection.detectors.set_zone(zone);
         }
+    }
+
+    /// What to lend to the domain's newcomers, if a week was learned since it was done last. At most one try an hour that
+    /// was learned: the domain may be away.
+    pub(super) fn lends(&mut self) -> Option<Prior> {
+        // Shards of a component have the same shapes.
+        if self.identity.shard != 0 || !self.is_registered {
+            return None;
+        }
+        let hours = self.detection.detectors.hours();
+        let is_due = hours >= self.detection.lent_hours.saturating_add(LEND_EVERY_HOURS) && hours != self.lend_tried;
+        self.lend_tried = if is_due { hours } else { self.lend_tried };
+        if is_due { self.detection.detectors.prior() } else { None }
+    }
+
+    /// The domain has what was lent when so many hours were behind it.
+    pub(super) fn take_lent(&mut self, hours: u32, now: Timestamp) {
+        self.detection.lent_hours = hours;
+        self.set_dirty(now);
+    }
+
+    /// Begins with what the domain's components lend; true if nothing was seen before.
+    pub(super) fn take_seed(&mut self, seed: Seed, now: Timestamp) -> bool {
+        let is_taken = self.detection.detectors.begin_with(seed);
+        if is_taken {
+            self.set_dirty(now);
+        }
+        is_taken
     }
 
     /// Takes note of one record.

@@ -10,6 +10,7 @@ use super::detection::Detection;
 use super::feedback::{Feedback, Feedbacks};
 use super::finding::Slices;
 use super::{DomainView, Identity, Lease, Outcomes, StreamMachine, StreamSettings};
+use crate::baseline::Seed;
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::counter::{Counters, Facets, Rollup};
 use crate::limits;
@@ -36,6 +37,8 @@ const EVENT_FEEDBACK: u8 = 5;
 const EVENT_FEEDBACK_UNDONE: u8 = 6;
 const EVENT_DEPLOYED: u8 = 7;
 const EVENT_RETRACTION: u8 = 8;
+const EVENT_SEEDED: u8 = 9;
+const EVENT_LENT: u8 = 10;
 
 /// Rows to write in one commit.
 #[derive(Clone, Debug, Default)]
@@ -326,25 +329,44 @@ pub fn encode_domain_view(view: &DomainView) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// What the domain object tells a stream: its view, and its lessons if the stream may not have them.
-pub fn encode_told(view: &DomainView, lessons: Option<&Lessons>) -> Vec<u8> {
+/// What the domain object tells a stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// Its view.
+    pub view: DomainView,
+    /// Its lessons, if the stream may not have them.
+    pub lessons: Option<Lessons>,
+    /// What a newcomer begins with, if anybody has anything to lend.
+    pub seed: Option<Seed>,
+}
+
+/// What the domain object tells a stream as bytes: see [`Told`].
+pub fn encode_told(view: &DomainView, lessons: Option<&Lessons>, seed: Option<&Seed>) -> Vec<u8> {
     let mut out = Writer::new();
     out.raw(&encode_domain_view(view));
-    if let Some(lessons) = lessons {
-        out.bytes(&lessons.encode());
+    // Lessons of version 0 are none, and make room for what follows.
+    match lessons {
+        Some(lessons) => out.bytes(&lessons.encode()),
+        None if seed.is_some() => out.bytes(&Lessons::default().encode()),
+        None => {}
+    }
+    if let Some(seed) = seed {
+        out.bytes(&seed.encode());
     }
     out.into_bytes()
 }
 
-/// Reads what [`encode_told`] wrote. Builds without lessons write, and read, the view alone.
+/// Reads what [`encode_told`] wrote. Builds without lessons write, and read, the view alone; those without seeds, what is
+/// before them. A seed that cannot be read is none: it is worth hours, and registering must not fail for it.
 ///
 /// # Errors
 /// Damaged bytes.
-pub fn decode_told(bytes: &[u8]) -> Result<(DomainView, Option<Lessons>), ReadError> {
+pub fn decode_told(bytes: &[u8]) -> Result<Told, ReadError> {
     let mut input = Reader::new(bytes);
     let view = read_view(&mut input)?;
     let lessons = if input.is_empty() { None } else { Some(Lessons::decode(input.bytes()?)?) };
-    Ok((view, lessons))
+    let seed = if input.is_empty() { None } else { Seed::decode(input.bytes()?).ok() };
+    Ok(Told { view, lessons: lessons.filter(|lessons| lessons.version > 0), seed })
 }
 
 /// Reads what [`encode_domain_view`] wrote.
@@ -423,6 +445,22 @@ pub(super) fn encode_retraction() -> Vec<u8> {
     vec![EVENT_RETRACTION]
 }
 
+/// The body of an event row: what the component begins with.
+pub(super) fn encode_seeded(seed: &Seed) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.u8(EVENT_SEEDED);
+    out.bytes(&seed.encode());
+    out.into_bytes()
+}
+
+/// The body of an event row: the domain has what was lent with so many hours behind it.
+pub(super) fn encode_lent(hours: u32) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.u8(EVENT_LENT);
+    out.uint(u64::from(hours));
+    out.into_bytes()
+}
+
 /// The body of an event row: records granted by the domain.
 pub(super) fn encode_lease(lease: &Lease) -> Vec<u8> {
     let mut out = Writer::new();
@@ -478,6 +516,16 @@ pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timesta
             let lease = read_lease(&mut input)?;
             machine.grant(lease);
             machine.set_dirty(now);
+            Ok(())
+        }
+        EVENT_SEEDED => {
+            let seed = Seed::decode(input.bytes()?)?;
+            machine.take_seed(seed, now);
+            Ok(())
+        }
+        EVENT_LENT => {
+            let hours = input.u32()?;
+            machine.take_lent(hours, now);
             Ok(())
         }
         EVENT_CLOSE => {
