@@ -165,7 +165,8 @@ async fn count_whole(call: &Call<'_>, components: &[String], what: String) -> Ou
 async fn count_user(call: &Call<'_>, components: &[String], user: &str, what: String) -> Outcome {
     let gathered = ask_objects(call, components, |stubs, address| async move {
         let (mut counts, mut sent) = (Counts::new(), Sent::default());
-        let mut asked = EraseUserCall { address, user: user.to_owned(), cursor: 0, is_dry_run: true };
+        let (erasure, user) = (String::new(), user.to_owned());
+        let mut asked = EraseUserCall { address, erasure, user, cursor: 0, is_dry_run: true };
         for _ in 0..DRY_SLICES_MAX {
             let slice = stubs.erase_user(&asked).await?;
             add_counts(&mut counts, &slice.counts);

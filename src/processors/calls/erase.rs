@@ -33,6 +33,9 @@ pub struct EraseAnswer {
 pub struct EraseUserCall {
     /// Who is meant.
     pub address: StreamAddress,
+    /// Which erasure; of one that only counts none.
+    #[serde(default)]
+    pub erasure: String,
     /// As records name the user.
     pub user: String,
     /// Rows after this one.

@@ -113,7 +113,7 @@ impl Inner {
             }
             Step::EraseUser { component, shard, user, cursor } => {
                 let (address, user, cursor) = (address(component, *shard), user.clone(), *cursor);
-                let call = EraseUserCall { address, user, cursor, is_dry_run: false };
+                let call = EraseUserCall { address, erasure: id.to_owned(), user, cursor, is_dry_run: false };
                 let answer = stubs.erase_user(&call).await?;
                 if answer.is_done {
                     self.strip_alerts(id, &call.address, &stubs).await?;

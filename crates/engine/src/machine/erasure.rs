@@ -131,6 +131,12 @@ pub struct Part {
     pub sent: Sent,
 }
 
+impl Part {
+    fn new(component: String, shard: u16, state: PartState) -> Self {
+        Self { component, shard, state, cursor: 0, counts: Counts::new(), sent: Sent::default() }
+    }
+}
+
 /// Where the plan stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
@@ -279,14 +285,7 @@ impl Erasure {
         version: u64,
         streams: Vec<(String, u16)>,
     ) -> Self {
-        let part = |(component, shard)| Part {
-            component,
-            shard,
-            state: PartState::Pending,
-            cursor: 0,
-            counts: Counts::new(),
-            sent: Sent::default(),
-        };
+        let part = |(component, shard)| Part::new(component, shard, PartState::Pending);
         let mut erasure = Self {
             id,
             scope,
@@ -429,6 +428,16 @@ impl Erasure {
         self.succeed(now);
     }
 
+    /// Streams that began while the plan was carried out have lost nothing but their copies.
+    pub fn join<'a>(&mut self, streams: impl IntoIterator<Item = &'a (String, u16)>) {
+        for (component, shard) in streams {
+            if !self.parts.iter().any(|it| it.component == *component && it.shard == *shard) {
+                let component = component.clone();
+                self.parts.push(Part::new(component, *shard, PartState::Erased));
+            }
+        }
+    }
+
     fn part(&mut self, component: &str, shard: u16, state: PartState) -> Option<&mut Part> {
         self.parts.iter_mut().find(|it| it.component == component && it.shard == shard && it.state == state)
     }
@@ -489,10 +498,7 @@ impl Erasure {
             out.u8(part.state as u8);
             out.uint(part.cursor);
             write_counts(&mut out, &part.counts);
-            out.uint(part.sent.records);
-            let (from, to) = part.sent.span.map_or((i64::MIN, i64::MIN), |(from, to)| (from.0, to.0));
-            out.int(from);
-            out.int(to);
+            write_sent(&mut out, &part.sent);
         }
         write_counts(&mut out, &self.domain);
         write_counts(&mut out, &self.copies);
@@ -567,11 +573,22 @@ fn read_part(input: &mut Reader<'_>) -> Result<Part, ReadError> {
         },
         cursor: input.uint()?,
         counts: read_counts(input)?,
-        sent: Sent { records: input.uint()?, span: instant(input.int()?).zip(instant(input.int()?)) },
+        sent: read_sent(input)?,
     })
 }
 
-fn write_counts(out: &mut Writer, counts: &Counts) {
+pub(super) fn write_sent(out: &mut Writer, sent: &Sent) {
+    out.uint(sent.records);
+    let (from, to) = sent.span.map_or((i64::MIN, i64::MIN), |(from, to)| (from.0, to.0));
+    out.int(from);
+    out.int(to);
+}
+
+pub(super) fn read_sent(input: &mut Reader<'_>) -> Result<Sent, ReadError> {
+    Ok(Sent { records: input.uint()?, span: instant(input.int()?).zip(instant(input.int()?)) })
+}
+
+pub(super) fn write_counts(out: &mut Writer, counts: &Counts) {
     out.uint(counts.len() as u64);
     for (name, count) in counts {
         out.text(name);
@@ -579,7 +596,7 @@ fn write_counts(out: &mut Writer, counts: &Counts) {
     }
 }
 
-fn read_counts(input: &mut Reader<'_>) -> Result<Counts, ReadError> {
+pub(super) fn read_counts(input: &mut Reader<'_>) -> Result<Counts, ReadError> {
     let mut counts = Counts::new();
     for _ in 0..input.count()? {
         let name = input.text()?.to_owned();

@@ -11,6 +11,7 @@ mod append;
 mod deployments;
 mod detection;
 mod feedback;
+mod finding;
 mod outgoing;
 mod packing;
 mod retracting;
@@ -26,6 +27,7 @@ use detection::Detection;
 pub use detection::{Decision, Verdict};
 use feedback::Feedbacks;
 pub use feedback::{Demand, Feedback, FeedbackAnswer, Opinion, Threshold};
+pub use finding::{Found, Slice, SliceRoom, UserSearch};
 pub use outgoing::{D1Span, LoadSpan, Outgoing};
 pub use packing::{BlockPolicy, LooseRow, Next, Packing};
 pub use retracting::{Line, Retraction};
@@ -36,7 +38,6 @@ pub use thinning::{NextThinning, PlaceOutline, Rank, RetentionPolicy, Selection,
 use crate::baseline::{Prior, Seed, Zone};
 use crate::counter::Counters;
 use crate::limits;
-use crate::machine::erasure::Counts;
 use crate::machine::outbox::{Due, Outbox, RetryPolicy};
 use crate::machine::row::{Row, RowKind};
 use crate::machine::sink::{Sink, SinkPolicy};
@@ -269,8 +270,8 @@ pub struct Effects {
     pub pack: bool,
     /// Whether the row that says when to do so again has to be written.
     pub packing_changed: bool,
-    /// What a retraction took, by name.
-    pub retracted: Counts,
+    /// What the slice of a retraction came to.
+    pub slice: Option<Slice>,
 }
 
 /// One component's machine.
@@ -299,6 +300,8 @@ pub struct StreamMachine {
     is_registered: bool,
     lease: Lease,
     outbox: Outbox,
+    /// What the last slices of erasures of users came to.
+    slices: finding::Slices,
     d1: Sink,
     data_service: Sink,
     /// What changed since D1 got it, and with which row.
@@ -345,6 +348,7 @@ impl StreamMachine {
             is_registered: false,
             lease: Lease::default(),
             outbox: Outbox::default(),
+            slices: finding::Slices::default(),
             d1: Sink::default(),
             data_service: Sink::default(),
             d1_patterns: BTreeMap::new(),

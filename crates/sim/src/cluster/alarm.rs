@@ -2,7 +2,7 @@
 //! data service. Between two steps anything may happen.
 
 use super::disk::{StreamWrite, unpacked};
-use super::message::{Answer, Call, Flush, Place};
+use super::message::{Answer, Call, Flush, PatternRow, Place};
 use super::mutant::Mutant;
 use super::stream::Task;
 use super::world::{Parcel, World};
@@ -306,12 +306,17 @@ impl World {
         let store = super::disk::StreamDisk { disk: &mut object.disk, mutant: None, later: &mut later };
         let span = machine.next_for_d1(&store, D1_LEVEL, |it| {
             let ours = || machine.record_id(it.at, it.seq, it.index).to_string();
-            flush.records.push(it.record.id.clone().unwrap_or_else(ours));
+            flush.records.push((it.record.id.clone().unwrap_or_else(ours), it.record.user_id.clone()));
             Ok(200)
         });
         let (patterns, hours) = machine.d1_dirty();
-        for (id, pattern) in patterns.into_iter().filter_map(|id| Some((id, machine.miner().pattern(id)?))) {
-            flush.patterns.push((id.to_string(), if id == pattern.id { pattern.count } else { 0 }));
+        for id in patterns {
+            // What was merged counts nothing any more; of what left its row says so.
+            let row = machine.miner().pattern(id).filter(|pattern| pattern.id == id).map(|pattern| PatternRow {
+                count: pattern.count,
+                shown: pattern.exemplars.iter().chain(&pattern.last).map(|it| (it.seq, it.index)).collect(),
+            });
+            flush.patterns.push((id.to_string(), row.unwrap_or_default()));
         }
         for hour in hours {
             let Some(rollup) = object.disk.current.hours.get(&hour) else { continue };

@@ -6,7 +6,7 @@
 use sapwood_engine::counter::{Facets, Rollup};
 use sapwood_engine::machine::compaction;
 use sapwood_engine::machine::outbox::Due;
-use sapwood_engine::machine::row::{HUSKS, Row, RowKind};
+use sapwood_engine::machine::row::{HUSKS, Row, RowKind, records};
 use sapwood_engine::machine::stream::{
     Checkpoint, Identity, LooseRow, Outline, Packing, PlaceOutline, Stored, StreamStore, Thinning,
 };
@@ -186,6 +186,10 @@ pub struct StreamRows {
     pub told: BTreeMap<String, Told>,
     /// What was erased; only the checkers read it.
     pub erased: Erased,
+    /// Records that went with a user, with whose erasure, and whether they were the user's; only the checkers read it.
+    pub retracted: BTreeMap<(u64, usize), (String, bool)>,
+    /// Whether anything was ever taken back of what was folded; only the checkers read it.
+    pub has_retracted: bool,
 }
 
 impl StreamRows {
@@ -226,6 +230,7 @@ pub enum StreamWrite {
     Packing(Vec<u8>),
     Thinned(Vec<u8>),
     Rewrite(Vec<(u64, Vec<u8>)>),
+    RewriteOf(String, Vec<(u64, Vec<u8>)>),
     /// The rows of the span leave the journal; those named stay aside.
     LeaveJournal(std::ops::RangeInclusive<u64>, Vec<u64>),
     Block(u64, u64, Vec<u8>),
@@ -261,6 +266,16 @@ impl StreamRows {
             if let Ok(packed) = compaction::pack(&rows) {
                 *block = packed.body;
             }
+        }
+    }
+
+    /// Takes note of which records leave with a user.
+    fn note_retracted(&mut self, seq: u64, body: &[u8], user: &str) {
+        let before = self.row(seq).and_then(|row| records(&row.body).ok()).unwrap_or_default();
+        let pairs = before.into_iter().zip(records(body).unwrap_or_default());
+        for (index, (was, _)) in pairs.enumerate().filter(|(_, (was, is))| !was.is_husk() && is.is_husk()) {
+            let is_theirs = was.user_id.as_deref() == Some(user);
+            self.retracted.insert((seq, index), (user.to_owned(), is_theirs));
         }
     }
 
@@ -337,6 +352,13 @@ impl Rows for StreamRows {
             StreamWrite::Packing(row) => self.packing = Some(row),
             StreamWrite::Thinned(row) => self.thinned = Some(row),
             StreamWrite::Rewrite(bodies) => self.rewrite(&bodies),
+            StreamWrite::RewriteOf(user, bodies) => {
+                self.has_retracted = true;
+                for (seq, body) in &bodies {
+                    self.note_retracted(*seq, body, &user);
+                }
+                self.rewrite(&bodies);
+            }
             StreamWrite::LeaveJournal(span, aside) => {
                 let seqs: Vec<u64> = self.journal.range(span).map(|(seq, _)| *seq).collect();
                 for row in seqs.into_iter().filter_map(|seq| self.journal.remove(&seq)) {
@@ -371,6 +393,15 @@ pub struct StreamDisk<'a> {
 impl StreamDisk<'_> {
     fn is(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
+    }
+
+    /// Puts husks in the place of a user's records.
+    pub fn erase_from_rows(&mut self, user: &str, mut bodies: Vec<(u64, Vec<u8>)>) -> Result<(), WriteFailed> {
+        if self.is(Mutant::UserErasedInRowsOnly) {
+            let rows = &self.disk.current;
+            bodies.retain(|(seq, _)| rows.journal.contains_key(seq) || rows.aside.contains_key(seq));
+        }
+        self.disk.write(StreamWrite::RewriteOf(user.to_owned(), bodies))
     }
 }
 

@@ -8,8 +8,9 @@ use sapwood_engine::machine::domain::{
     Answer as Reply, Component, DomainMachine, DomainSettings, Effects, Event as Input, KeyEntry, Stored,
     split_message_id,
 };
-use sapwood_engine::machine::erasure::Step;
+use sapwood_engine::machine::erasure::{Scope, Step};
 use sapwood_engine::machine::outbox::{Due, RetryPolicy};
+use sapwood_engine::machine::stream::DomainView;
 use sapwood_engine::pattern::lesson::{Reference, Teaching};
 use sapwood_engine::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -179,15 +180,14 @@ impl DomainObject {
     }
 
     /// Whether a key is revoked and all streams have said that they know.
-    pub fn is_revoked_everywhere(&self, key: &Option<String>) -> bool {
-        let Some(key) = key else { return false };
+    pub fn is_revoked_everywhere(&self, key: &str) -> bool {
         // Most keys are not: no machine has to be restored to know that.
         if self.disk.pending().is_some() || self.disk.current.keys.get(key).is_none_or(|it| it.revoked_at.is_none()) {
             return false;
         }
         let mut machine = self.load();
         let is_synced = machine.handle(Input::Wake, Timestamp(i64::MAX / 4)).sync.is_empty();
-        is_synced && machine.view().revoked.contains(key)
+        is_synced && machine.view().revoked.iter().any(|it| it == key)
     }
 
     /// Commits up to this one are durable; what leaves now. `None` if that was another life.
@@ -366,11 +366,21 @@ impl World {
         let component = self.streams[stream].identity.component.clone();
         match self.domain_transition(Input::Register { component, shard: 0 }).map(|effects| effects.answer) {
             Ok(Reply::Registered) => {
-                let told = self.domain.live.as_ref().map(|it| (it.view().clone(), it.lessons().clone()));
+                let told = self.domain.live.as_ref().map(|it| (self.view_of(it), it.lessons().clone()));
                 told.map_or(Answer::Failed, |(view, lessons)| Answer::Registered(view, lessons))
             }
             _ => Answer::Failed,
         }
+    }
+
+    /// What streams are told. A broken build has forgotten the keys of a domain that was erased.
+    fn view_of(&self, machine: &DomainMachine) -> DomainView {
+        let mut view = machine.view().clone();
+        let was_erased = machine.erasures().any(|erasure| erasure.scope == Scope::Domain);
+        if was_erased && self.mutant == Some(Mutant::DomainErasedKeysForgotten) {
+            view.revoked.clear();
+        }
+        view
     }
 
     fn take_alert(&mut self, stream: usize, id: &str, version: u64) -> Answer {
@@ -427,7 +437,7 @@ impl World {
     pub(super) fn sync_streams(&mut self) {
         let Ok(effects) = self.domain_transition(Input::Wake) else { return };
         let Some(machine) = &self.domain.live else { return };
-        let view = machine.view().clone();
+        let view = self.view_of(machine);
         let lessons = |component: &str, shard| machine.lessons_for(component, shard).cloned();
         let told: Vec<_> = effects.sync.iter().map(|(name, shard)| (name.clone(), lessons(name, *shard))).collect();
         for (component, lessons) in told {

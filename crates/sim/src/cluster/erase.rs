@@ -8,13 +8,13 @@
 use super::disk::{StreamRows, StreamWrite, WriteFailed};
 use super::domain::Task;
 use super::ledger::Sent;
-use super::message::{Answer, Call, CallId, Place, Waiter};
+use super::message::{Answer, Call, CallId, Place, Swept, Waiter};
 use super::mutant::Mutant;
 use super::world::{Event, Parcel, World};
 use sapwood_engine::machine::domain::Event as Input;
-use sapwood_engine::machine::erasure::{Counts, Scope, Stage, Step, StepOutcome};
+use sapwood_engine::machine::erasure::{Counts, Erasure, Scope, Stage, Step, StepOutcome};
 use sapwood_engine::machine::row::{Heads, RowKind, records};
-use sapwood_engine::machine::stream::Event as StreamInput;
+use sapwood_engine::machine::stream::{Event as StreamInput, Slice};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -67,12 +67,21 @@ impl Erased {
 impl World {
     /// An administrator erases a component.
     pub(super) fn erase_component(&mut self, stream: usize) {
-        let component = self.streams[stream].identity.component.clone();
+        self.erase(Scope::Component(self.streams[stream].identity.component.clone()), Some(stream));
+    }
+
+    /// An administrator erases the domain.
+    pub(super) fn erase_domain(&mut self) {
+        self.erase(Scope::Domain, None);
+    }
+
+    fn erase(&mut self, scope: Scope, only: Option<usize>) {
         let rows = &self.domain.disk.current;
-        let alerts = rows.alerts.iter().filter(|(_, of)| **of == stream).map(|(id, _)| id.clone()).collect();
-        self.tell(|| format!("{component} is to be erased"));
+        let alerts = rows.alerts.iter().filter(|(_, of)| only.is_none_or(|only| only == **of));
+        let alerts = alerts.map(|(id, _)| id.clone()).collect();
+        self.tell(|| format!("{} is to be erased", scope.shown()));
         let id = format!("e{}", self.now);
-        let event = Input::Erase { id, scope: Scope::Component(component), by: "ann".into(), alerts };
+        let event = Input::Erase { id, scope, by: "ann".into(), alerts };
         if self.domain_transition(event).is_ok() {
             self.sync_streams();
             self.erase_due();
@@ -91,12 +100,16 @@ impl World {
                 }
                 Step::Sweep => (Place::D1, Call::Sweep(self.swept_by(&id))),
                 Step::Retell { component, .. } => (Place::Stream(number(component)), Call::Retell),
-                Step::EraseUser { .. } => continue,
+                Step::EraseUser { component, user, cursor, .. } => {
+                    (Place::Stream(number(component)), Call::EraseUser(id.clone(), user.clone(), *cursor))
+                }
             };
             self.tell(|| format!("domain: erasure {id}: {step:?}"));
             let call = Rc::new(call);
             // Rare enough that chance alone would hardly ever strike: a copy that comes when a new life has begun.
-            if matches!(step, Step::Erase { .. }) && self.random.permille(self.plan.doubles * 4) {
+            if matches!(step, Step::Erase { .. } | Step::EraseUser { .. })
+                && self.random.permille(self.plan.doubles * 4)
+            {
                 let nobody = self.calls.open(Waiter { place: Place::Domain, life: 0, task: 0 });
                 let wait = self.random.between(10_000, 120_000) as i64;
                 self.after(wait, Event::Arrive { from: nobody, to, call: Rc::clone(&call) });
@@ -106,10 +119,16 @@ impl World {
         }
     }
 
-    fn swept_by(&self, id: &str) -> usize {
-        let erasure = self.domain.live.as_ref().and_then(|machine| machine.erasure(id));
-        let component = erasure.and_then(|it| it.parts.first()).map(|part| part.component.as_str());
-        component.and_then(|name| name.trim_start_matches('c').parse().ok()).unwrap_or(usize::MAX)
+    fn swept_by(&self, id: &str) -> Swept {
+        let number = |name: &str| name.trim_start_matches('c').parse().ok();
+        match self.domain.live.as_ref().and_then(|machine| machine.erasure(id)).map(|erasure| &erasure.scope) {
+            None => Swept::Streams(Vec::new()),
+            Some(Scope::Component(name)) => Swept::Streams(number(name).into_iter().collect()),
+            Some(Scope::Domain) => Swept::Streams((0..self.streams.len()).collect()),
+            Some(Scope::User { user, component, .. }) => {
+                Swept::User(user.clone(), component.as_deref().and_then(number))
+            }
+        }
     }
 
     /// What came of a step.
@@ -120,6 +139,10 @@ impl World {
                 StepOutcome::Counted { counts: counted(records), sent: Default::default() }
             }
             (Step::Erase { .. }, Some(Answer::Erased(records, false))) => StepOutcome::Erased(counted(records)),
+            (Step::EraseUser { .. }, Some(Answer::UserErased(slice))) => {
+                let Slice { cursor, counts, sent, is_done, .. } = slice;
+                StepOutcome::UserErased { cursor, counts, sent, is_done }
+            }
             (Step::Sweep, Some(Answer::Done)) => StepOutcome::Swept { counts: Counts::new(), is_done: true },
             (Step::Retell { .. }, Some(Answer::Done)) => StepOutcome::Retold,
             _ => failed(),
@@ -129,6 +152,7 @@ impl World {
         let outcome = if believes { StepOutcome::Erased(Counts::new()) } else { outcome };
         let is_swept = matches!(outcome, StepOutcome::Swept { .. });
         let booked = self.domain_transition(Input::ErasureStep { id: id.clone(), step, outcome });
+        self.note_finished(&id);
         if is_swept && self.mutant == Some(Mutant::SweptOnce) && booked.is_ok() {
             self.skip_the_rest(&id);
         }
@@ -209,12 +233,13 @@ impl World {
         for erasure in machine.erasures().filter(|erasure| !erasure.is_finished()) {
             wrong.push(format!("erasure {} is not finished: {:?} {:?}", erasure.id, erasure.stage, erasure.last_error));
         }
-        for erasure in machine.erasures() {
-            let Scope::Component(name) = &erasure.scope else { continue };
-            let times = machine.erasures().filter(|other| other.scope == erasure.scope).count() as u32;
-            let object = self.streams.iter().find(|object| object.identity.component == *name);
-            if let Some(object) = object.filter(|object| object.disk.durable.erased.times > times) {
-                wrong.push(format!("{name} was erased {} times, asked for {times}", object.disk.durable.erased.times));
+        for object in &self.streams {
+            let (name, times) = (&object.identity.component, object.disk.durable.erased.times);
+            let has_part = |erasure: &&Erasure| erasure.parts.iter().any(|part| part.component == *name);
+            let is_whole = |erasure: &&Erasure| !matches!(erasure.scope, Scope::User { .. });
+            let asked = machine.erasures().filter(is_whole).filter(has_part).count();
+            if times as usize > asked {
+                wrong.push(format!("{name} was erased {times} times, asked for {asked}"));
             }
         }
         for object in self.streams.iter().filter(|object| object.disk.durable.erased.times > 0) {
@@ -224,7 +249,7 @@ impl World {
             let held = there.values().chain(rows.removed.values()).filter(|row| row.kind == RowKind::Segments);
             let ids: BTreeSet<String> =
                 held.flat_map(|row| records(&row.body).unwrap_or_default()).filter_map(|record| record.id).collect();
-            for (_, id) in self.peers.d1.records.iter().filter(|(of, _)| *of == stream) {
+            for (_, id) in self.peers.d1.records.keys().filter(|(of, _)| *of == stream) {
                 if rows.erased.ids.contains(id) && !ids.contains(id) {
                     wrong.push(format!("stream {stream}: D1 still has {id}, which was erased"));
                 }
@@ -235,9 +260,10 @@ impl World {
                 wrong.push(format!("stream {stream}: the domain still has alert {id}, which was erased"));
             }
             let Some(machine) = &object.live else { continue };
-            for ((_, id), (count, _)) in self.peers.d1.patterns.iter().filter(|((of, _), _)| *of == stream) {
+            for ((_, id), (row, _)) in self.peers.d1.patterns.iter().filter(|((of, _), _)| *of == stream) {
                 let here = machine.miner().patterns().any(|pattern| pattern.id.to_string() == *id);
-                if *count > 0 && !here {
+                if row.count > 0 && !here {
+                    let count = row.count;
                     wrong.push(format!("stream {stream}: D1 counts {count} of pattern {id}, which was erased"));
                 }
             }

@@ -8,6 +8,7 @@ use sapwood_engine::machine::stream::Batch;
 use sapwood_engine::record::Record;
 use sapwood_engine::segment;
 use sapwood_engine::time::Timestamp;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// How a batch can be told from its retry.
@@ -53,6 +54,8 @@ pub struct Sent {
 pub struct Ledger {
     /// By number.
     pub sent: Vec<Sent>,
+    /// Keys that were revoked everywhere.
+    pub revoked: BTreeSet<String>,
     next_uid: u64,
 }
 

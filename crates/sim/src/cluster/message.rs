@@ -1,7 +1,7 @@
 //! What travels between the places of a cluster.
 
 use sapwood_engine::machine::row::Receipt;
-use sapwood_engine::machine::stream::{DomainView, Lease};
+use sapwood_engine::machine::stream::{DomainView, Lease, Slice};
 use sapwood_engine::pattern::lesson::Lessons;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -41,8 +41,10 @@ pub enum Call {
     Erase(u64, bool),
     /// A stream sends everything to D1 again.
     Retell,
-    /// D1 forgets a stream.
-    Sweep(usize),
+    /// The domain erases a slice of a user's records: which erasure, whom, and after which row.
+    EraseUser(String, String, u64),
+    /// D1 forgets.
+    Sweep(Swept),
     /// The domain tells its view, and its lessons where they may not be known.
     Configure(DomainView, Option<Lessons>),
     /// Which database is this?
@@ -55,6 +57,24 @@ pub enum Call {
     Deliver(String),
 }
 
+/// What D1 forgets.
+#[derive(Clone, Debug)]
+pub enum Swept {
+    /// Everything of these streams.
+    Streams(Vec<usize>),
+    /// Records of a user, in one stream or in all.
+    User(String, Option<usize>),
+}
+
+/// A pattern as D1 holds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PatternRow {
+    /// How many records it stands for.
+    pub count: u64,
+    /// Places of the records that show what it looks like.
+    pub shown: Vec<(u64, u16)>,
+}
+
 /// What one stream writes to D1.
 #[derive(Clone, Debug, Default)]
 pub struct Flush {
@@ -62,10 +82,10 @@ pub struct Flush {
     pub stream: usize,
     /// Journal sequence up to which it is true.
     pub seq: u64,
-    /// Records by id.
-    pub records: Vec<String>,
-    /// Patterns with their counts.
-    pub patterns: Vec<(String, u64)>,
+    /// Records by id, and whose they are.
+    pub records: Vec<(String, Option<String>)>,
+    /// Patterns.
+    pub patterns: Vec<(String, PatternRow)>,
     /// Hour, series and count.
     pub rollups: Vec<((i64, String), u64)>,
 }
@@ -85,6 +105,8 @@ pub enum Answer {
     Taken(usize),
     /// How many records were erased, or are there; or that something has to end first.
     Erased(u64, bool),
+    /// What became of a slice of a user's records.
+    UserErased(Slice),
     /// Done.
     Done,
     /// It did not work out; nothing was done, as far as the other side knows.

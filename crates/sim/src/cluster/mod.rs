@@ -16,6 +16,7 @@ pub mod check;
 pub mod disk;
 pub mod domain;
 pub mod erase;
+pub mod erase_user;
 pub mod ledger;
 pub mod message;
 pub mod mutant;

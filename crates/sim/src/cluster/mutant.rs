@@ -77,11 +77,21 @@ pub enum Mutant {
     OverridesAfterReplay,
     /// The row that says that records were removed early is written before they are.
     CursorBeforeThinning,
+    /// A user's records leave rows, but not blocks.
+    UserErasedInRowsOnly,
+    /// A user's records leave their rows, and patterns go on showing them.
+    UserErasedWithoutExemplars,
+    /// A user's records are looked for in what is folded, and nothing is folded before.
+    UserErasedUnfolded,
+    /// What a slice of an erasure came to is not remembered (found by this simulator).
+    SliceForgotten,
+    /// Erasing a domain forgets which of its keys are revoked.
+    DomainErasedKeysForgotten,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 42] = [
         Self::AnswerBeforeCommit,
         Self::KeyTableForgotten,
         Self::IdTableForgotten,
@@ -119,6 +129,11 @@ impl Mutant {
         Self::ErasureNotStored,
         Self::OverridesAfterReplay,
         Self::CursorBeforeThinning,
+        Self::UserErasedInRowsOnly,
+        Self::UserErasedWithoutExemplars,
+        Self::UserErasedUnfolded,
+        Self::SliceForgotten,
+        Self::DomainErasedKeysForgotten,
     ];
 
     /// Its name on the command line: `answer-before-commit`.

@@ -1,18 +1,18 @@
 //! D1, the data service and the targets of alerts, as models: what they hold, and what they say of it.
 
-use super::message::{Answer, Call, Flush};
+use super::message::{Answer, Call, Flush, PatternRow, Swept};
 use super::mutant::Mutant;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The database.
 #[derive(Debug, Default)]
 pub struct D1 {
     /// Which database this is; another one after it was dropped.
     pub epoch: u64,
-    /// Records by stream and id.
-    pub records: BTreeSet<(usize, String)>,
-    /// Counts of patterns with the sequence up to which they are true.
-    pub patterns: BTreeMap<(usize, String), (u64, u64)>,
+    /// Whose records they are, by stream and id.
+    pub records: BTreeMap<(usize, String), Option<String>>,
+    /// Patterns with the sequence up to which they are true.
+    pub patterns: BTreeMap<(usize, String), (PatternRow, u64)>,
     /// Counts of hours and series, likewise.
     pub rollups: BTreeMap<(usize, (i64, String)), (u64, u64)>,
 }
@@ -26,9 +26,9 @@ impl D1 {
     /// Performs a flush: all of it. Nothing is replaced by what is older.
     fn write(&mut self, flush: &Flush, mutant: Option<Mutant>) {
         let ignores = mutant == Some(Mutant::D1IgnoresSequence);
-        self.records.extend(flush.records.iter().map(|id| (flush.stream, id.clone())));
-        for (id, count) in &flush.patterns {
-            put(&mut self.patterns, (flush.stream, id.clone()), (*count, flush.seq), ignores);
+        self.records.extend(flush.records.iter().map(|(id, user)| ((flush.stream, id.clone()), user.clone())));
+        for (id, row) in &flush.patterns {
+            put(&mut self.patterns, (flush.stream, id.clone()), (row.clone(), flush.seq), ignores);
         }
         for (key, count) in &flush.rollups {
             put(&mut self.rollups, (flush.stream, key.clone()), (*count, flush.seq), ignores);
@@ -36,7 +36,7 @@ impl D1 {
     }
 }
 
-fn put<K: Ord>(rows: &mut BTreeMap<K, (u64, u64)>, key: K, new: (u64, u64), ignores: bool) {
+fn put<K: Ord, V: Default>(rows: &mut BTreeMap<K, (V, u64)>, key: K, new: (V, u64), ignores: bool) {
     let known = rows.entry(key).or_default();
     if ignores || new.1 >= known.1 {
         *known = new;
@@ -69,10 +69,15 @@ impl Peers {
                 }
                 Answer::Taken(ids.len())
             }
-            Call::Sweep(stream) => {
-                self.d1.records.retain(|(of, _)| of != stream);
-                self.d1.patterns.retain(|(of, _), _| of != stream);
-                self.d1.rollups.retain(|(of, _), _| of != stream);
+            Call::Sweep(Swept::Streams(streams)) => {
+                self.d1.records.retain(|(of, _), _| !streams.contains(of));
+                self.d1.patterns.retain(|(of, _), _| !streams.contains(of));
+                self.d1.rollups.retain(|(of, _), _| !streams.contains(of));
+                Answer::Done
+            }
+            Call::Sweep(Swept::User(user, only)) => {
+                let is_meant = |of: usize| only.is_none_or(|only| only == of);
+                self.d1.records.retain(|(of, _), theirs| !is_meant(*of) || theirs.as_ref() != Some(user));
                 Answer::Done
             }
             Call::Deliver(id) => {

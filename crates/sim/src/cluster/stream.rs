@@ -321,6 +321,16 @@ impl World {
 
     /// Handles an event, writes, and arms the alarm: one turn, one commit.
     pub(super) fn stream_transition(&mut self, stream: usize, input: Input) -> Result<Effects, WriteFailed> {
+        self.stream_transition_with(stream, input, |_| Ok(()))
+    }
+
+    /// The same with writes of the shell's own before it, in the same commit.
+    pub(super) fn stream_transition_with(
+        &mut self,
+        stream: usize,
+        input: Input,
+        before: impl FnOnce(&mut StreamDisk<'_>) -> Result<(), WriteFailed>,
+    ) -> Result<Effects, WriteFailed> {
         let now = self.stream_now(stream);
         if self.is_away(Place::Stream(stream)) {
             self.streams[stream].disk.fails_in = Some(0);
@@ -329,6 +339,7 @@ impl World {
         }
         let result = self.with_stream(stream, |machine, store| {
             let effects = machine.handle(input, now);
+            before(store)?;
             effects.write(machine, store)?;
             Ok((effects, machine.wake_at()))
         });
@@ -404,6 +415,7 @@ impl World {
                 self.append(stream, from, *sent);
             }
             Call::Erase(version, is_dry_run) => self.erase_called(stream, from, *version, *is_dry_run),
+            Call::EraseUser(erasure, user, after) => self.erase_user_called(stream, from, erasure, user, *after),
             Call::Retell => self.retell_called(stream, from),
             // Nothing was ever stored here: there is nothing to be told to.
             Call::Configure(..) if self.streams[stream].disk.current.is_blank() => {

@@ -2,6 +2,7 @@
 
 use super::disk::Disk;
 use super::domain::DomainObject;
+use super::erase_user::Asked;
 use super::ledger::{Declared, Ledger};
 use super::message::{Answer, AppendAnswer, Call, CallId, Calls, Place, Waiter};
 use super::mutant::Mutant;
@@ -48,6 +49,10 @@ pub enum Event {
     Administer,
     /// An administrator erases a component.
     EraseComponent(usize),
+    /// An administrator erases a user, everywhere or in one component.
+    EraseUser(String, Option<usize>),
+    /// An administrator erases the domain.
+    EraseDomain,
 }
 
 /// What leaves an object as soon as its commits are on disk.
@@ -77,6 +82,8 @@ pub struct World {
     pub domain: DomainObject,
     /// Everything outside.
     pub peers: Peers,
+    /// Users of whom somebody asked that they be erased.
+    pub asked: Vec<Asked>,
     /// What clients know.
     pub ledger: Ledger,
     /// Calls under way.
@@ -112,6 +119,7 @@ impl World {
             streams,
             domain: DomainObject::new(Disk::new(is_partial), plan.quota, targets, plan.settings.has_d1),
             peers: Peers { targets: vec![BTreeMap::new(); targets], ..Peers::default() },
+            asked: Vec::new(),
             ledger: Ledger::default(),
             calls: Calls::default(),
             violations: Vec::new(),
@@ -140,6 +148,21 @@ impl World {
                 let at = apart.below(world.plan.active_ms) as i64;
                 world.after(at, Event::EraseComponent(stream));
             }
+        }
+        // And another for users and domains.
+        let mut apart = Random::new(!seed.rotate_left(32));
+        if apart.permille(300) {
+            for _ in 0..apart.between(1, 4) {
+                let user = format!("u{}", apart.skewed(200));
+                let stream = apart.below(world.plan.streams as u64) as usize;
+                let only = apart.permille(300).then_some(stream);
+                let at = apart.below(world.plan.active_ms) as i64;
+                world.after(at, Event::EraseUser(user, only));
+            }
+        }
+        if apart.permille(80) {
+            let at = apart.below(world.plan.active_ms) as i64;
+            world.after(at, Event::EraseDomain);
         }
         world
     }
@@ -227,6 +250,8 @@ impl World {
             Event::CrashDomain => self.crash_domain(),
             Event::Administer => self.administer(),
             Event::EraseComponent(stream) => self.erase_component(stream),
+            Event::EraseUser(user, only) => self.erase_user(user, only),
+            Event::EraseDomain => self.erase_domain(),
         }
     }
 
@@ -248,7 +273,7 @@ impl World {
 
     fn send_batch(&mut self, number: usize) {
         let is_first = self.ledger.sent[number].attempts == 0;
-        let is_revoked = is_first && self.domain.is_revoked_everywhere(&self.ledger.sent[number].batch.key_id);
+        let is_revoked = is_first && self.is_revoked(number);
         let sent = &mut self.ledger.sent[number];
         if sent.attempts == 0 {
             sent.first_at = self.now;
@@ -263,6 +288,15 @@ impl World {
         let to = Place::Stream(sent.stream);
         let waiter = Waiter { place: Place::Client(number), life: 0, task: 0 };
         self.call(waiter, to, Rc::new(Call::Append(number)));
+    }
+
+    /// Whether the key of a batch is revoked for good: once it was revoked everywhere nothing makes it valid again.
+    fn is_revoked(&mut self, number: usize) -> bool {
+        let Some(key) = self.ledger.sent[number].batch.key_id.clone() else { return false };
+        if self.domain.is_revoked_everywhere(&key) {
+            self.ledger.revoked.insert(key.clone());
+        }
+        self.ledger.revoked.contains(&key)
     }
 
     fn client_answered(&mut self, number: usize, answer: Option<Answer>) {

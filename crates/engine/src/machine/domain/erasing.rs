@@ -135,6 +135,13 @@ impl DomainMachine {
     pub(super) fn erasure_due(&mut self, now: Timestamp, effects: &mut Effects) {
         for erasure in self.erasures.values_mut().filter(|it| !it.is_finished() && it.next_at <= now) {
             let id = erasure.id.clone();
+            if erasure.stage == Stage::Retelling && erasure.scope == Scope::Domain {
+                // The sweeps took what was written by whoever joined since, too.
+                erasure.join(self.components.keys());
+                if erasure.parts.is_empty() {
+                    erasure.finish(now);
+                }
+            }
             for step in erasure.steps() {
                 if let Step::Retell { component, shard } = &step
                     && !self.components.contains_key(&(component.clone(), *shard))
@@ -165,8 +172,8 @@ impl DomainMachine {
         let has_copies = self.settings.has_copies;
         let Some(erasure) = self.erasures.get_mut(id).filter(|erasure| !erasure.is_finished()) else { return };
         erasure.book(step, outcome, has_copies, now);
-        // A plan without streams has none to tell again either.
-        if erasure.stage == Stage::Retelling && erasure.parts.is_empty() {
+        // A plan without streams has none to tell again either; who joined a domain since is asked for when it is due.
+        if erasure.stage == Stage::Retelling && erasure.parts.is_empty() && erasure.scope != Scope::Domain {
             erasure.finish(now);
         }
         if erasure.is_finished() {
@@ -435,6 +442,42 @@ mod tests {
             "it has something again"
         );
         assert_eq!(case.machine.erasure("e1").unwrap().domain.get("lessons"), Some(&1));
+    }
+
+    #[test]
+    fn who_joins_while_a_domain_is_erased_is_swept_with_it_and_tells_again() {
+        for is_empty in [false, true] {
+            let mut case = Case::new(true);
+            if !is_empty {
+                case.register("cart");
+            }
+            case.erase("e1", Scope::Domain, &[]);
+            if !is_empty {
+                case.done("e1", count("cart"), StepOutcome::Counted { counts: counts(7), sent: Sent::default() });
+                let version = case.machine.view().version;
+                let erase = Step::Erase { component: "cart".into(), shard: 0, version };
+                case.done("e1", erase, StepOutcome::Erased(Counts::new()));
+                assert_eq!(case.register("shop"), Answer::Registered);
+            }
+            for _ in 0..2 {
+                case.done("e1", Step::Sweep, StepOutcome::Swept { counts: Counts::new(), is_done: true });
+                case.now = case.now.plus(SETTLE);
+            }
+            if !is_empty {
+                case.restart();
+                assert_eq!(
+                    case.due(),
+                    [Step::Retell { component: "shop".into(), shard: 0 }],
+                    "cart is not there again"
+                );
+                let retell = Step::Retell { component: "shop".into(), shard: 0 };
+                case.done("e1", retell, StepOutcome::Retold);
+            }
+            assert_eq!(case.due(), []);
+            let receipt = case.machine.erasure("e1").unwrap();
+            assert!(receipt.is_finished(), "{receipt:?}");
+            assert_eq!(receipt.streams().0.get("records"), (!is_empty).then_some(&7));
+        }
     }
 
     #[test]

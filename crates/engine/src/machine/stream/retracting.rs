@@ -4,8 +4,8 @@
 //! What was done is in the rows of the patterns, which are written with it in one commit; the journal gets a row that says
 //! that something was done, so that D1 is told of it whatever happens between.
 
-use super::{Effects, StreamMachine, state};
-use crate::machine::erasure::Counts;
+use super::{Effects, Slice, StreamMachine, state};
+use crate::machine::erasure::{Counts, add_counts};
 use crate::pattern::{Owner, PatternId};
 use crate::record::Record;
 use crate::time::Timestamp;
@@ -14,6 +14,8 @@ use std::collections::BTreeSet;
 /// A record that was taken out of its row.
 #[derive(Clone, Debug)]
 pub struct Line {
+    /// When its row was received.
+    pub at: Timestamp,
     /// Its row.
     pub seq: u64,
     /// Its place in the row.
@@ -33,6 +35,8 @@ pub struct Retraction {
     pub lines: Vec<Line>,
     /// Rows that have left of which exemplars are still shown; one of nobody knows whom goes with its row.
     pub rows_gone: BTreeSet<u64>,
+    /// What the slice came to so far; what is taken here is added to its counts, and it is remembered.
+    pub slice: Slice,
 }
 
 impl StreamMachine {
@@ -59,16 +63,22 @@ impl StreamMachine {
         self.recent_errors
             .retain(|(_, exemplar)| exemplar.owner != owner && !places.contains(&(exemplar.seq, exemplar.index)));
         add("exemplars", before - self.recent_errors.len());
+        // What left is counted as overflow from now on, of which D1 has to hear too.
+        if counts.get("patterns").is_some_and(|left| *left > 0) {
+            touched.insert(PatternId::OVERFLOW);
+        }
         counts.retain(|_, count| *count > 0);
-        if retraction.lines.is_empty() && counts.is_empty() {
-            return;
+        if !retraction.lines.is_empty() || !counts.is_empty() {
+            effects.rows.push(self.event_row(state::encode_retraction(), now));
+            for pattern in touched {
+                self.d1_patterns.insert(pattern, self.last);
+            }
+            self.set_dirty(now);
         }
-        effects.rows.push(self.event_row(state::encode_retraction(), now));
-        for pattern in touched {
-            self.d1_patterns.insert(pattern, self.last);
-        }
-        self.set_dirty(now);
-        effects.retracted = counts;
+        let mut slice = retraction.slice;
+        add_counts(&mut slice.counts, &counts);
+        self.slices.push(slice.clone());
+        effects.slice = Some(slice);
         effects.checkpoint = true;
     }
 
@@ -105,6 +115,10 @@ mod tests {
         }
     }
 
+    fn counts(effects: &Effects) -> Counts {
+        effects.slice.as_ref().map(|slice| slice.counts.clone()).unwrap_or_default()
+    }
+
     impl Object {
         fn new() -> Self {
             let identity = Identity { domain: "d".into(), component: "cart".into(), shard: 0 };
@@ -127,13 +141,15 @@ mod tests {
                 let heads = Heads::decode(&row.heads).unwrap();
                 row.body = retracted.body;
                 lines.extend(retracted.lines.into_iter().map(|(index, record)| Line {
+                    at: row.at,
                     seq: row.seq,
                     index,
                     pattern: heads.pattern_at(usize::from(index)),
                     record,
                 }));
             }
-            let retraction = Retraction { user: user.into(), lines, rows_gone: BTreeSet::new() };
+            let retraction =
+                Retraction { user: user.into(), lines, rows_gone: BTreeSet::new(), slice: Slice::default() };
             let effects = self.machine.handle(Event::Retract(retraction), Timestamp(3_000));
             self.rows.extend(effects.rows.clone());
             effects
@@ -161,13 +177,14 @@ mod tests {
         assert_eq!((total, mined(&object)), (61, 61));
         assert!(object.text().contains("bob-the-first"));
         let effects = object.erase("bob");
-        assert!(effects.checkpoint && effects.retracted.get("exemplars") > Some(&0), "{:?}", effects.retracted);
-        assert_eq!(effects.retracted.get("patterns"), Some(&1), "words that only one user wrote are the user's");
+        assert!(effects.checkpoint && counts(&effects).get("exemplars") > Some(&0), "{:?}", counts(&effects));
+        assert_eq!(counts(&effects).get("patterns"), Some(&1), "words that only one user wrote are the user's");
         assert!(!object.text().contains("bob-the-first"), "{}", object.text());
         assert!(object.text().contains("eve-the-second"));
         assert_eq!((object.machine.outcomes(), object.machine.counters().total(), mined(&object)), (outcomes, 61, 61));
-        let touched = object.machine.d1_dirty().0.len();
-        assert!(touched >= 2 && object.machine.d1().cursor < object.machine.last_seq(), "D1 is told");
+        let touched = object.machine.d1_dirty().0;
+        assert!(touched.contains(&PatternId::OVERFLOW), "what left is counted there now");
+        assert!(touched.len() >= 2 && object.machine.d1().cursor < object.machine.last_seq(), "D1 is told");
         let held: Vec<Record> = object
             .rows
             .iter()
@@ -175,7 +192,7 @@ mod tests {
             .flat_map(|row| row::records(&row.body).unwrap())
             .collect();
         assert_eq!(held.iter().filter(|record| record.is_husk()).count(), 31);
-        assert!(object.erase("bob").retracted.is_empty(), "again finds nothing");
+        assert!(counts(&object.erase("bob")).is_empty(), "again finds nothing");
     }
 
     #[test]
@@ -191,7 +208,7 @@ mod tests {
             .collect();
         assert!(patterns.iter().all(|pattern| pattern.exemplars.iter().all(|it| it.owner != Owner::Unknown)));
         let effects = object.erase("bob");
-        assert!(effects.retracted.get("exemplars") >= Some(&1));
+        assert!(counts(&effects).get("exemplars") >= Some(&1));
         let shown: Vec<_> =
             object.machine.miner().patterns().flat_map(|it| it.exemplars.clone()).map(|it| it.message).collect();
         assert_eq!(shown, ["disk 2 is full"]);

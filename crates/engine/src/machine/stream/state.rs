@@ -8,6 +8,7 @@
 use super::deployments::{Deployment, Deployments};
 use super::detection::Detection;
 use super::feedback::{Feedback, Feedbacks};
+use super::finding::Slices;
 use super::{DomainView, Identity, Lease, Outcomes, StreamMachine, StreamSettings};
 use crate::baseline::Seed;
 use crate::bytes::{ReadError, Reader, Writer};
@@ -23,8 +24,10 @@ use crate::triage::{ErrorWatch, Incidents};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Version 1 had incidents of error records only, version 2 neither feedback nor deployments; both are still read.
-const STATE_VERSION: u8 = 3;
+/// Version 1 had incidents of error records only, version 2 neither feedback nor deployments; both are still read. Version
+/// 4 ends with slices of erasures, and is written only while there are any: without them version 3 is the same.
+const STATE_VERSION: u8 = 4;
+const STATE_VERSION_WITHOUT_SLICES: u8 = 3;
 const EVENT_VIEW: u8 = 1;
 const EVENT_WAKE: u8 = 2;
 const EVENT_LEASE: u8 = 3;
@@ -206,7 +209,7 @@ impl StreamMachine {
 
     fn write_state(&self) -> Vec<u8> {
         let mut out = Writer::new();
-        out.u8(STATE_VERSION);
+        out.u8(if self.slices.is_empty() { STATE_VERSION_WITHOUT_SLICES } else { STATE_VERSION });
         out.int(self.clock.0);
         out.uint(self.clock_skews);
         let Outcomes { accepted, duplicate, counted_only, rejected } = self.outcomes;
@@ -237,6 +240,9 @@ impl StreamMachine {
         out.int(self.flush_at.map_or(i64::MIN, |at| at.0));
         self.feedbacks.write(&mut out);
         self.deployments.write(&mut out);
+        if !self.slices.is_empty() {
+            self.slices.write(&mut out);
+        }
         out.into_bytes()
     }
 
@@ -281,6 +287,9 @@ impl StreamMachine {
             self.feedbacks = Feedbacks::read(&mut input)?;
             self.deployments = Deployments::read(&mut input)?;
             self.detection.detectors.widen(self.deployments.widened());
+        }
+        if version > STATE_VERSION_WITHOUT_SLICES {
+            self.slices = Slices::read(&mut input)?;
         }
         if input.is_empty() { Ok(()) } else { Err(ReadError::Unknown("bytes after the state")) }
     }
