@@ -101,7 +101,7 @@ pub fn digits(chunk: u64) -> usize {
 /// The first `length` of the eight (less than eight), and `a` for the others.
 #[inline(always)]
 pub fn of_length(chunk: u64, length: usize) -> u64 {
-    let others = u64::MAX << (8 * length as u32 & 63);
+    let others = u64::MAX << ((8 * length as u32) & 63);
     chunk & !others | (u64::from(b'a') * ONES) & others
 }
 

@@ -53,7 +53,7 @@ impl Detectors {
         let times = before.max(0.02) / after.max(0.02);
         self.component.rescale(times);
         self.level.rescale(times);
-        self.patterns.values_mut().for_each(|watch| watch.counts.rescale(times));
+        self.patterns.iter_mut().for_each(|(_, watch)| watch.counts.rescale(times));
     }
 
     /// The seed and what is left of it, as the last part of what is written of a component.
