@@ -558,7 +558,9 @@ impl Journal {
             return self.put_block(head.seq_first, None);
         }
         let packed = compaction::pack(rows)
-            .inspect_err(|error| report("BlockNotRemade", &[("block", &head.seq_first), ("error", &format!("{error:?}"))]))
+            .inspect_err(|error| {
+                report("BlockNotRemade", &[("block", &head.seq_first), ("error", &format!("{error:?}"))])
+            })
             .ok();
         let taken: BTreeSet<u64> = packed.iter().flat_map(|packed| &packed.seqs).copied().collect();
         for row in rows.iter().filter(|row| !taken.contains(&row.seq)) {

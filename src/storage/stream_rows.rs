@@ -107,6 +107,9 @@ impl StreamRows {
         if let Some(thinned) = checkpoint.thinned {
             self.sql.set_meta("thinned", thinned)?;
         }
+        if let Some(slices) = checkpoint.slices {
+            self.sql.set_meta("slices", slices)?;
+        }
         self.sql.set_meta("detection", checkpoint.detection)?;
         self.sql.set_meta("state", checkpoint.state)?;
         self.sql.set_meta_number("folded", checkpoint.folded)
@@ -201,6 +204,7 @@ impl StreamRows {
             data_service: self.sql.meta("sink_data_service")?,
             packing: self.sql.meta("packing")?,
             thinned: self.sql.meta("thinned")?,
+            slices: self.sql.meta("slices")?,
         };
         Ok((stored, damaged))
     }

@@ -130,6 +130,7 @@ impl Object {
             data_service: disk.data_service,
             packing: disk.packing,
             thinned: None,
+            slices: None,
         }
     }
 

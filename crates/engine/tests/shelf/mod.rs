@@ -218,6 +218,7 @@ impl StreamStore for Shelf {
         self.set("taught", checkpoint.taught);
         self.set("packing", checkpoint.packing);
         self.set("thinned", checkpoint.thinned);
+        self.set("slices", checkpoint.slices);
         self.set("detection", Some(checkpoint.detection));
         self.set("state", Some(checkpoint.state));
         self.folded = checkpoint.folded;
@@ -290,6 +291,7 @@ impl StreamStore for Shelf {
             data_service: meta("sink_data_service"),
             packing: meta("packing"),
             thinned: meta("thinned"),
+            slices: meta("slices"),
         };
         Ok((stored, 0))
     }

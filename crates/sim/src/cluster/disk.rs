@@ -176,6 +176,7 @@ pub struct StreamRows {
     data_service: Option<Vec<u8>>,
     packing: Option<Vec<u8>>,
     thinned: Option<Vec<u8>>,
+    slices: Option<Vec<u8>>,
     /// Rows as they were before records of them were removed; only the checkers read them.
     pub whole: BTreeMap<u64, Row>,
     /// The D1 that was last written to.
@@ -229,6 +230,7 @@ pub enum StreamWrite {
     Erase,
     Packing(Vec<u8>),
     Thinned(Vec<u8>),
+    Slices(Vec<u8>),
     Rewrite(Vec<(u64, Vec<u8>)>),
     RewriteOf(String, Vec<(u64, Vec<u8>)>),
     /// The rows of the span leave the journal; those named stay aside.
@@ -351,6 +353,7 @@ impl Rows for StreamRows {
             }
             StreamWrite::Packing(row) => self.packing = Some(row),
             StreamWrite::Thinned(row) => self.thinned = Some(row),
+            StreamWrite::Slices(row) => self.slices = Some(row),
             StreamWrite::Rewrite(bodies) => self.rewrite(&bodies),
             StreamWrite::RewriteOf(user, bodies) => {
                 self.has_retracted = true;
@@ -460,6 +463,7 @@ impl StreamStore for StreamDisk<'_> {
             writes.extend(checkpoint.id_pages.into_iter().map(StreamWrite::IdPage));
         }
         writes.extend(checkpoint.thinned.map(StreamWrite::Thinned));
+        writes.extend(checkpoint.slices.map(StreamWrite::Slices));
         writes.push(StreamWrite::KeyPagesGone(checkpoint.key_pages_gone));
         writes.push(StreamWrite::IdPagesGone(checkpoint.id_pages_gone));
         if self.is(Mutant::CheckpointInTwoCommits) {
@@ -528,6 +532,7 @@ impl StreamStore for StreamDisk<'_> {
             data_service: rows.data_service.clone(),
             packing: rows.packing.clone(),
             thinned: rows.thinned.clone(),
+            slices: rows.slices.clone(),
         };
         Ok((stored, damaged))
     }

@@ -84,16 +84,17 @@ pub struct Slice {
     pub sent: Sent,
 }
 
-/// The last slices of erasures, oldest first.
+/// The last slices of erasures, oldest first; true if the row about them says less.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Slices(VecDeque<Slice>);
+pub(super) struct Slices(VecDeque<Slice>, bool);
 
 impl Slices {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
+    /// Remembers a slice. Of a domain object of an older build, which does not say for which erasure it asks, nothing is.
     pub(super) fn push(&mut self, slice: Slice) {
+        if slice.erasure.is_empty() {
+            return;
+        }
+        self.1 = true;
         self.0.retain(|known| known.erasure != slice.erasure);
         self.0.push_back(slice);
         while self.0.len() > SLICES_MAX {
@@ -101,19 +102,31 @@ impl Slices {
         }
     }
 
-    pub(super) fn write(&self, out: &mut Writer) {
+    /// The row, if it has to be written.
+    pub(super) fn take_row(&mut self) -> Option<Vec<u8>> {
+        std::mem::take(&mut self.1).then(|| self.write())
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.u8(1);
         out.uint(self.0.len() as u64);
         for slice in &self.0 {
             out.text(&slice.erasure);
             out.uint(slice.after);
             out.uint(slice.cursor);
             out.u8(u8::from(slice.is_done));
-            write_counts(out, &slice.counts);
-            write_sent(out, &slice.sent);
+            write_counts(&mut out, &slice.counts);
+            write_sent(&mut out, &slice.sent);
         }
+        out.into_bytes()
     }
 
-    pub(super) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+    pub(super) fn read(row: &[u8]) -> Result<Self, ReadError> {
+        let mut input = Reader::new(row);
+        if input.u8()? != 1 {
+            return Err(ReadError::Unknown("version of the slices"));
+        }
         let mut slices = Self::default();
         for _ in 0..input.count()? {
             slices.push(Slice {
@@ -121,10 +134,11 @@ impl Slices {
                 after: input.uint()?,
                 cursor: input.uint()?,
                 is_done: input.u8()? == 1,
-                counts: read_counts(input)?,
-                sent: read_sent(input)?,
+                counts: read_counts(&mut input)?,
+                sent: read_sent(&mut input)?,
             });
         }
+        slices.1 = false;
         Ok(slices)
     }
 }
@@ -221,14 +235,16 @@ mod tests {
     }
 
     fn restored(machine: &mut StreamMachine) -> StreamMachine {
-        let stored = super::super::Stored { state: Some(machine.checkpoint().state), ..Default::default() };
+        let checkpoint = machine.checkpoint();
+        let (state, slices) = (Some(checkpoint.state), checkpoint.slices);
+        let stored = super::super::Stored { state, slices, ..Default::default() };
         StreamMachine::restore(identity(), machine.settings().clone(), stored).unwrap()
     }
 
     #[test]
     fn whoever_asks_again_is_told_the_same_and_a_late_call_begins_nothing() {
         let mut machine = machine();
-        let before = machine.checkpoint().state;
+        assert_eq!(machine.checkpoint().slices, None);
         assert_eq!(machine.known_slice("u1", 0), None);
         let effects = retract(&mut machine, slice("u1", 0, false));
         assert!(effects.checkpoint, "it is written with what it changed");
@@ -244,7 +260,8 @@ mod tests {
         }
         assert_eq!(machine.known_slice("u1", 10), None, "the oldest makes room");
         assert_eq!(machine.known_slice("v0", 0), Some(slice("v0", 0, true)));
-        assert_eq!(before.first(), Some(&3), "without slices the row is one that older builds read");
+        retract(&mut machine, slice("", 0, true));
+        assert_eq!(machine.known_slice("", 0), None, "an older build does not say which erasure it means");
     }
 
     #[test]

@@ -24,10 +24,8 @@ use crate::triage::{ErrorWatch, Incidents};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Version 1 had incidents of error records only, version 2 neither feedback nor deployments; both are still read. Version
-/// 4 ends with slices of erasures, and is written only while there are any: without them version 3 is the same.
-const STATE_VERSION: u8 = 4;
-const STATE_VERSION_WITHOUT_SLICES: u8 = 3;
+/// Version 1 had incidents of error records only, version 2 neither feedback nor deployments; both are still read.
+const STATE_VERSION: u8 = 3;
 const EVENT_VIEW: u8 = 1;
 const EVENT_WAKE: u8 = 2;
 const EVENT_LEASE: u8 = 3;
@@ -65,6 +63,8 @@ pub struct Checkpoint {
     pub packing: Option<Vec<u8>>,
     /// How far records were removed before their time, if that changed.
     pub thinned: Option<Vec<u8>>,
+    /// The last slices of erasures, if one was added. A row of its own: a build that does not know it reads all others.
+    pub slices: Option<Vec<u8>>,
     /// Pages of batch keys.
     pub key_pages: Vec<Page>,
     /// Pages of batch keys that left.
@@ -104,6 +104,8 @@ pub struct Stored {
     pub packing: Option<Vec<u8>>,
     /// How far records were removed before their time.
     pub thinned: Option<Vec<u8>>,
+    /// The last slices of erasures.
+    pub slices: Option<Vec<u8>>,
 }
 
 impl StreamMachine {
@@ -173,6 +175,8 @@ impl StreamMachine {
         machine.data_service = sink(&stored.data_service);
         machine.read_packing(stored.packing.as_deref());
         machine.read_thinned(stored.thinned.as_deref());
+        // What cannot be read is forgotten: a call that comes again is then told what is left to erase, which is nothing.
+        machine.slices = stored.slices.as_deref().and_then(|row| Slices::read(row).ok()).unwrap_or_default();
         machine
     }
 
@@ -200,6 +204,7 @@ impl StreamMachine {
             facets,
             packing: self.take_packing(),
             thinned: self.take_thinned(),
+            slices: self.slices.take_row(),
             key_pages,
             key_pages_gone,
             id_pages,
@@ -209,7 +214,7 @@ impl StreamMachine {
 
     fn write_state(&self) -> Vec<u8> {
         let mut out = Writer::new();
-        out.u8(if self.slices.is_empty() { STATE_VERSION_WITHOUT_SLICES } else { STATE_VERSION });
+        out.u8(STATE_VERSION);
         out.int(self.clock.0);
         out.uint(self.clock_skews);
         let Outcomes { accepted, duplicate, counted_only, rejected } = self.outcomes;
@@ -240,9 +245,6 @@ impl StreamMachine {
         out.int(self.flush_at.map_or(i64::MIN, |at| at.0));
         self.feedbacks.write(&mut out);
         self.deployments.write(&mut out);
-        if !self.slices.is_empty() {
-            self.slices.write(&mut out);
-        }
         out.into_bytes()
     }
 
@@ -287,9 +289,6 @@ impl StreamMachine {
             self.feedbacks = Feedbacks::read(&mut input)?;
             self.deployments = Deployments::read(&mut input)?;
             self.detection.detectors.widen(self.deployments.widened());
-        }
-        if version > STATE_VERSION_WITHOUT_SLICES {
-            self.slices = Slices::read(&mut input)?;
         }
         if input.is_empty() { Ok(()) } else { Err(ReadError::Unknown("bytes after the state")) }
     }
