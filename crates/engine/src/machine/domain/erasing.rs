@@ -445,6 +445,16 @@ mod tests {
     }
 
     #[test]
+    fn the_first_life_of_a_domain_that_nobody_changed_is_told_from_the_next() {
+        let mut case = Case::new(false);
+        case.register("cart");
+        let told = case.machine.view().version;
+        assert!(told > 0, "version 0 is that of a stream without a view, which is believed");
+        case.erase("e1", Scope::Component("cart".into()), &[]);
+        assert!(case.machine.is_of_old_life("cart", told));
+    }
+
+    #[test]
     fn who_joins_while_a_domain_is_erased_is_swept_with_it_and_tells_again() {
         for is_empty in [false, true] {
             let mut case = Case::new(true);
