@@ -2,8 +2,10 @@
 
 use super::fault::Fault;
 use super::sql::{Columns, Sql, int, text, time, uint};
+use crate::monitoring::report;
 use crate::processors::calls::{AlertEntry, AuditView};
 use sapwood_engine::baseline::Prior;
+use sapwood_engine::bytes::ReadError;
 use sapwood_engine::machine::domain::{Component, KeyEntry, Stored};
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::time::Timestamp;
@@ -44,8 +46,10 @@ impl DomainRows {
         let query = "SELECT name, shard, registered_at, body FROM component LEFT JOIN prior USING (name, shard)";
         let components = self.sql.all("read components", query, vec![], |columns| {
             let (name, shard, registered_at) = (columns.text(), columns.int() as u16, Timestamp(columns.int()));
-            // None was lent yet; or it is of another version, and lent anew within a week.
-            let prior = Prior::decode(&columns.blob()).ok();
+            let lent = columns.blob();
+            // One that cannot be read, damaged or of a later build, is lent anew within a week.
+            let unreadable = |error: &ReadError| report("PriorUnreadable", &[("component", &name), ("error", error)]);
+            let prior = if lent.is_empty() { None } else { Prior::decode(&lent).inspect_err(unreadable).ok() };
             (name, shard, Component { registered_at, prior })
         })?;
         let query = "SELECT id, name, scopes, component, created_at, revoked_at FROM api_key";

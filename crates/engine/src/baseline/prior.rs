@@ -1,9 +1,9 @@
 //! What a component that has learned lends to one that has not: the shapes of its usual, never its level.
 //!
 //! Rates differ between the components of a domain; when people work is shared by many. A [`Prior`] holds the hours of a
-//! day or a week as whole numbers (at most 500 bytes, versioned), a [`Seed`] what several of them agree on for a newcomer: hour by hour the weighted median, those with a similar name counting more. The more
-//! of them and the better they agree, the more hours of experience the seed is worth; never more than
-//! [`HOURS_MAX`]. Left out: whether the newcomer is like them, which its own hours show ([`super::Borrowed`]).
+//! day or a week as whole numbers (at most 500 bytes, versioned), a [`Seed`] what several of them agree on for a newcomer:
+//! hour by hour the weighted median, those with a similar name counting more. The more of them and the better they agree,
+//! the more hours of experience the seed is worth; never more than [`HOURS_MAX`]. Left out: whether the newcomer is like them, which its own hours show ([`super::Borrowed`]).
 
 use super::zone::Zone;
 use crate::bytes::{ReadError, Reader, Writer};
