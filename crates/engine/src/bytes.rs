@@ -120,12 +120,16 @@ impl Writer {
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+    /// Bytes that are known to be text: see [`Reader::expect_texts`].
+    known: &'a str,
+    /// Bytes behind those.
+    behind_known: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Reads from the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, known: "", behind_known: 0 }
     }
     /// Bytes not yet read.
     pub fn remaining(&self) -> usize {
@@ -172,6 +176,16 @@ impl<'a> Reader<'a> {
         }
         Err(ReadError::Overflow)
     }
+    /// The next `N` unsigned integers if each of them takes one byte; nothing is read otherwise.
+    pub fn small_uints<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        let (bytes, tail) = self.rest.split_first_chunk::<N>()?;
+        // All at once, which is a few instructions, and no way out before the end.
+        if bytes.iter().fold(0, |all, byte| all | byte) >= 0x80 {
+            return None;
+        }
+        self.rest = tail;
+        Some(bytes)
+    }
     /// An unsigned integer that fits 32 bits.
     pub fn u32(&mut self) -> Result<u32, ReadError> {
         u32::try_from(self.uint()?).map_err(|_| ReadError::Overflow)
@@ -197,8 +211,33 @@ impl<'a> Reader<'a> {
     }
     /// Text with its length.
     pub fn text(&mut self) -> Result<&'a str, ReadError> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| ReadError::InvalidText)
+        let count = self.count()?;
+        self.text_of(count)
     }
+
+    /// The next `count` bytes, as text.
+    #[inline]
+    pub fn text_of(&mut self, count: usize) -> Result<&'a str, ReadError> {
+        let bytes = self.raw(count)?;
+        let end = (self.known.len() + self.behind_known).checked_sub(self.rest.len());
+        let known = end.and_then(|end| self.known.get(end.checked_sub(count)?..end));
+        // What is not known is looked at by itself; so is what begins or ends inside of a character.
+        known.map_or_else(|| std::str::from_utf8(bytes).map_err(|_| ReadError::InvalidText), Ok)
+    }
+
+    /// Looks at what is left once for all texts in it: where many short ones follow one another, their lengths between
+    /// them are characters, too, and a look at each costs more than all of them. Changes nothing of what is read.
+    pub fn expect_texts(&mut self) {
+        self.known = match std::str::from_utf8(self.rest) {
+            Ok(text) => text,
+            Err(error) => {
+                let valid = self.rest.get(..error.valid_up_to()).unwrap_or_default();
+                std::str::from_utf8(valid).unwrap_or_default()
+            }
+        };
+        self.behind_known = self.rest.len() - self.known.len();
+    }
+
     /// Text or nothing.
     pub fn optional_text(&mut self) -> Result<Option<&'a str>, ReadError> {
         match self.u8()? {
@@ -238,6 +277,32 @@ mod tests {
         }
 
         #[test]
+        fn expecting_texts_changes_nothing_of_what_is_read(
+            texts in proptest::collection::vec(prop_oneof![4 => ".{0,12}", 1 => ".{120,140}"], 0..8),
+            before in proptest::collection::vec(any::<u8>(), 0..4),
+            change in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
+            expect_at in 0usize..8,
+        ) {
+            let mut writer = Writer::new();
+            writer.raw(&before);
+            texts.iter().for_each(|text| writer.text(text));
+            let mut bytes = writer.into_bytes();
+            if let Some((at, byte)) = change && !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let (mut plain, mut expecting) = (Reader::new(&bytes), Reader::new(&bytes));
+            prop_assert_eq!(plain.raw(before.len()), expecting.raw(before.len()));
+            for index in 0..=texts.len() {
+                if index == expect_at {
+                    expecting.expect_texts();
+                }
+                prop_assert_eq!(plain.text(), expecting.text());
+                prop_assert_eq!(plain.remaining(), expecting.remaining());
+            }
+        }
+
+        #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
             let mut reader = Reader::new(&bytes);
             while reader.text().is_ok() && !reader.is_empty() {}
@@ -246,6 +311,18 @@ mod tests {
             let mut reader = Reader::new(&bytes);
             while reader.optional_text().is_ok() && !reader.is_empty() {}
         }
+    }
+
+    #[test]
+    fn integers_of_one_byte_are_read_together_and_others_left_where_they_are() {
+        let mut writer = Writer::new();
+        [0, 127, 5, 128, 1].into_iter().for_each(|value| writer.uint(value));
+        let bytes = writer.into_bytes();
+        let mut reader = Reader::new(&bytes);
+        assert_eq!(reader.small_uints::<4>(), None);
+        assert_eq!(reader.small_uints::<3>(), Some(&[0, 127, 5]));
+        assert_eq!((reader.small_uints::<2>(), reader.uint(), reader.small_uints::<2>()), (None, Ok(128), None));
+        assert_eq!((reader.small_uints::<1>(), reader.is_empty()), (Some(&[1]), true));
     }
 
     #[test]

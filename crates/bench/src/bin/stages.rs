@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::read::{GzDecoder, GzEncoder};
 use sapwood_bench::payload::Payload;
 use sapwood_engine::machine::stream::{Batch, Effects, Event, Identity, StreamMachine, StreamSettings};
-use sapwood_engine::normalize::{NormalizeContext, normalize_out_of};
+use sapwood_engine::normalize::{NormalizeContext, normalize_onto};
 use sapwood_engine::record::Record;
 use sapwood_engine::redact::Redactor;
 use sapwood_engine::segment;
@@ -71,7 +71,12 @@ fn stage_parse(body: &[u8]) -> io::Result<Decoded> {
 #[inline(never)]
 fn stage_normalize(decoded: &mut Decoded) -> Vec<Record> {
     let context = NormalizeContext { now: NOW, default_environment: "production", key_component: None };
-    decoded.records.iter_mut().flatten().filter_map(|raw| normalize_out_of(raw, &context).ok()).collect()
+    let mut records = Vec::with_capacity(decoded.records.len());
+    for raw in decoded.records.iter_mut().flatten() {
+        // What is refused is not put there.
+        let _refused = normalize_onto(raw, &context, &mut records).is_err();
+    }
+    records
 }
 
 #[inline(never)]
@@ -124,7 +129,7 @@ fn main() -> io::Result<()> {
         let segments = stages.run("encode", || stage_encode(&records));
         stages.run("drop", || stage_drop(records));
         stages.run("(decode, part of object)", || stage_decode(&segments));
-        let batch = Batch { key: None, key_id: None, segments, rejected: 0 };
+        let batch = Batch { key: None, key_id: None, segments, rejected: 0, under: None };
         let now = NOW.plus(sapwood_engine::time::Millis(number as i64));
         let effects = stages.run("object: decode, mine, count, write", || stage_object(&mut machine, batch, now));
         stored += effects.rows.iter().map(|row| row.body.len() + row.heads.len()).sum::<usize>();

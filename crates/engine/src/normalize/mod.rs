@@ -61,12 +61,26 @@ pub fn normalize(mut raw: RawRecord, ctx: &NormalizeContext<'_>) -> Result<Recor
     normalize_out_of(&mut raw, ctx)
 }
 
-/// The same, of a record that stays where it is, without what it gave: it is nearly a kilobyte, and moving it costs more
-/// than reading its fields.
+/// The same, of a record that stays where it is, without what it gave.
 ///
 /// # Errors
 /// As [`normalize`].
 pub fn normalize_out_of(raw: &mut RawRecord, ctx: &NormalizeContext<'_>) -> Result<Record, Rejection> {
+    let mut records = Vec::with_capacity(1);
+    normalize_onto(raw, ctx, &mut records)?;
+    Ok(records.pop().unwrap_or_default())
+}
+
+/// The same, put behind `records` as it is made: both are nearly a kilobyte, and moving them costs more than reading their
+/// fields. Nothing is put there if the record is refused.
+///
+/// # Errors
+/// As [`normalize`].
+pub fn normalize_onto<'r>(
+    raw: &mut RawRecord,
+    ctx: &NormalizeContext<'_>,
+    records: &'r mut Vec<Record>,
+) -> Result<&'r mut Record, Rejection> {
     template::adopt(raw);
     let mut notes = Notes::new(std::mem::take(&mut raw.defects));
     let texts = message::read(raw.message.take(), raw.stack_trace.take(), &mut notes)?;
@@ -121,7 +135,7 @@ pub fn normalize_out_of(raw: &mut RawRecord, ctx: &NormalizeContext<'_>) -> Resu
     });
 
     let (trace_id, span_id) = trace::read(raw.trace_id.take(), raw.span_id.take(), &attributes, &mut notes);
-    let mut record = Record {
+    let record = records.push_mut(Record {
         id: fields::id(raw.id.take(), &mut notes),
         timestamp: moment::read(std::mem::take(&mut raw.timestamp), ctx.now, &mut notes),
         level,
@@ -159,13 +173,13 @@ pub fn normalize_out_of(raw: &mut RawRecord, ctx: &NormalizeContext<'_>) -> Resu
         categorization_confidence: dimensions.confidence,
         defects: Vec::new(),
         redactions: Vec::new(),
-    };
+    });
     fields::bound_tags(&mut record.tags, &mut notes);
     record.priority = read_priority(raw.priority, &mut notes);
     keep_aside(std::mem::take(&mut notes.aside), &mut record.attributes);
     fields::bound_attributes(&mut record.attributes, &mut notes);
     record.defects = notes.defects;
-    record.triage = triage_words(&record, &words);
+    record.triage = triage_words(record, &words);
     if record.priority == 0 {
         record.priority = derived_priority(level, record.triage.level);
     }

@@ -349,18 +349,23 @@ struct Tables {
 
 static TABLES: Tables = build();
 
-/// Whether one of the words here, alone or in a phrase, may be the first `length` bytes of `text`: the first two letters, the
-/// last one and the length tell nearly all words from all of them.
+/// Whether one of the words here, alone or in a phrase, or one of [`SCHEMES`], may be the first `length` bytes of `text`, at
+/// least one and at most fifteen: the first two letters, the last one and the length tell nearly all words from all of them.
 #[inline]
 pub(crate) fn may_hold(text: &[u8], length: usize) -> bool {
-    let (Some(&first), Some(&last)) = (text.first(), length.checked_sub(1).and_then(|last| text.get(last))) else {
-        return false;
-    };
     // A word of one letter is followed by itself.
-    let second = if length > 1 { text.get(1).copied().unwrap_or(0) } else { first };
-    let may_be = |lengths: &[u16; 1024], place| lengths.get(place).is_some_and(|lengths| lengths >> length & 1 != 0);
-    may_be(&BY_BEGINNING, pair(first, second)) && may_be(&BY_ENDS, pair(first, last))
+    let (first, second) = match text {
+        [first, second, ..] if length > 1 => (*first, *second),
+        [first, ..] => (*first, *first),
+        [] => return false,
+    };
+    let may_be = |lengths: &[u16; 1024], other| lengths[pair(first, other)] >> length & 1 != 0;
+    // Nearly all words are told by their beginning.
+    may_be(&BY_BEGINNING, second) && text.get(length - 1).is_some_and(|&last| may_be(&BY_ENDS, last))
 }
+
+/// What begins a URL of the web: no word of the vocabulary, but what follows it is no prose.
+const SCHEMES: &str = "http https ws wss";
 
 /// The lengths, one bit each, of the words that begin with a pair of letters.
 static BY_BEGINNING: [u16; 1024] = lengths(false);
@@ -370,6 +375,7 @@ static BY_ENDS: [u16; 1024] = lengths(true);
 
 const fn lengths(by_ends: bool) -> [u16; 1024] {
     let mut lengths = [0; 1024];
+    add_lengths(&mut lengths, SCHEMES, by_ends);
     let mut group = 0;
     while group < WORDS.len() {
         add_lengths(&mut lengths, WORDS[group].1, by_ends);
@@ -387,7 +393,7 @@ const fn lengths(by_ends: bool) -> [u16; 1024] {
 const fn pair(first: u8, second: u8) -> usize {
     // Few words begin with a digit, and many runs do: these have places that no letter has.
     let first = if first.is_ascii_digit() { 27 + (first - b'0') % 5 } else { first & 31 };
-    (first as usize) << 5 | (second as usize & 31)
+    ((first & 31) as usize) << 5 | (second as usize & 31)
 }
 
 /// What one word means, by itself.

@@ -328,15 +328,14 @@ impl<const ALL: bool> Scan<'_, ALL> {
     fn read_run(&self, start: usize, end: usize, is_odd: bool, words: &mut Words) {
         let Some(text) = self.bytes.get(start..) else { return };
         let length = end - start;
-        let is_scheme = text.get(length) == Some(&b':') && text.get(length + 1) == Some(&b'/');
-        if is_scheme || length > 15 {
-            self.read_odd_run(start, end, words);
-        } else if !ALL && !is_odd && !vocabulary::may_hold(text, length) {
+        if !ALL && !is_odd && length <= 15 && !vocabulary::may_hold(text, length) {
             words.count += 1;
-        } else if let Some(word) = Word::plain(text, length) {
-            words.push(word);
-        } else {
-            self.read_odd_run(start, end, words);
+            return;
+        }
+        let is_scheme = text.get(length) == Some(&b':') && text.get(length + 1) == Some(&b'/');
+        match if is_scheme || length > 15 { None } else { Word::plain(text, length) } {
+            Some(word) => words.push(word),
+            None => self.read_odd_run(start, end, words),
         }
     }
 

@@ -36,8 +36,8 @@ pub(super) const PATH: u32 = 1 << 11;
 const CLASSES: [u32; 256] = classes();
 
 /// The classes of a byte.
-pub(super) fn class(byte: u8) -> u32 {
-    CLASSES.get(usize::from(byte)).copied().unwrap_or(0)
+pub(super) const fn class(byte: u8) -> u32 {
+    CLASSES[byte as usize]
 }
 
 const fn classes() -> [u32; 256] {

@@ -3,6 +3,9 @@
 //! Bounded: at most [`limits::PATTERN_CONTEXTS_MAX`] contexts of at most [`WORDS_MAX`] words. The oldest context leaves
 //! first, but one that has gathered several words is given a second round: a flood of unique lines brings contexts of
 //! one word only, and those push out each other.
+//!
+//! After a restart it stays the bytes it was stored as until a line comes that has to be learnt: most wakes see none, and
+//! 4,096 contexts in a tree are a tenth of a restore.
 
 use super::PatternId;
 use crate::bytes::{ReadError, Reader, Writer};
@@ -52,16 +55,28 @@ pub(super) struct Evidence {
     entries: BTreeMap<u64, Entry>,
     /// Contexts by age. May name contexts that were taken already, never more than twice as many as are held.
     order: VecDeque<u64>,
+    /// What was stored, in place of the two above, as long as nobody asked for it.
+    packed: Option<Box<[u8]>>,
 }
 
 impl Evidence {
+    /// Makes of what was stored what can be asked; before any of the methods below.
+    pub(super) fn unpack(&mut self) {
+        if let Some(packed) = self.packed.take() {
+            // It was looked through when it was read.
+            *self = Self::parse(&mut Reader::new(&packed)).unwrap_or_default();
+        }
+    }
+
     /// Words other than this one that were seen in a context.
     pub(super) fn others(&self, context: u64, word: u32) -> usize {
+        debug_assert!(self.packed.is_none(), "unpacked before it is asked");
         self.entries.get(&context).map_or(0, |entry| entry.seen().filter(|seen| seen.word != word).count())
     }
 
     /// Notes a word; returns whether that was new.
     pub(super) fn note(&mut self, context: u64, seen: Seen) -> bool {
+        debug_assert!(self.packed.is_none(), "unpacked before it is added to");
         if let Some(entry) = self.entries.get_mut(&context) {
             let is_new = entry.more.len() + 1 < WORDS_MAX && entry.seen().all(|known| known.word != seen.word);
             if is_new {
@@ -104,6 +119,9 @@ impl Evidence {
 
     /// Appends all of it.
     pub(super) fn write(&self, out: &mut Writer) {
+        if let Some(packed) = &self.packed {
+            return out.raw(packed);
+        }
         out.uint(self.order.len() as u64);
         for context in &self.order {
             out.u64_fixed(*context);
@@ -119,8 +137,25 @@ impl Evidence {
         }
     }
 
-    /// Reads what [`Evidence::write`] wrote.
+    /// Takes what [`Evidence::write`] wrote, as it is; damage is found now.
     pub(super) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let mut ahead = input.clone();
+        for _ in 0..ahead.count()? {
+            ahead.u64_fixed()?;
+            let head = ahead.uint()?;
+            if head == 0 {
+                continue;
+            }
+            for _ in 0..words_of(head)? {
+                ahead.u32()?;
+                ahead.u64_fixed()?;
+            }
+        }
+        let packed = input.raw(input.remaining() - ahead.remaining())?;
+        Ok(Self { packed: Some(packed.into()), ..Self::default() })
+    }
+
+    fn parse(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         let mut evidence = Self::default();
         for _ in 0..input.count()? {
             let context = input.u64_fixed()?;
@@ -129,18 +164,21 @@ impl Evidence {
             if head == 0 {
                 continue;
             }
-            if !(1..=WORDS_MAX as u64).contains(&(head / 2)) {
-                return Err(ReadError::Overflow);
-            }
+            let words = words_of(head)?;
             let mut read = || Ok::<_, ReadError>(Seen { word: input.u32()?, pattern: PatternId(input.u64_fixed()?) });
             let mut entry = Entry { had_second_round: head % 2 == 1, ..Entry::of(read()?) };
-            for _ in 1..head / 2 {
+            for _ in 1..words {
                 entry.more.push(read()?);
             }
             evidence.entries.insert(context, entry);
         }
         Ok(evidence)
     }
+}
+
+/// How many words a stored context has.
+fn words_of(head: u64) -> Result<u64, ReadError> {
+    if (1..=WORDS_MAX as u64).contains(&(head / 2)) { Ok(head / 2) } else { Err(ReadError::Overflow) }
 }
 
 #[cfg(test)]
@@ -183,10 +221,27 @@ mod tests {
         let mut out = Writer::new();
         evidence.write(&mut out);
         let bytes = out.into_bytes();
-        let back = Evidence::read(&mut Reader::new(&bytes)).unwrap();
-        let mut again = Writer::new();
-        back.write(&mut again);
-        assert_eq!(again.into_bytes(), bytes);
+        let mut back = Evidence::read(&mut Reader::new(&bytes)).unwrap();
+        for is_unpacked in [false, true] {
+            let mut again = Writer::new();
+            back.write(&mut again);
+            assert_eq!(again.into_bytes(), bytes, "unpacked: {is_unpacked}");
+            back.unpack();
+        }
+        assert_eq!((back.others(7, 0), back.others(11, 100)), (0, WORDS_MAX));
+        for length in 0..bytes.len() {
+            assert!(Evidence::read(&mut Reader::new(&bytes[..length])).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn what_is_stored_of_it_is_looked_through_before_it_is_kept() {
+        let mut out = Writer::new();
+        out.uint(1);
+        out.u64_fixed(5);
+        out.uint(2 * (WORDS_MAX as u64 + 1));
+        out.raw(&[0; 100]);
+        assert!(Evidence::read(&mut Reader::new(out.as_bytes())).is_err(), "more words than any context has");
     }
 
     #[test]

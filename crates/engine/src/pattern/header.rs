@@ -29,34 +29,84 @@ pub(super) fn thread(text: &[u8]) -> (usize, usize) {
 
 #[inline(never)]
 fn thread_behind_time(text: &[u8]) -> Option<Range<usize>> {
-    let mut at = end_of_piece(text, 0);
-    if !is_time(text.get(..at)?) {
+    let Piece { end: mut at, is_time } = Piece::at(text, 0);
+    if !is_time {
         return None;
     }
     let (mut has_level, mut thread) = (false, None);
     for _ in 0..PIECES_MAX {
-        at += text.get(at..)?.iter().take_while(|&&byte| class(byte) & SPACE != 0).count();
-        let end = if text.get(at) == Some(&b'[') { end_of_bracket(text, at)? } else { end_of_piece(text, at) };
+        at += text.get(at..)?.iter().take_while(|&&byte| KINDS[byte as usize] & BLANK != 0).count();
+        let is_bracket = text.get(at) == Some(&b'[');
+        let Piece { end, is_time } = match is_bracket {
+            true => Piece { end: end_of_bracket(text, at)?, is_time: false },
+            false => Piece::at(text, at),
+        };
         let piece = text.get(at..end).filter(|piece| !piece.is_empty())?;
+        at = end;
+        if is_time {
+            continue;
+        }
         if is_level(piece) {
             has_level = true;
-        } else if thread.is_none() && piece.first() == Some(&b'[') {
+        } else if thread.is_none() && is_bracket {
             let inner = piece.get(1..piece.len() - 1)?.trim_ascii_start();
             thread = Some(end - 1 - inner.len()..end - 1);
-        } else if piece != b"-" && !is_time(piece) {
+        } else if piece != b"-" {
             return None;
         }
         if has_level && let Some(thread) = thread {
             return (!thread.is_empty()).then_some(thread);
         }
-        at = end;
     }
     None
 }
 
-fn end_of_piece(text: &[u8], from: usize) -> usize {
-    let rest = text.get(from..).unwrap_or_default();
-    from + rest.iter().take(BRACKET_BYTES_MAX).take_while(|&&byte| class(byte) & SPACE == 0).count()
+/// What stands between two spaces.
+struct Piece {
+    end: usize,
+    /// Whether it is a clock or a calendar date: digits in groups.
+    is_time: bool,
+}
+
+const OF_TIME: u8 = 1;
+const SEPARATOR: u8 = 2;
+const BLANK: u8 = 4;
+
+/// What each byte is to a header.
+static KINDS: [u8; 256] = {
+    let mut kinds = [0u8; 256];
+    let mut byte = 0usize;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b':' | b'-' | b'/' => OF_TIME | SEPARATOR,
+            b'0'..=b'9' | b'.' | b',' | b'T' | b'Z' | b'+' => OF_TIME,
+            other if class(other) & SPACE != 0 => BLANK,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+impl Piece {
+    /// The one that begins at `from`, as far as it is looked at.
+    fn at(text: &[u8], from: usize) -> Self {
+        const BYTES_MIN: usize = 8;
+        let rest = text.get(from..).unwrap_or_default();
+        let rest = rest.get(..BRACKET_BYTES_MAX).unwrap_or(rest);
+        let (mut all, mut separators, mut length) = (OF_TIME, 0, 0);
+        for &byte in rest {
+            let kind = KINDS[byte as usize];
+            if kind & BLANK != 0 {
+                break;
+            }
+            all &= kind;
+            separators += usize::from(kind & SEPARATOR);
+            length += 1;
+        }
+        let is_time = all != 0 && length >= BYTES_MIN && separators >= 2 * usize::from(SEPARATOR);
+        Self { end: from + length, is_time }
+    }
 }
 
 /// Behind the bracket that closes the one here, if a space follows.
@@ -76,18 +126,14 @@ fn end_of_bracket(text: &[u8], from: usize) -> Option<usize> {
     None
 }
 
-/// A clock or a calendar date: digits in groups.
-fn is_time(piece: &[u8]) -> bool {
-    let separators = piece.iter().filter(|byte| matches!(byte, b':' | b'-' | b'/')).count();
-    let is_of_time =
-        |byte: &u8| byte.is_ascii_digit() || matches!(byte, b':' | b'-' | b'/' | b'.' | b',' | b'T' | b'Z' | b'+');
-    piece.len() >= 8 && separators >= 2 && piece.iter().all(is_of_time)
-}
-
 /// `INFO`, `[warn]`, `ERROR:`; a letter alone might be anything.
 fn is_level(piece: &[u8]) -> bool {
-    let word = std::str::from_utf8(piece).unwrap_or_default().trim_matches(['[', ']', ':']);
-    word.len() >= 3 && word.bytes().all(|byte| byte.is_ascii_alphabetic()) && Level::from_word(word).is_some()
+    let is_around = |byte: &u8| matches!(byte, b'[' | b']' | b':');
+    let before = piece.iter().take_while(|&byte| is_around(byte)).count();
+    let behind = piece.iter().rev().take_while(|&byte| is_around(byte)).count();
+    let word = piece.get(before..piece.len().saturating_sub(behind)).unwrap_or_default();
+    let is_word = word.len() >= 3 && word.iter().all(u8::is_ascii_alphabetic);
+    is_word && std::str::from_utf8(word).is_ok_and(|word| Level::from_word(word).is_some())
 }
 
 #[cfg(test)]

@@ -86,25 +86,24 @@ impl VariableKind {
 
     /// What a variable looks like.
     pub fn of(text: &str) -> Self {
-        if text.is_empty() {
-            return Self::Empty;
-        }
-        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-        let seen = unsigned.bytes().fold(0, |seen, byte| seen | mark_of(byte));
+        let bytes = text.as_bytes();
+        let Some((&first, behind)) = bytes.split_first() else { return Self::Empty };
+        let unsigned = if matches!(first, b'-' | b'+') { behind } else { bytes };
+        let seen = unsigned.iter().fold(0, |seen, &byte| seen | MARKS[byte as usize]);
         if seen & DIGIT == 0 {
-            return Self::of_letters(text);
+            return Self::of_letters(text, seen | MARKS[first as usize]);
         }
         match seen {
             DIGIT => return Self::Integer,
             // Digits and dots.
-            _ if seen == DIGIT | DOT && unsigned.bytes().filter(|&byte| byte == b'.').count() == 1 => {
+            _ if seen == DIGIT | DOT && unsigned.iter().filter(|&&byte| byte == b'.').count() == 1 => {
                 return Self::Float;
             }
             _ => {}
         }
         // Each form has its bytes; what has others is not looked at more closely.
-        let is_of = |marks: u8| seen & !marks == 0;
-        if seen & (COLON | SLASH) == COLON | SLASH && text.contains("://") {
+        let is_of = |marks: u16| seen & !marks == 0;
+        if seen & (COLON | SLASH) == COLON | SLASH && has_scheme(bytes) {
             return Self::Url;
         }
         if is_of(DIGIT | DOT | HEX_LETTER | COLON | SLASH) && seen & (DOT | COLON) != 0 && is_address(text) {
@@ -113,36 +112,50 @@ impl VariableKind {
         if is_uuid(text) {
             return Self::Uuid;
         }
-        if let Some(kind) = of_number_with_unit(unsigned) {
+        if unsigned.last().is_some_and(|&last| ends_unit(last))
+            && let Some(kind) = text.get(bytes.len() - unsigned.len()..).and_then(of_number_with_unit)
+        {
             return kind;
         }
-        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
-        if digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            || is_of(DIGIT | HEX_LETTER) && text.len() >= 8 && unsigned.len() == text.len()
+        let digits = bytes.strip_prefix(b"0x").or_else(|| bytes.strip_prefix(b"0X"));
+        if digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+            || is_of(DIGIT | HEX_LETTER) && bytes.len() >= 8 && unsigned.len() == bytes.len()
         {
             return Self::Hex;
         }
-        if is_of(DIGIT | DOT | COLON | DASH | OF_TIME) && is_time(text) {
+        if is_of(OF_TIME) && is_time(bytes) {
             return Self::Time;
         }
-        Self::of_letters(text)
+        Self::of_letters(text, seen | MARKS[first as usize])
     }
 
-    fn of_letters(text: &str) -> Self {
-        let has_space = text.contains(char::is_whitespace);
-        match text {
-            "true" | "false" | "True" | "False" => Self::Boolean,
-            _ if has_space => Self::Text,
-            _ if text.contains("://") => Self::Url,
-            _ if text.starts_with(['/', '~']) || text.starts_with("./") || text.get(1..3) == Some(":\\") => Self::Path,
-            _ if text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.')) => Self::Email,
-            _ if text.chars().all(char::is_alphabetic) => Self::Word,
-            _ if text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '/')) => {
-                Self::Identifier
+    /// The kind of what is no number, by the marks of its bytes.
+    fn of_letters(text: &str, seen: u16) -> Self {
+        let bytes = text.as_bytes();
+        let is_of = |marks: u16| seen & !marks == 0;
+        // What lies outside of ASCII is asked of the tables of Unicode.
+        let is_foreign = seen & FOREIGN != 0;
+        let is_one = |is: fn(char) -> bool| is_foreign && text.chars().all(is);
+        match bytes {
+            b"true" | b"false" | b"True" | b"False" => Self::Boolean,
+            _ if seen & WHITE != 0 || is_foreign && text.contains(char::is_whitespace) => Self::Text,
+            _ if seen & (COLON | SLASH) == COLON | SLASH && has_scheme(bytes) => Self::Url,
+            [b'/' | b'~', ..] | [b'.', b'/', ..] | [_, b':', b'\\', ..] => Self::Path,
+            _ if seen & AT != 0
+                && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.')) =>
+            {
+                Self::Email
             }
+            _ if is_of(LETTERS) || is_one(char::is_alphabetic) => Self::Word,
+            _ if is_of(OF_IDENTIFIER) || is_one(is_of_identifier) => Self::Identifier,
             _ => Self::Text,
         }
     }
+}
+
+/// What an identifier is made of.
+fn is_of_identifier(letter: char) -> bool {
+    letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | ':' | '/')
 }
 
 /// In what a number is counted.
@@ -243,31 +256,114 @@ impl Kinds {
     }
 }
 
-const DIGIT: u8 = 1;
-const DOT: u8 = 2;
+const DIGIT: u16 = 1;
+const DOT: u16 = 2;
 /// `a` to `f` in either case.
-const HEX_LETTER: u8 = 4;
-const COLON: u8 = 8;
-const SLASH: u8 = 16;
-const DASH: u8 = 32;
-/// What else stands in dates.
-const OF_TIME: u8 = 64;
-const ANYTHING_ELSE: u8 = 128;
+const HEX_LETTER: u16 = 4;
+const COLON: u16 = 8;
+const SLASH: u16 = 16;
+const DASH: u16 = 32;
+/// The letters that stand in dates.
+const TIME_LETTER: u16 = 64;
+const PLUS: u16 = 128;
+const COMMA: u16 = 256;
+/// Any other letter of ASCII.
+const LETTER: u16 = 512;
+const UNDERSCORE: u16 = 1_024;
+const AT: u16 = 2_048;
+/// White space of ASCII.
+const WHITE: u16 = 4_096;
+/// Bytes of what is not ASCII.
+const FOREIGN: u16 = 8_192;
+const ANYTHING_ELSE: u16 = 16_384;
 
-const fn mark_of(byte: u8) -> u8 {
-    match byte {
-        b'0'..=b'9' => DIGIT,
-        b'.' => DOT,
-        b'a'..=b'f' | b'A'..=b'F' => HEX_LETTER,
-        b':' => COLON,
-        b'/' => SLASH,
-        b'-' => DASH,
-        b',' | b'T' | b'Z' | b'+' => OF_TIME,
-        _ => ANYTHING_ELSE,
+/// The letters of ASCII.
+const LETTERS: u16 = HEX_LETTER | TIME_LETTER | LETTER;
+/// What stands in dates and times.
+const OF_TIME: u16 = DIGIT | DOT | COLON | DASH | TIME_LETTER | COMMA | PLUS;
+const OF_IDENTIFIER: u16 = LETTERS | DIGIT | UNDERSCORE | DASH | DOT | COLON | SLASH;
+
+/// What each byte is.
+static MARKS: [u16; 256] = {
+    let mut marks = [0u16; 256];
+    let mut byte = 0usize;
+    while byte < 256 {
+        marks[byte] = match byte as u8 {
+            b'0'..=b'9' => DIGIT,
+            b'.' => DOT,
+            b'a'..=b'f' | b'A'..=b'F' => HEX_LETTER,
+            b':' => COLON,
+            b'/' => SLASH,
+            b'-' => DASH,
+            b'T' | b'Z' => TIME_LETTER,
+            b',' => COMMA,
+            b'+' => PLUS,
+            b'_' => UNDERSCORE,
+            b'@' => AT,
+            b'\t'..=b'\r' | b' ' => WHITE,
+            0x80.. => FOREIGN,
+            letter if letter.is_ascii_alphabetic() => LETTER,
+            _ => ANYTHING_ELSE,
+        };
+        byte += 1;
     }
+    marks
+};
+
+fn has_scheme(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|&byte| byte == b':') {
+        rest = rest.get(at + 1..).unwrap_or_default();
+        if rest.starts_with(b"//") {
+            return true;
+        }
+    }
+    false
 }
 
+/// An address of IP, of either version, with a port or without, maybe behind a slash as Java prints it.
 fn is_address(text: &str) -> bool {
+    let bytes = text.strip_prefix('/').unwrap_or(text).as_bytes();
+    if let Some(behind) = behind_dotted(bytes) {
+        return match behind {
+            [] => true,
+            [b':', port @ ..] => is_port(port),
+            _ => false,
+        };
+    }
+    // What is not of version 4 has two colons in a row, or six of them at least.
+    let colons = bytes.iter().filter(|&&byte| byte == b':').count();
+    (colons >= 6 || bytes.windows(2).any(|two| two == b"::")) && is_address_of_any_form(text)
+}
+
+/// What follows an address of four numbers that stands at the beginning of the text, as the standard library reads it:
+/// each up to 255, without leading zeros.
+fn behind_dotted(text: &[u8]) -> Option<&[u8]> {
+    let mut rest = text;
+    for place in 0..4 {
+        if place > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        let length = rest.iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
+        let (number, behind) = rest.split_at_checked(length)?;
+        let value = number.iter().fold(0u32, |value, byte| value * 10 + u32::from(byte - b'0'));
+        if !(1..=3).contains(&length) || value > 255 || length > 1 && number.first() == Some(&b'0') {
+            return None;
+        }
+        rest = behind;
+    }
+    Some(rest)
+}
+
+/// Digits that make a number of 16 bits.
+fn is_port(digits: &[u8]) -> bool {
+    !digits.is_empty()
+        && digits.iter().all(u8::is_ascii_digit)
+        && digits.iter().fold(0u32, |port, byte| (port * 10 + u32::from(byte - b'0')).min(1 << 16)) < 1 << 16
+}
+
+/// The same question of every form, as the standard library answers it.
+fn is_address_of_any_form(text: &str) -> bool {
     let text = text.strip_prefix('/').unwrap_or(text);
     let host = match text.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') && port.parse::<u16>().is_ok() => host,
@@ -282,6 +378,11 @@ fn is_uuid(text: &str) -> bool {
             8 | 13 | 18 | 23 => byte == b'-',
             _ => byte.is_ascii_hexdigit(),
         })
+}
+
+/// Whether a unit that [`unit_of`] knows ends with this byte.
+fn ends_unit(last: u8) -> bool {
+    matches!(last, b's' | b'c' | b'm' | b'n' | b'h' | b'r' | b'd' | b'B' | b'k' | b'K' | b'M' | b'G')
 }
 
 fn of_number_with_unit(text: &str) -> Option<VariableKind> {
@@ -322,14 +423,9 @@ fn unit_of(text: &str) -> Option<(&str, f64, Unit)> {
     Some((number, factor, base))
 }
 
-/// Digits in groups with colons or dashes, as of a clock or a calendar.
-fn is_time(text: &str) -> bool {
-    let separators = text.bytes().filter(|byte| matches!(byte, b':' | b'-')).count();
-    separators >= 1
-        && text.starts_with(|c: char| c.is_ascii_digit())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'-' | b'.' | b',' | b'T' | b'Z' | b'+'))
+/// Digits in groups with colons or dashes, as of a clock or a calendar. The caller knows that nothing else is in it.
+fn is_time(text: &[u8]) -> bool {
+    text.first().is_some_and(u8::is_ascii_digit) && text.iter().any(|byte| matches!(byte, b':' | b'-'))
 }
 
 #[cfg(test)]
@@ -347,17 +443,38 @@ mod tests {
         let hex = hex.unwrap_or(if text.len() >= 8 { text } else { "-" });
         match text {
             "" => Empty,
-            _ if digits == 0 => VariableKind::of_letters(text),
+            _ if digits == 0 => kind_of_letters(text),
             _ if digits == unsigned.len() => Integer,
             _ if dots == 1 && digits + 1 == unsigned.len() => Float,
             _ if text.contains("://") => Url,
-            _ if is_address(text) => Address,
+            _ if is_address_of_any_form(text) => Address,
             _ if is_uuid(text) => Uuid,
             _ if of_number_with_unit(unsigned).is_some() => of_number_with_unit(unsigned).unwrap(),
             _ if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => Hex,
-            _ if is_time(text) => Time,
-            _ => VariableKind::of_letters(text),
+            _ if is_time_throughout(text) => Time,
+            _ => kind_of_letters(text),
         }
+    }
+
+    fn kind_of_letters(text: &str) -> VariableKind {
+        use VariableKind::*;
+        match text {
+            "true" | "false" | "True" | "False" => Boolean,
+            _ if text.contains(char::is_whitespace) => Text,
+            _ if text.contains("://") => Url,
+            _ if text.starts_with(['/', '~']) || text.starts_with("./") || text.get(1..3) == Some(":\\") => Path,
+            _ if text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.')) => Email,
+            _ if text.chars().all(char::is_alphabetic) => Word,
+            _ if text.chars().all(is_of_identifier) => Identifier,
+            _ => Text,
+        }
+    }
+
+    fn is_time_throughout(text: &str) -> bool {
+        let is_of_time = |letter: char| letter.is_ascii_digit() || ":-.,TZ+".contains(letter);
+        text.starts_with(|first: char| first.is_ascii_digit())
+            && text.contains([':', '-'])
+            && text.chars().all(is_of_time)
     }
 
     proptest! {
@@ -368,11 +485,16 @@ mod tests {
                     Just("0x"), Just("17"), Just("."), Just(":"), Just("://"), Just("/"), Just("-"), Just("+"), Just("ab"),
                     Just("DEADBEEF"), Just("T"), Just("Z"), Just(","), Just("ms"), Just("KB"), Just(" "), Just("x"),
                     Just("10.0.0.1"), Just("::1"), Just("12:30:01"), Just("é"), Just("@"), Just("b9000564-fe1a-409b-b8cc-1e88b294cd1d"),
+                    Just("true"), Just("~"), Just("\\"), Just("_"), Just("\u{a0}"), Just("\t"), Just("µs"), Just("0"),
                 ],
                 0..6,
             ),
             any in ".{0,12}",
+            address in "/?([0-9]{1,4}[.:]){1,8}[0-9]{0,6}(:[0-9]{0,6})?",
+            longer in "/?[0-9a-f:]{0,24}(::)?[0-9a-f:.]{0,16}",
         ) {
+            prop_assert_eq!(VariableKind::of(&address), kind_tried_in_turn(&address), "{}", address);
+            prop_assert_eq!(VariableKind::of(&longer), kind_tried_in_turn(&longer), "{}", longer);
             let text = pieces.concat();
             prop_assert_eq!(VariableKind::of(&text), kind_tried_in_turn(&text), "{}", text);
             prop_assert_eq!(VariableKind::of(&any), kind_tried_in_turn(&any), "{}", any);

@@ -139,6 +139,7 @@ impl Learner {
 
     /// Looks at a line whose signature [`Learner::find`] does not know.
     pub(super) fn learn(&mut self, message: &str, first_signature: u64, ground: Ground) -> Learnt {
+        self.evidence.unpack();
         let mut shape = Shape::of(message);
         let mut signature = first_signature;
         let mut trail = Trail::default();

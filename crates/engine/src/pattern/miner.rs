@@ -14,7 +14,7 @@ use crate::record::Record;
 use crate::time::Timestamp;
 
 /// What the miner says of one record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
     /// Its pattern.
     pub id: PatternId,
@@ -62,6 +62,8 @@ impl Miner {
         let learner = learnt.and_then(|row| Learner::decode(row).ok()).unwrap_or_default();
         let taught = taught.and_then(|row| Taught::decode(row).ok()).unwrap_or_default();
         let mut miner = Self { learner, taught, ..Self::default() };
+        let rows = rows.into_iter();
+        miner.patterns.reserve(rows.size_hint().0.min(limits::PATTERNS_MAX));
         for pattern in rows {
             if pattern.id == PatternId::OVERFLOW {
                 miner.overflow = Some(pattern);
@@ -95,6 +97,21 @@ impl Miner {
             self.bound_variables();
         }
         observed
+    }
+
+    /// Gives a record that is stored and counted elsewhere its pattern: what is new is learnt, and counts nothing.
+    pub fn recognize(&mut self, record: &Record) -> Observed {
+        let (mut slot, mut is_new) = self.pattern_of(record);
+        if !self.taught.is_idle() {
+            (slot, is_new) = self.taught_place(slot, is_new, record);
+        }
+        match self.patterns.get_mut(slot as usize) {
+            Some(Some(pattern)) => {
+                pattern.is_dirty |= is_new;
+                Observed { id: pattern.id, is_new, firsts: Firsts::default() }
+            }
+            _ => Observed::default(),
+        }
     }
 
     /// Not inlined, as all that few lines need: the others would pay for its room on the stack.
@@ -303,6 +320,18 @@ impl Miner {
             self.leave(slot);
         }
         Some((id, exemplars, is_bereft))
+    }
+
+    /// Forgets a pattern that was only ever recognized and counts nothing; whether it did.
+    pub fn forget_uncounted(&mut self, id: PatternId) -> bool {
+        let slot = self.learner.slot_of(self.current(id));
+        let is_uncounted = |slot: &u32| {
+            let pattern = self.patterns.get(*slot as usize).and_then(Option::as_ref);
+            pattern.is_some_and(|pattern| pattern.count == 0)
+        };
+        let Some(slot) = slot.filter(is_uncounted) else { return false };
+        self.leave(slot);
+        true
     }
 
     /// Shows no more what `is_gone` picks; the patterns that lost something, how many exemplars went, and how many patterns

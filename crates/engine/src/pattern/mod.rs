@@ -56,10 +56,12 @@ impl PatternId {
 
     /// Reads the shown form.
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() != 16 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
+        let digits: &[u8; 16] = text.as_bytes().try_into().ok()?;
+        let mut id = 0;
+        for digit in digits {
+            id = id << 4 | u64::from(char::from(*digit).to_digit(16)?);
         }
-        u64::from_str_radix(text, 16).ok().map(Self)
+        Some(Self(id))
     }
 }
 

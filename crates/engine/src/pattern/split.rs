@@ -10,6 +10,7 @@
 
 use super::class::{SPACE, class};
 use super::shape::VARIABLE;
+use crate::eight;
 
 /// Texts that are looked for byte by byte; longer ones with a method whose worst case is linear.
 const NEEDLE_BYTES_MAX: usize = 16;
@@ -70,6 +71,24 @@ impl Places {
         self.0.len()
     }
 
+    /// The line with these texts in the places, which are asked for from left to right; `room` is how many bytes they take
+    /// at most.
+    pub(super) fn fill<'a, E>(
+        &self,
+        template: &str,
+        room: usize,
+        mut next: impl FnMut() -> Result<&'a str, E>,
+    ) -> Result<String, E> {
+        let mut line = String::with_capacity(template.len() + room);
+        for (index, literal) in self.literals(template).enumerate() {
+            if index > 0 {
+                line.push_str(next()?);
+            }
+            line.push_str(literal);
+        }
+        Ok(line)
+    }
+
     fn literals<'a>(&self, template: &'a str) -> impl Iterator<Item = &'a str> {
         let starts = std::iter::once(0).chain(self.0.iter().map(|&at| usize::from(at) + VARIABLE.len()));
         let ends = self.0.iter().map(|&at| usize::from(at)).chain(std::iter::once(template.len()));
@@ -83,17 +102,51 @@ impl Places {
         }
     }
 
-    fn exact<'a>(&self, template: &str, message: &'a str) -> Option<Vec<&'a str>> {
-        let mut literals = self.literals(template);
-        let mut rest = message.strip_prefix(literals.next()?)?;
-        let mut variables = Vec::with_capacity(self.len());
-        for (index, literal) in literals.enumerate() {
-            // The last text must end the message; for those before it the first place is as good as any.
-            let at = if index + 1 == self.len() { rest.strip_suffix(literal)?.len() } else { find(rest, literal)? };
-            variables.push(rest.get(..at)?);
-            rest = rest.get(at + literal.len()..)?;
+    /// What stands in the first places, as many as there is room for; false if the line has no such form. The same as
+    /// [`Places::split`], without a list where the line has the template's text as it stands.
+    pub(super) fn first_values<'a>(&self, template: &str, message: &'a str, room: &mut [&'a str]) -> bool {
+        let mut slots = room.iter_mut();
+        let mut take = |value| slots.next().map_or((), |slot| *slot = value);
+        if self.walk(template, message, &mut take).is_some() {
+            return true;
         }
-        (self.len() > 0 || rest.is_empty()).then_some(variables)
+        let Some(split) = self.lenient(template, message) else { return false };
+        room.iter_mut().zip(split.variables).for_each(|(slot, value)| *slot = value);
+        true
+    }
+
+    fn exact<'a>(&self, template: &str, message: &'a str) -> Option<Vec<&'a str>> {
+        let mut variables = Vec::with_capacity(self.len());
+        self.walk(template, message, &mut |value| variables.push(value))?;
+        Some(variables)
+    }
+
+    /// Tells of what stands in the places one after the other; `None`, maybe after some, if the message does not have
+    /// exactly the template's text around them.
+    #[inline(always)]
+    fn walk<'a>(&self, template: &str, message: &'a str, tell: &mut impl FnMut(&'a str)) -> Option<()> {
+        let (text, line) = (template.as_bytes(), message.as_bytes());
+        let mut places = self.0.iter().map(|&place| usize::from(place)).peekable();
+        let first = Literal { start: 0, end: places.peek().copied().unwrap_or(text.len()) };
+        if !first.stands_at(text, line, 0) {
+            return None;
+        }
+        let mut at = first.end;
+        while let Some(place) = places.next() {
+            let next = places.peek().copied();
+            let literal = Literal { start: place + VARIABLE.len(), end: next.unwrap_or(text.len()) };
+            // The last text must end the message; for those before it the first place is as good as any.
+            let found = match next {
+                Some(_) => literal.find(template, message, at)?,
+                None => {
+                    let found = line.len().checked_sub(literal.len()).filter(|&found| found >= at)?;
+                    literal.stands_at(text, line, found).then_some(found)?
+                }
+            };
+            tell(message.get(at..found)?);
+            at = found + literal.len();
+        }
+        (self.len() > 0 || at == line.len()).then_some(())
     }
 
     fn lenient<'a>(&self, template: &str, message: &'a str) -> Option<Split<'a>> {
@@ -120,20 +173,59 @@ impl Places {
     }
 }
 
-/// The first place of a text.
-fn find(text: &str, literal: &str) -> Option<usize> {
-    if literal.len() > NEEDLE_BYTES_MAX && text.len() > PLAIN_BYTES_MAX {
-        return text.find(literal);
+/// A piece of a template's text, by its offsets.
+#[derive(Clone, Copy)]
+struct Literal {
+    start: usize,
+    end: usize,
+}
+
+impl Literal {
+    fn len(self) -> usize {
+        self.end.saturating_sub(self.start)
     }
-    let Some((first, others)) = literal.as_bytes().split_first() else { return Some(0) };
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    loop {
-        at += bytes.get(at..)?.iter().position(|byte| byte == first)?;
-        if bytes.get(at + 1..)?.starts_with(others) {
-            return Some(at);
+
+    /// Whether it stands at this offset of a line.
+    #[inline]
+    fn stands_at(self, text: &[u8], line: &[u8], at: usize) -> bool {
+        if line.len() < at + self.len() {
+            return false;
         }
-        at += 1;
+        let (mut start, mut at) = (self.start, at);
+        // Eight bytes at a time; of the last ones only those of the text count.
+        while start + 8 <= self.end {
+            if eight::at(text, start) != eight::at(line, at) {
+                return false;
+            }
+            start += 8;
+            at += 8;
+        }
+        let left = self.end.saturating_sub(start) as u32;
+        left == 0 || (eight::at(text, start) ^ eight::at(line, at)) << (64 - 8 * left) == 0
+    }
+
+    /// The first place from `from` on.
+    #[inline]
+    fn find(self, template: &str, message: &str, from: usize) -> Option<usize> {
+        let (text, line) = (template.as_bytes(), message.as_bytes());
+        let Some(&first) = text.get(self.start).filter(|_| self.len() > 0) else { return Some(from) };
+        if self.len() > NEEDLE_BYTES_MAX && line.len() > PLAIN_BYTES_MAX {
+            let found = message.get(from..)?.find(template.get(self.start..self.end)?)?;
+            return Some(from + found);
+        }
+        let mut from = from;
+        while from < line.len() {
+            let mut begins = eight::equal(eight::at(line, from), first);
+            while begins != 0 {
+                let (offset, others) = eight::take_first(begins);
+                if self.stands_at(text, line, from + offset) {
+                    return Some(from + offset);
+                }
+                begins = others;
+            }
+            from += 8;
+        }
+        None
     }
 }
 
@@ -225,6 +317,63 @@ fn run(text: &[u8], from: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// The same byte by byte, with the searches of the standard library.
+    fn exact_by_text<'a>(template: &str, message: &'a str) -> Option<Vec<&'a str>> {
+        let mut literals = template.split(VARIABLE);
+        let mut rest = message.strip_prefix(literals.next()?)?;
+        let literals: Vec<_> = literals.collect();
+        let mut variables = Vec::new();
+        for (index, literal) in literals.iter().enumerate() {
+            let is_last = index + 1 == literals.len();
+            let at = if is_last { rest.strip_suffix(literal)?.len() } else { rest.find(literal)? };
+            variables.push(rest.get(..at)?);
+            rest = rest.get(at + literal.len()..)?;
+        }
+        (!literals.is_empty() || rest.is_empty()).then_some(variables)
+    }
+
+    proptest! {
+        #[test]
+        fn eight_bytes_at_a_time_find_what_the_standard_library_finds(
+            pieces in proptest::collection::vec(
+                prop_oneof![
+                    Just("<*>"), Just("a"), Just(" "), Just("ab ab"), Just("é"), Just("日本"), Just("a longer text "),
+                    Just("exactly8"), Just("<"), Just(">"),
+                ],
+                0..9,
+            ),
+            values in proptest::collection::vec("[ab é<>]{0,3}|a long value.{0,20}|exactly", 9),
+            change in proptest::option::of((any::<prop::sample::Index>(), "[ a]?")),
+            padding in prop_oneof![9 => Just(0usize), 1 => Just(600)],
+        ) {
+            let template = pieces.concat();
+            let mut values = values.iter().map(String::as_str).chain(std::iter::repeat("v"));
+            let filled: Vec<_> = template.split(VARIABLE).collect();
+            let mut message = filled.first().copied().unwrap_or_default().to_owned();
+            for literal in filled.iter().skip(1) {
+                message.push_str(values.next().unwrap());
+                message.push_str(&"-".repeat(padding));
+                message.push_str(literal);
+            }
+            if let Some((at, with)) = change && !message.is_empty() {
+                let mut letters: Vec<String> = message.chars().map(String::from).collect();
+                let at = at.index(letters.len());
+                letters[at] = with;
+                message = letters.concat();
+            }
+            let expected = exact_by_text(&template, &message);
+            let places = Places::of(&template);
+            prop_assert_eq!(places.exact(&template, &message), expected, "{} in {}", &template, &message);
+            let mut room = [""; 3];
+            let split = places.split(&template, &message);
+            prop_assert_eq!(places.first_values(&template, &message, &mut room), split.is_some());
+            for (slot, value) in room.iter().zip(split.iter().flat_map(|split| &split.variables)) {
+                prop_assert_eq!(slot, value);
+            }
+        }
+    }
 
     #[test]
     fn what_stands_in_the_places_is_found_and_the_message_rebuilt() {

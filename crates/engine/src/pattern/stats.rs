@@ -1,7 +1,8 @@
 //! What is known of one pattern, and its row of bytes.
 
 use super::miner::{cut, told};
-use super::{PatternId, Variables, extract, rebuild};
+use super::split::Places;
+use super::{PatternId, Variables, extract};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::fault::Fault;
 use crate::level::Level;
@@ -119,14 +120,17 @@ impl Exemplar {
     }
 
     /// Reads what [`Exemplar::write_with`] wrote.
-    fn read_with(template: &str, input: &mut Reader<'_>) -> Result<Self, ReadError> {
+    fn read_with(template: &str, places: &Places, input: &mut Reader<'_>) -> Result<Self, ReadError> {
         let mut exemplar = Self::read_position(input)?;
         exemplar.message = match input.count()?.checked_sub(1) {
             None => input.text()?.to_owned(),
-            Some(count) => {
-                let variables: Result<Vec<&str>, ReadError> = (0..count).map(|_| input.text()).collect();
-                rebuild(template, &variables?).ok_or(ReadError::Unknown("exemplar"))?
+            Some(count) if count == places.len() => {
+                // What the texts take is counted ahead, so that the message is written once, into room of its size.
+                let mut ahead = input.clone();
+                let sizes: Result<usize, ReadError> = (0..count).map(|_| Ok(ahead.bytes()?.len())).sum();
+                places.fill(template, sizes?, || input.text())?
             }
+            Some(_) => return Err(ReadError::Unknown("exemplar")),
         };
         Ok(exemplar)
     }
@@ -444,25 +448,29 @@ impl Pattern {
             *slot = input.uint()?;
         }
         for texts in [&mut pattern.endpoints, &mut pattern.environments, &mut pattern.releases] {
-            for _ in 0..input.count()? {
+            let count = input.count()?;
+            texts.reserve_exact(count.min(limits::PATTERN_FACETS_MAX));
+            for _ in 0..count {
                 texts.push(input.text()?.to_owned());
             }
         }
-        let template = pattern.template.clone();
+        let Self { template, variables, .. } = &pattern;
         let exemplar = |input: &mut Reader<'_>| match version {
-            VERSION => Exemplar::read_with(&template, input),
+            VERSION => Exemplar::read_with(template, variables.places(), input),
             _ => Exemplar::read(input),
         };
-        for _ in 0..input.count()? {
-            pattern.exemplars.push(exemplar(&mut input)?);
+        let count = input.count()?;
+        // As many as a build keeps; another build may keep more.
+        let mut exemplars = Vec::with_capacity(count.min(limits::PATTERN_EXEMPLARS_MAX));
+        for _ in 0..count {
+            exemplars.push(exemplar(&mut input)?);
         }
         let has_last = match version {
             VERSION_WITHOUT_SECTIONS => input.remaining() > 1,
             _ => input.u8()? == 1,
         };
-        if has_last {
-            pattern.last = Some(exemplar(&mut input)?);
-        }
+        let last = if has_last { Some(exemplar(&mut input)?) } else { None };
+        (pattern.exemplars, pattern.last) = (exemplars, last);
         pattern.was_alerted = input.u8()? == 1;
         if version != VERSION_WITHOUT_SECTIONS {
             // Sections (tag, length, bytes) of later builds: whoever does not know a tag passes by it, so that a

@@ -227,6 +227,11 @@ impl Variables {
         Self { places: Places::of(template), ..Self::default() }
     }
 
+    /// Where the places of its template are.
+    pub(super) fn places(&self) -> &Places {
+        &self.places
+    }
+
     /// Reads what [`Variables::encode`] wrote, for this template.
     ///
     /// # Errors
@@ -258,14 +263,17 @@ impl Variables {
         if self.places.len() == 0 || count < self.resume_at {
             return;
         }
-        let Some(split) = self.places.split(template, message) else { return };
+        let mut values = [""; PLACES_MAX];
+        if !self.places.first_values(template, message, &mut values) {
+            return;
+        }
         if self.held.is_empty() {
             let since = (count > 1).then_some(at);
             self.resume_at = 0;
             self.held = vec![Variable::new(since); self.places.len().min(PLACES_MAX)];
         }
-        for (variable, text) in self.held.iter_mut().zip(split.variables) {
-            variable.insert(text.trim(), 1);
+        for (variable, text) in self.held.iter_mut().zip(values) {
+            variable.insert(trimmed(text), 1);
         }
     }
 
@@ -361,6 +369,14 @@ impl Variables {
             self.held.push(Variable::read(&mut input)?);
         }
         if input.is_empty() { Ok(()) } else { Err(ReadError::Unknown("bytes after variables")) }
+    }
+}
+
+/// Without the white space around it, of which there is nearly never any.
+fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~', .., b'!'..=b'~'] | [b'!'..=b'~'] => text,
+        _ => text.trim(),
     }
 }
 

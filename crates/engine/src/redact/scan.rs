@@ -229,7 +229,7 @@ enum Event {
 /// Nearly all bytes of nearly all logs are looked at here and nowhere else: two look-ups for each.
 #[inline(never)]
 fn next_event(bytes: &[u8], at: usize, blob_from: usize, has_curl: bool) -> Option<Event> {
-    let mut at = at;
+    let (mut at, mut blob_from) = (at, blob_from);
     loop {
         let byte = *bytes.get(at)?;
         match CLASSES[byte as usize] {
@@ -237,8 +237,15 @@ fn next_event(bytes: &[u8], at: usize, blob_from: usize, has_curl: bool) -> Opti
             WORD => {
                 let next = bytes.get(at + 1).copied().unwrap_or(0);
                 let may_be = may_begin(byte, next) && (!byte.is_ascii_digit() || card::may_begin(bytes, at));
-                if may_be || (at >= blob_from && may_begin_blob(bytes, at)) {
+                if may_be {
                     return Some(Event::Word(at, byte));
+                }
+                if at >= blob_from && may_begin_blob(bytes, at) {
+                    match blob_break(bytes, at) {
+                        // No blob begins before the break: it would have to go through it.
+                        Some(behind) => blob_from = behind,
+                        None => return Some(Event::Word(at, byte)),
+                    }
                 }
                 at = word_end(bytes, at);
             }
@@ -270,6 +277,14 @@ fn word_end(bytes: &[u8], start: usize) -> usize {
 fn may_begin_blob(bytes: &[u8], start: usize) -> bool {
     let is_digit = |offset: usize| bytes.get(start + offset).is_some_and(|byte| base64::is_digit(*byte));
     is_digit(base64::BLOB_BYTES_MIN - 1) && is_digit(8) && is_digit(5) && is_digit(11)
+}
+
+/// Where base64 may begin at the earliest, if what begins at `start` is not long enough to be looked into: behind the last
+/// byte that is none of its digits.
+#[inline]
+fn blob_break(bytes: &[u8], start: usize) -> Option<usize> {
+    let Some(first) = bytes.get(start..start + base64::BLOB_BYTES_MIN) else { return Some(bytes.len()) };
+    first.iter().rposition(|&byte| !base64::is_digit(byte)).map(|offset| start + offset + 1)
 }
 
 /// Bytes of a command line in which a flag belongs to the program before it.
@@ -379,14 +394,8 @@ impl Scan<'_, '_> {
         if !self.with_blobs || index < read.blob || index < read.blob_break {
             return None;
         }
-        let first = view.slice(index, index + base64::BLOB_BYTES_MIN);
-        if first.len() < base64::BLOB_BYTES_MIN {
-            read.blob_break = view.len();
-            return None;
-        }
-        if let Some(offset) = first.iter().rposition(|&byte| !base64::is_digit(byte)) {
-            // No blob begins before the break: it would have to go through it.
-            read.blob_break = index + offset + 1;
+        if let Some(behind) = blob_break(view.bytes(), index) {
+            read.blob_break = behind;
             return None;
         }
         let end = view.run_end(index, base64::is_digit);

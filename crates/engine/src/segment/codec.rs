@@ -68,12 +68,15 @@ const BIT_ACTIONS: u32 = 25;
 const BIT_DEFECTS: u32 = 26;
 const BIT_REDACTIONS: u32 = 27;
 const BIT_FAULT: u32 = 28;
-const KNOWN_BITS: u64 = ((1 << 18) - 1) | (0x1ff << BIT_DURATION);
+/// The bits of the optional texts.
+const TEXT_BITS: u64 = (1 << 18) - 1;
+const KNOWN_BITS: u64 = TEXT_BITS | (0x1ff << BIT_DURATION);
 
 /// Appends `record`; its time is stored as the distance from `previous`.
 pub(super) fn write(out: &mut Writer, record: &Record, previous: i64) {
     let mut mask = 0u64;
-    for (bit, text) in texts(record).iter().enumerate() {
+    let texts = texts(record);
+    for (bit, text) in texts.iter().enumerate() {
         mask |= u64::from(text.is_some()) << bit;
     }
     let flags = [
@@ -100,7 +103,7 @@ pub(super) fn write(out: &mut Writer, record: &Record, previous: i64) {
     out.text(&record.component);
     out.text(&record.environment);
     out.text(&record.category);
-    for text in texts(record).into_iter().flatten() {
+    for text in texts.into_iter().flatten() {
         out.text(text);
     }
     if let Some(duration) = record.duration_ms {
@@ -198,8 +201,14 @@ fn write_value(out: &mut Writer, value: &Value) {
     }
 }
 
-/// Reads one record; `previous` as in [`write`].
-pub(super) fn read(input: &mut Reader<'_>, previous: i64) -> Result<Record, ReadError> {
+/// Actions for which room is made at once.
+const ACTIONS_USUAL: usize = 4;
+
+/// Reads one record and puts it behind `records`, where it is filled: it is large, and not moved. `previous` as in [`write`].
+///
+/// # Errors
+/// Damaged bytes; then the last of `records` may be half a record.
+pub(super) fn read_onto(input: &mut Reader<'_>, previous: i64, records: &mut Vec<Record>) -> Result<(), ReadError> {
     let mask = input.uint()?;
     if mask & !KNOWN_BITS != 0 {
         return Err(ReadError::Unknown("record field"));
@@ -210,7 +219,9 @@ pub(super) fn read(input: &mut Reader<'_>, previous: i64) -> Result<Record, Read
     let packed = input.u8()?;
     let priority = input.u8()?;
     let categorization_confidence = input.u8()?;
-    let mut record = Record {
+    let message_bytes = input.count()?;
+    input.expect_texts();
+    let record = records.push_mut(Record {
         timestamp,
         level,
         source: pick(&Source::ALL, packed & 3)?,
@@ -218,15 +229,17 @@ pub(super) fn read(input: &mut Reader<'_>, previous: i64) -> Result<Record, Read
         triage: Triage { level: pick(&TriageLevel::ALL, packed >> 4)?, actions: Vec::new() },
         priority,
         categorization_confidence,
-        message: input.text()?.to_owned(),
+        message: input.text_of(message_bytes)?.to_owned(),
         component: input.text()?.to_owned(),
         environment: input.text()?.to_owned(),
         category: input.text()?.to_owned(),
         ..Record::default()
-    };
-    for (bit, slot) in texts_mut(&mut record).into_iter().enumerate() {
-        if mask >> bit & 1 == 1 {
-            *slot = Some(input.text()?.to_owned());
+    });
+    if mask & TEXT_BITS != 0 {
+        for (bit, slot) in texts_mut(record).into_iter().enumerate() {
+            if mask >> bit & 1 == 1 {
+                *slot = Some(input.text()?.to_owned());
+            }
         }
     }
     if has(BIT_DURATION) {
@@ -246,7 +259,11 @@ pub(super) fn read(input: &mut Reader<'_>, previous: i64) -> Result<Record, Read
     }
     if has(BIT_ACTIONS) {
         // An action that this build does not know was suggested by another one: it is left out, not an error.
-        record.triage.actions = read_texts(input)?.iter().filter_map(|word| action(word)).collect();
+        let count = input.count()?;
+        record.triage.actions.reserve_exact(count.min(ACTIONS_USUAL));
+        for _ in 0..count {
+            record.triage.actions.extend(action(input.text()?));
+        }
     }
     if has(BIT_DEFECTS) {
         for _ in 0..input.count()? {
@@ -261,7 +278,7 @@ pub(super) fn read(input: &mut Reader<'_>, previous: i64) -> Result<Record, Read
     if has(BIT_FAULT) {
         record.fault = Some(Box::new(Fault::read(input)?));
     }
-    if input.is_empty() { Ok(record) } else { Err(ReadError::Unknown("bytes after a record")) }
+    if input.is_empty() { Ok(()) } else { Err(ReadError::Unknown("bytes after a record")) }
 }
 
 pub(super) fn pick<T: Copy>(all: &[T], code: u8) -> Result<T, ReadError> {

@@ -106,9 +106,8 @@ pub fn decode(segment: &[u8]) -> Result<Vec<Record>, ReadError> {
     let mut previous = 0i64;
     for _ in 0..header.count {
         let mut inner = Reader::new(reader.bytes()?);
-        let record = codec::read(&mut inner, previous)?;
-        previous = record.timestamp.0;
-        records.push(record);
+        codec::read_onto(&mut inner, previous, &mut records)?;
+        previous = records.last().map_or(previous, |record: &Record| record.timestamp.0);
     }
     if reader.is_empty() { Ok(records) } else { Err(ReadError::Unknown("bytes after the last record")) }
 }

@@ -184,6 +184,10 @@ impl Quantiles {
         if !sketch.min.is_finite() || !sketch.max.is_finite() || sketch.min > sketch.max {
             return Err(ReadError::Unknown("range of a sketch"));
         }
+        // A bucket takes two bytes at least.
+        let room = (head / 2).min(input.remaining() as u64 / 2) as usize;
+        sketch.keys.reserve_exact(room);
+        sketch.counts.reserve_exact(room);
         let mut key = 0i64;
         for index in 0..head / 2 {
             let step = input.int()?;
