@@ -75,7 +75,7 @@ test("a silence is told by the object's own alarm, once, and is over when record
   assert.deepEqual(told().map((data) => data.kind), ["silence", "new_pattern"]);
 });
 
-test("a burst is told in the turn that closes its slot, with its band, once, also after kill -9", async () => {
+test("a burst is told in the turn in which it is sure, with its band, once, also after kill -9", async () => {
   const { send, told, baseline } = await inDomain("burst");
   const begin = Math.floor(Date.now() / (10 * SECOND)) * 10 * SECOND - 40 * SECOND;
   await play(send, traffic(12, 65, begin));
@@ -87,16 +87,17 @@ test("a burst is told in the turn that closes its slot, with its band, once, als
   assert.deepEqual(quiet.decisions, []);
 
   await send(Array.from({ length: 150 }, (_, index) => record(`valve ${index} opened`, begin + 10 * SECOND + index * 60)));
-  await send([record("valve 1 opened", begin + 25 * SECOND)]);
   const burst = await until("the burst is told", () => told()[0]);
   assert.deepEqual([burst.kind, burst.series], ["burst", "total"]);
-  assert.ok(burst.seen >= 150 && burst.expected < 20 && burst.expected_high < 60 && burst.probability < 1e-9, JSON.stringify(burst));
+  // Before its ten seconds are over: as soon as no more of it is needed to be sure.
+  assert.ok(burst.seen > burst.expected_high && burst.seen < 150 && burst.expected < 5 && burst.probability < 1e-6, JSON.stringify(burst));
+  await send([record("valve 1 opened", begin + 25 * SECOND)]);
   assert.match(burst.title, /^Burst in pump: \d+ in \d+ s, expected \d/);
   assert.ok(burst.exemplars.some((line) => /^valve/.test(line.message)), `lines of the pattern that moved: ${JSON.stringify(burst.exemplars)}`);
 
   const explained = await baseline("total");
-  const decision = explained.decisions.at(-1);
-  assert.deepEqual([decision.kind, decision.verdict, decision.incident_id], ["burst", "opened", burst.incident_id]);
+  const decision = explained.decisions.find((one) => one.verdict === "opened");
+  assert.deepEqual([decision.kind, decision.incident_id], ["burst", burst.incident_id]);
   assert.deepEqual([decision.seen, decision.expected, decision.probability], [burst.seen, burst.expected, burst.probability]);
   assert.equal(explained.open, "burst");
   await service.kill9();

@@ -139,3 +139,23 @@ test("a series is drawn", async () => {
   assert.equal((await draw("?series=everything")).json.code, "invalid_query");
   assert.equal((await service.request("GET", "/api/components/nowhere/baseline.svg", { key })).status, 404);
 });
+
+test("days are those of the domain's clocks, also where one has 23 hours", async () => {
+  const { ask, send, windows } = await inDomain("berlin");
+  await ask("PUT", "/api/config", { TIME_ZONE: "Europe/Berlin" });
+  // The Sunday before last on which clocks were put forward: two o'clock was three.
+  const year = new Date().getUTCFullYear() - (Date.now() < Date.UTC(new Date().getUTCFullYear(), 3, 2) ? 1 : 0);
+  const end = new Date(Date.UTC(year, 2, 31));
+  const sunday = end.getTime() - end.getUTCDay() * DAY;
+  const starts = [sunday - DAY - HOUR, sunday - HOUR, sunday + DAY - 2 * HOUR];
+  // One line an hour, from Saturday to the end of Monday as Berlin has them.
+  const records = Array.from({ length: 24 + 23 + 24 }, (_, hour) => ({ message: "the bells ring", timestamp: starts[0] + hour * HOUR + 5 * MINUTE }));
+  await send(records);
+  const days = await until("the domain's clocks are known", async () => {
+    const answer = await windows({ resolution: "1d", from: starts[0], to: starts[2] + DAY, series: "total" });
+    return answer.time_zone === "Europe/Berlin" && answer;
+  });
+  assert.deepEqual(days.starts_ms, starts, JSON.stringify(days));
+  assert.deepEqual(counts(days, "total"), [24, 23, 24]);
+  assert.deepEqual([days.from_ms, days.to_ms], [starts[0], starts[2] + DAY]);
+});

@@ -38,6 +38,14 @@ fn quiet() -> Detectors {
     detectors
 }
 
+/// The same for an hour.
+fn quiet_for_an_hour() -> Detectors {
+    let mut detectors = Detectors::default();
+    run(&mut detectors, 0, 60 * MINUTE, |_, _| ());
+    detectors.take_signals();
+    detectors
+}
+
 /// A record a second, each as `change` makes it (an error flag cleared, a duration doubled), and the job.
 fn run(detectors: &mut Detectors, from: i64, to: i64, change: impl Fn(i64, &mut Facts)) {
     for second in from / 1_000..to / 1_000 {
@@ -255,10 +263,114 @@ fn what_moved_is_known_when_the_burst_ends_with_its_minute() {
     for i in 0..360 {
         detectors.observe(&facts(QUIET + MINUTE - 9_000 + i * 20, 1));
     }
-    assert_eq!(detectors.take_signals(), []);
-    detectors.observe(&facts(QUIET + MINUTE + 1_000, 2));
-    assert_eq!(detectors.take_signals().iter().map(|signal| signal.kind).collect::<Vec<_>>(), [SignalKind::Burst]);
     assert_eq!(detectors.movers(true, 1), [PatternId(1)]);
+    detectors.take_signals();
+    detectors.observe(&facts(QUIET + MINUTE + 1_000, 2));
+    assert_eq!(kinds(&detectors.take_signals()), [SignalKind::Burst], "what it came to");
+    assert_eq!(detectors.movers(true, 1), [PatternId(1)]);
+}
+
+#[test]
+fn a_burst_is_told_with_the_record_that_shows_it_and_again_only_when_it_wakes_people() {
+    let mut detectors = quiet();
+    let mut told = Vec::new();
+    for i in 0..90 {
+        let at = QUIET + i * 100;
+        detectors.observe(&facts(at, 1 + i as u64 % 7));
+        told.extend(detectors.take_signals().into_iter().map(|signal| (at, signal)));
+    }
+    run(&mut detectors, QUIET + 9_000, QUIET + 5 * MINUTE, |_, _| ());
+    let mut later = detectors.take_signals();
+    later.retain(|signal| signal.kind == SignalKind::Burst);
+    let [end] = &later[..] else { panic!("the slot's end tells what it came to, and nothing after it: {later:?}") };
+    assert!(
+        end.at.0 == QUIET + 10_000 && end.seen >= 90 && end.probability < told[1].1.probability / 1_000.0,
+        "{end:?}"
+    );
+    let shown: Vec<_> = told.iter().map(|(_, signal)| (signal.kind, signal.subject, signal.is_alerting)).collect();
+    let burst = |wakes| (SignalKind::Burst, Subject::Component, wakes);
+    assert_eq!(shown, [burst(false), burst(true)]);
+    for (at, signal) in told {
+        assert_eq!(signal.at.0, at);
+        assert!(at < QUIET + 8_000 && signal.seen as i64 == (at - QUIET) / 100 + 1, "{at} {signal:?}");
+    }
+}
+
+/// What looks early finds what the slot's end finds, and nothing else: of many loads, none that is told within its slot goes
+/// without being told if the look is spared by putting all records on the slot's last instant.
+#[test]
+fn an_early_look_tells_nothing_that_the_end_of_its_slot_would_not() {
+    let quiet = quiet();
+    let mut found = 0;
+    for load in (10..70).step_by(3) {
+        let played = |gap: i64| {
+            let mut detectors = quiet.clone();
+            for i in 0..load {
+                detectors.observe(&facts(QUIET + 9_999 - (load - 1 - i) * gap, 1 + i as u64 % 7));
+            }
+            detectors.observe(&facts(QUIET + 10_500, 1));
+            kinds(&detectors.take_signals()).contains(&SignalKind::Burst)
+        };
+        assert_eq!(played(9_000 / load), played(0), "{load}");
+        found += usize::from(played(0));
+    }
+    assert!((3..17).contains(&found), "{found}");
+}
+
+#[test]
+fn a_job_whose_reports_come_in_late_batches_is_not_missed_and_one_that_stops_still_is() {
+    let mut detectors = quiet();
+    let hours = 12;
+    for second in QUIET / 1_000..QUIET / 1_000 + hours * 3_600 {
+        detectors.observe(&facts(second * 1_000, 1 + second as u64 % 7));
+        // Every third report is under way for four minutes.
+        let late = if second / 300 % 3 == 0 { 240 } else { 0 };
+        if (second - late) % 300 == 0 && (late > 0 || second / 300 % 3 != 0) {
+            detectors.observe(&facts((second - late) * 1_000, 99));
+        }
+        // Nobody knows beforehand how late they will be: the first one is missed, until it comes.
+        if second == QUIET / 1_000 + 3_600 {
+            assert_eq!(kinds(&detectors.take_signals()), [SignalKind::Missed]);
+            assert!(!detectors.is_open(SignalKind::Missed, Subject::Pattern(PatternId(99))));
+        }
+    }
+    assert_eq!(kinds(&detectors.take_signals()), []);
+    assert!(detectors.late() > 0, "some were too late to be judged");
+    let end = QUIET + hours * 60 * MINUTE;
+    for second in 0..1_200 {
+        detectors.observe(&facts(end + second * 1_000, 1 + second as u64 % 7));
+    }
+    assert_eq!(kinds(&detectors.take_signals()), [SignalKind::Missed]);
+    // It was only very late: with its report it is missed no longer.
+    detectors.observe(&facts(end + 600_000, 99));
+    assert!(!detectors.is_open(SignalKind::Missed, Subject::Pattern(PatternId(99))));
+}
+
+#[test]
+fn a_rare_pattern_that_always_comes_in_clumps_is_no_burst_and_far_more_than_a_clump_is() {
+    let hour = 60 * MINUTE;
+    let clumpy = |size: &dyn Fn(i64) -> i64| {
+        let mut detectors = Detectors::default();
+        let mut told = Vec::new();
+        for minute in 0..40 * 24 * 60 {
+            let at = minute * MINUTE;
+            detectors.observe(&facts(at, 1 + minute as u64 % 7));
+            let (number, into) = (at / (7 * hour), at % (7 * hour) / MINUTE);
+            let from = number * 131 % 300;
+            if (from..from + 10).contains(&into) {
+                (0..size(number)).for_each(|i| detectors.observe(&facts(at + 1 + i * 100, 50)));
+            }
+            let signals = detectors.take_signals();
+            let more = |signal: &&Signal| matches!(signal.kind, SignalKind::Burst | SignalKind::LevelShift);
+            told.extend(signals.iter().filter(more).map(|signal| (number, signal.subject)));
+        }
+        told
+    };
+    let usual = |number: i64| if number % 3 == 0 { 2 } else { 1 };
+    let told = clumpy(&usual);
+    assert!(told.iter().all(|(number, _)| *number < 30), "known after nine days: {told:?}");
+    let told = clumpy(&|number| if number == 120 { 30 } else { usual(number) });
+    assert!(told.iter().any(|(number, _)| *number == 120), "{told:?}");
 }
 
 proptest! {
@@ -285,6 +397,27 @@ proptest! {
         }
         prop_assert_eq!(&through, &broken);
         prop_assert_eq!(&restarted(&through), &through);
+    }
+
+    /// The same within a burst, where the slot that is being filled is looked at.
+    #[test]
+    fn a_restart_within_a_burst_cannot_be_noticed(
+        gaps in proptest::collection::vec(0i64..400, 150..400),
+        cuts in proptest::collection::btree_set(0usize..400, 1..40),
+    ) {
+        let mut through = quiet_for_an_hour();
+        let mut broken = through.clone();
+        let mut at = 60 * MINUTE;
+        for (place, gap) in gaps.into_iter().enumerate() {
+            at += gap;
+            if cuts.contains(&place) {
+                broken = restarted(&broken);
+            }
+            through.observe(&facts(at, 1 + place as u64 % 7));
+            broken.observe(&facts(at, 1 + place as u64 % 7));
+            prop_assert_eq!(through.take_signals(), broken.take_signals());
+        }
+        prop_assert_eq!(&through, &broken);
     }
 
     /// Any instants and any bytes: no panic.

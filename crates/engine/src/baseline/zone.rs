@@ -138,6 +138,42 @@ impl Zone {
         at.plus(Millis::from_hours(self.hours_ahead(at)))
     }
 
+    /// What local clocks are ahead of UTC at this instant.
+    pub fn ahead(&self, at: Timestamp) -> Millis {
+        Millis::from_secs(self.seconds_ahead(at))
+    }
+
+    /// The starts of the local days from the one that holds `from` until one that is not before `to`, at most `days` and one
+    /// more: what lies between two of them is a day, of 23, 24 or 25 hours where clocks change.
+    pub fn days(&self, from: Timestamp, to: Timestamp, days: usize) -> Vec<Timestamp> {
+        let mut starts = vec![self.day_start(self.day_of(from))];
+        while starts.len() <= days && starts.last().is_some_and(|last| *last < to) {
+            let next = self.day_of(from).saturating_add(i64::try_from(starts.len()).unwrap_or(i64::MAX));
+            starts.push(self.day_start(next));
+        }
+        starts
+    }
+
+    /// Local days since 1970.
+    fn day_of(&self, at: Timestamp) -> i64 {
+        let at = at.clamped();
+        at.plus(self.ahead(at)).0.div_euclid(1_000 * DAY)
+    }
+
+    /// The first instant that local clocks call this day. Clocks may jump over midnight, so that it is looked for.
+    fn day_start(&self, day: i64) -> Timestamp {
+        let most = self.summer.map_or(self.standard, |summer| summer.ahead.max(self.standard));
+        let least = self.summer.map_or(self.standard, |summer| summer.ahead.min(self.standard));
+        let midnight =
+            |ahead: i64| Timestamp(day.saturating_mul(DAY).saturating_sub(ahead).saturating_mul(1_000)).clamped();
+        let (mut start, last) = (midnight(most), midnight(least));
+        // Clocks change at whole quarters of an hour.
+        while start < last && self.day_of(start) < day {
+            start = start.plus(Millis::from_mins(15)).min(last);
+        }
+        start
+    }
+
     fn seconds_ahead(&self, at: Timestamp) -> i64 {
         let Some(summer) = self.summer else { return self.standard };
         let now = at.clamped().0.div_euclid(1_000);
@@ -249,6 +285,31 @@ mod tests {
         check("Europe/Helsinki", "1999-06-01T00:00:00Z", 3);
     }
 
+    /// The length in hours of so many local days from this instant's on, and the first one's start.
+    fn lengths(zone: &str, from: &str, days: i64) -> (Timestamp, Vec<i64>) {
+        let from = at(from);
+        let to = from.plus(Millis::from_hours(24 * (days - 1)));
+        let starts = Zone::parse(zone).unwrap().days(from, to, 400);
+        (starts[0], starts.windows(2).map(|pair| pair[1].since(pair[0]).0 / 3_600_000).collect())
+    }
+
+    #[test]
+    fn a_day_on_which_clocks_change_has_23_or_25_hours() {
+        let check = |zone: &str, from: &str, start: &str, hours: &[i64]| {
+            assert_eq!(lengths(zone, from, hours.len() as i64), (at(start), hours.to_vec()), "{zone} {from}");
+        };
+        check("UTC", "2026-03-28T12:00:00Z", "2026-03-28T00:00:00Z", &[24, 24, 24]);
+        check("Europe/Berlin", "2026-03-28T12:00:00Z", "2026-03-27T23:00:00Z", &[24, 23, 24]);
+        check("Europe/Berlin", "2026-10-24T12:00:00Z", "2026-10-23T22:00:00Z", &[24, 25, 24]);
+        check("America/New_York", "2026-03-07T12:00:00Z", "2026-03-07T05:00:00Z", &[24, 23, 24]);
+        check("Australia/Sydney", "2026-10-03T00:00:00Z", "2026-10-02T14:00:00Z", &[24, 23, 24]);
+        check("Asia/Kolkata", "2026-10-03T18:31:00Z", "2026-10-03T18:30:00Z", &[24, 24]);
+        // There the clocks jump over midnight, or back to the day that has just ended.
+        check("Africa/Cairo", "2026-04-23T12:00:00Z", "2026-04-22T22:00:00Z", &[24, 23, 24]);
+        check("America/Santiago", "2026-04-04T12:00:00Z", "2026-04-04T03:00:00Z", &[25, 24]);
+        check("America/Santiago", "2026-09-05T12:00:00Z", "2026-09-05T04:00:00Z", &[24, 23]);
+    }
+
     #[test]
     fn every_named_rule_is_one_and_what_is_none_is_refused() {
         for (rule, names) in NAMED {
@@ -292,9 +353,26 @@ mod tests {
             prop_assert_eq!(year_of(days_until(year, month)), year);
         }
 
+        /// Every instant lies in the day that its zone's clocks show, and days follow each other without a gap.
+        #[test]
+        fn days_hold_the_instants_that_clocks_call_so(place in 0usize..33, at in 0i64..4_000_000_000, days in 1usize..9) {
+            let zone = Zone::of_rule(NAMED[place].0).unwrap();
+            let from = Timestamp(at * 1_000);
+            let to = from.plus(Millis::from_hours(24 * days as i64));
+            let starts = zone.days(from, to, 20);
+            prop_assert!(starts[0] <= from && *starts.last().unwrap() >= to);
+            for (place, pair) in starts.windows(2).enumerate() {
+                prop_assert!((23..=25).contains(&(pair[1].since(pair[0]).0 / 3_600_000)));
+                let day = zone.day_of(from) + place as i64;
+                prop_assert_eq!(zone.day_of(pair[0]), day);
+                prop_assert_eq!(zone.day_of(Timestamp(pair[1].0 - 1)), day);
+            }
+        }
+
         #[test]
         fn any_text_is_a_zone_or_none_and_any_instant_has_hours(text in "[A-Z<>+\\-0-9:,./M]{0,40}", at: i64) {
             if let Some(zone) = Zone::parse(&text) {
+                prop_assert!(zone.days(Timestamp(at), Timestamp(i64::MAX), 3).len() <= 4);
                 prop_assert!((-170..=170).contains(&zone.hours_ahead(Timestamp(at))));
             }
         }

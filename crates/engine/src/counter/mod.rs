@@ -13,6 +13,7 @@ mod facets;
 mod repeats;
 mod rollup;
 mod series;
+mod waiting;
 mod windows;
 
 pub use facets::Facets;
@@ -28,6 +29,7 @@ use crate::time::{Millis, Timestamp};
 use repeats::{Cell, Repeats};
 use series::{Names, Series};
 use std::collections::BTreeMap;
+use waiting::{Sum, Waiting};
 
 /// Width of a counted bucket.
 pub const MINUTE: Millis = Millis::from_mins(1);
@@ -38,6 +40,8 @@ pub const HOUR: Millis = Millis::from_hours(1);
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
     names: Names,
+    /// Number of the environment of the record that was counted last.
+    last_environment: u32,
     totals: BTreeMap<Series, u64>,
     /// Minute (event time, start in ms), then series: records since the last rollup.
     pending: BTreeMap<i64, BTreeMap<Series, u64>>,
@@ -45,6 +49,8 @@ pub struct Counters {
     pending_facets: BTreeMap<i64, Facets>,
     /// Records like one before them in the row being folded; empty between rows ([`Counters::settle`]).
     repeats: Repeats,
+    /// Sums of that row; empty between rows, too.
+    waiting: Waiting,
 }
 
 impl Counters {
@@ -57,7 +63,7 @@ impl Counters {
         if self.repeats.take(&likeness, &self.names) {
             return;
         }
-        let environment = self.names.id(&record.environment, limits::SERIES_MAX);
+        let environment = self.environment(&record.environment);
         let endpoint = record.endpoint.as_ref().map(|name| self.names.id(name, limits::ENDPOINT_SERIES_MAX));
         let cell = likeness.cell(environment, endpoint);
         self.add_all(&cell, 1);
@@ -66,11 +72,22 @@ impl Counters {
         }
     }
 
+    /// The number of an environment: nearly always that of the record before.
+    fn environment(&mut self, name: &str) -> u32 {
+        if self.names.text(self.last_environment) != name {
+            self.last_environment = self.names.id(name, limits::SERIES_MAX);
+        }
+        self.last_environment
+    }
+
     /// Books what came again and again to its series. Whoever counts calls this before anybody reads: once a row, since
     /// most records of a row are like another of it.
     pub fn settle(&mut self) {
         for (cell, count) in self.repeats.drain() {
             self.add_all(&cell, count);
+        }
+        while let Some(sum) = self.waiting.take_one() {
+            self.book(sum);
         }
     }
 
@@ -92,7 +109,25 @@ impl Counters {
         }
     }
 
+    #[inline]
     fn add(&mut self, minute: i64, series: Series, count: u64) {
+        if !self.waiting.add(minute, series, count) {
+            self.begin(Sum { minute, series, count });
+        }
+    }
+
+    #[inline(never)]
+    fn begin(&mut self, sum: Sum) {
+        self.book(sum);
+        if let Some(displaced) = self.waiting.begin(sum.minute, sum.series) {
+            self.book(displaced);
+        }
+    }
+
+    fn book(&mut self, Sum { minute, series, count }: Sum) {
+        if count == 0 {
+            return;
+        }
         let series = match self.totals.get_mut(&series) {
             Some(total) => {
                 *total += count;
@@ -130,7 +165,7 @@ impl Counters {
 
     /// Records counted since the beginning.
     pub fn total(&self) -> u64 {
-        debug_assert!(self.repeats.is_empty(), "settled before it is read");
+        debug_assert!(self.repeats.is_empty() && self.waiting.is_empty(), "settled before it is read");
         (0..6).map(|class| self.totals.get(&Series::level(class)).copied().unwrap_or(0)).sum()
     }
 
@@ -212,19 +247,37 @@ impl Counters {
 
     /// Reads what [`Counters::write_totals`] wrote.
     pub(crate) fn read_totals(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        let mut counters = Self::default();
-        for _ in 0..input.count()? {
-            let key = SeriesKey::read(input)?;
-            let count = input.uint()?;
-            counters.add_total(&key, count);
+        let mut names = Names::default();
+        let count = input.count()?;
+        let mut totals: Vec<(Series, u64)> = Vec::with_capacity(count.min(limits::SERIES_MAX));
+        for _ in 0..count {
+            let (kind, key) = SeriesKey::read_parts(input)?;
+            let (series, count) = (names.series(kind, key), input.uint()?);
+            // What this build cannot tell apart is one series to it.
+            match totals.last_mut() {
+                Some((last, sum)) if *last == series => *sum = sum.saturating_add(count),
+                _ => totals.push((series, count)),
+            }
+        }
+        // They lie in order, nearly always; a tree that is made of what is in order is made at once.
+        let mut counters = Self { names, ..Self::default() };
+        if totals.is_sorted_by(|(one, _), (other, _)| one < other) {
+            counters.totals = totals.into_iter().collect();
+        } else {
+            totals.into_iter().for_each(|(series, count)| counters.add_to(series, count));
         }
         Ok(counters)
     }
 
     /// Adds a stored rollup to the totals, when they are rebuilt from rows.
     pub(crate) fn add_total(&mut self, key: &SeriesKey, count: u64) {
-        let series = self.names.series(key);
-        *self.totals.entry(series).or_insert(0) += count;
+        let series = self.names.series(key.kind, &key.key);
+        self.add_to(series, count);
+    }
+
+    fn add_to(&mut self, series: Series, count: u64) {
+        let total = self.totals.entry(series).or_insert(0);
+        *total = total.saturating_add(count);
     }
 }
 
@@ -276,6 +329,28 @@ mod tests {
             assert_eq!(sum(kind), count, "{kind:?}");
         }
         assert!(counters.totals().count() <= limits::SERIES_MAX + 7);
+    }
+
+    #[test]
+    fn totals_are_read_whatever_their_order_and_what_is_one_series_to_this_build_is_added() {
+        let of_kind = |kind, key: &str| SeriesKey { kind, key: key.into() };
+        let rows = [
+            (of_kind(SeriesKind::Environment, "staging"), 3),
+            (of_kind(SeriesKind::Level, "level of a later build"), 5),
+            (of_kind(SeriesKind::Level, "another one"), 7),
+            (of_kind(SeriesKind::Environment, "production"), 11),
+            (of_kind(SeriesKind::Environment, "staging"), u64::MAX),
+        ];
+        let mut out = Writer::new();
+        out.uint(rows.len() as u64);
+        for (key, count) in &rows {
+            key.write(&mut out);
+            out.uint(*count);
+        }
+        let read = Counters::read_totals(&mut Reader::new(out.as_bytes())).unwrap();
+        let totals: Vec<_> = read.totals().map(|(key, count)| (key.to_string(), count)).collect();
+        let expected = [("level=*", 12), ("environment=staging", u64::MAX), ("environment=production", 11)];
+        assert_eq!(totals, expected.map(|(key, count)| (key.to_owned(), count)));
     }
 
     #[test]

@@ -75,9 +75,14 @@ impl SeriesKey {
         out.text(&self.key);
     }
     pub(super) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let (kind, key) = Self::read_parts(input)?;
+        Ok(Self { kind, key: key.to_owned() })
+    }
+    /// What it counts and which of it, as they lie in the bytes.
+    pub(super) fn read_parts<'a>(input: &mut Reader<'a>) -> Result<(SeriesKind, &'a str), ReadError> {
         let code = usize::from(input.u8()?);
         let kind = SeriesKind::ALL.get(code).copied().ok_or(ReadError::Unknown("series kind"))?;
-        Ok(Self { kind, key: input.text()?.to_owned() })
+        Ok((kind, input.text()?))
     }
 }
 
@@ -122,6 +127,11 @@ impl Series {
     /// Errors of an endpoint by name.
     pub(super) const fn endpoint_error(name: u32) -> Self {
         Self::new(SeriesKind::EndpointError, name as u64, 0)
+    }
+
+    /// All of it in 64 bits, for tables.
+    pub(super) const fn mixed(self) -> u64 {
+        (self.0 as u64) ^ ((self.0 >> 64) as u64).rotate_left(40)
     }
 
     fn kind(self) -> SeriesKind {
@@ -219,7 +229,7 @@ impl Names {
     }
 
     /// The compact form of a spelled-out series; what cannot be read is `other`.
-    pub(super) fn series(&mut self, key: &SeriesKey) -> Series {
+    pub(super) fn series(&mut self, kind: SeriesKind, key: &str) -> Series {
         let level = |word: &str| {
             LevelClass::ALL
                 .into_iter()
@@ -227,19 +237,19 @@ impl Names {
                 .map_or(OTHER_CODE, |class| class.index() as u8)
         };
         let pattern = |text: &str| PatternId::parse(text).unwrap_or(OTHER_PATTERN);
-        match key.kind {
-            SeriesKind::Level => Series::level(level(&key.key)),
-            SeriesKind::Pattern => Series::pattern(pattern(&key.key)),
-            SeriesKind::Endpoint => Series::endpoint(self.id(&key.key, usize::MAX)),
+        match kind {
+            SeriesKind::Level => Series::level(level(key)),
+            SeriesKind::Pattern => Series::pattern(pattern(key)),
+            SeriesKind::Endpoint => Series::endpoint(self.id(key, usize::MAX)),
             SeriesKind::ErrorType => {
-                Series::error_type(ErrorType::from_word(&key.key).map_or(OTHER_CODE, |kind| kind as u8))
+                Series::error_type(ErrorType::from_word(key).map_or(OTHER_CODE, |kind| kind as u8))
             }
-            SeriesKind::Environment => Series::environment(self.id(&key.key, usize::MAX)),
+            SeriesKind::Environment => Series::environment(self.id(key, usize::MAX)),
             SeriesKind::PatternLevel => {
-                let (id, class) = key.key.split_once('|').unwrap_or((OTHER, OTHER));
+                let (id, class) = key.split_once('|').unwrap_or((OTHER, OTHER));
                 Series::pattern_level(pattern(id), level(class))
             }
-            SeriesKind::EndpointError => Series::endpoint_error(self.id(&key.key, usize::MAX)),
+            SeriesKind::EndpointError => Series::endpoint_error(self.id(key, usize::MAX)),
         }
     }
 }

@@ -49,6 +49,8 @@ pub struct Windows {
     from: Timestamp,
     width: Millis,
     len: usize,
+    /// Where windows are not of one width (days of clocks that change): where each begins, and where the last one ends.
+    starts: Vec<Timestamp>,
     wanted: BTreeSet<Wanted>,
     total: Vec<u64>,
     series: BTreeMap<SeriesKey, Vec<u64>>,
@@ -71,13 +73,30 @@ impl Windows {
     /// Windows of `width` from `from` on, at most [`WINDOWS_MAX`].
     pub fn new(from: Timestamp, width: Millis, len: usize, wanted: BTreeSet<Wanted>) -> Self {
         let (width, len) = (Millis(width.0.max(1)), len.min(WINDOWS_MAX));
-        Self { from, width, len, wanted, total: vec![0; len], series: BTreeMap::new(), sums: BTreeMap::new() }
+        let starts = Vec::new();
+        Self { from, width, len, starts, wanted, total: vec![0; len], series: BTreeMap::new(), sums: BTreeMap::new() }
+    }
+
+    /// Windows that begin at these instants, in order, each where the one before it ends; the last instant ends the last one. At
+    /// most [`WINDOWS_MAX`].
+    pub fn between(mut starts: Vec<Timestamp>, wanted: BTreeSet<Wanted>) -> Self {
+        starts.truncate(WINDOWS_MAX + 1);
+        let from = starts.first().copied().unwrap_or_default();
+        let len = starts.len().saturating_sub(1);
+        Self { starts, ..Self::new(from, Millis(1), len, wanted) }
+    }
+
+    fn place_of(&self, at: Timestamp) -> Option<usize> {
+        if self.starts.is_empty() {
+            return usize::try_from((at.0.saturating_sub(self.from.0)).div_euclid(self.width.0)).ok();
+        }
+        self.starts.partition_point(|start| *start <= at).checked_sub(1)
     }
 
     /// Counts records of a series at an instant; what lies outside the span is passed by. Every record is to be counted
     /// under its level once: that is what the total is made of.
     pub fn add(&mut self, at: Timestamp, key: &SeriesKey, count: u64) {
-        let Ok(place) = usize::try_from((at.0.saturating_sub(self.from.0)).div_euclid(self.width.0)) else { return };
+        let Some(place) = self.place_of(at) else { return };
         if place >= self.len {
             return;
         }
@@ -227,6 +246,17 @@ mod tests {
         assert_eq!(told.series["level:warn"], [0, 0, 0], "asked for by name it is told");
         assert_eq!(told.series.len(), 3);
         assert_eq!(told.top["level"], [("info".to_owned(), 16), ("error".to_owned(), 15)]);
+    }
+
+    #[test]
+    fn windows_of_different_widths_hold_what_lies_between_their_ends() {
+        let starts = [100, 200, 500, 600].map(Timestamp).to_vec();
+        let mut windows = Windows::between(starts, asked(&["total"]));
+        for (at, count) in [(99, 1_000), (100, 1), (199, 2), (200, 4), (499, 8), (500, 16), (599, 32), (600, 1_000)] {
+            windows.add(Timestamp(at), &key("level:info"), count);
+        }
+        assert_eq!(windows.told().series["total"], [3, 12, 48]);
+        assert_eq!(Windows::between(Vec::new(), asked(&["total"])).told().series["total"], [0u64; 0]);
     }
 
     #[test]

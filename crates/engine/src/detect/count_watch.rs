@@ -2,14 +2,16 @@
 //!
 //! Counts are held in slots of 10 s (the last minute) and in minutes (the last hour). A window is judged by the tail of
 //! a negative binomial whose mean is the series' level times the component's season and whose spread is what this
-//! series has shown at that width. Short windows are compared with the level of the minutes before the last five, long
+//! series has shown at that width, or, of a rare one, in its hours ([`Clumps`]). Short windows are compared with the level of the minutes before the last five, long
 //! ones with that of the hours before the last, so that an incident is never compared with itself. What is learned is
 //! clipped, and nothing is learned while a deviation is open; one that lasts becomes the new level, told once.
+
+mod running;
 
 use super::history::Band;
 use super::ring::SummedMinutes;
 use crate::baseline::tail::{count_at_least, count_at_most};
-use crate::baseline::{Habit, Mean};
+use crate::baseline::{Clumps, Habit, Mean};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::time::Millis;
 
@@ -163,6 +165,8 @@ pub(crate) struct CountWatch {
     recent_level: Mean,
     settled_level: Mean,
     spread: [Mean; 6],
+    /// How a series too rare to show a spread clumps.
+    pub(crate) clumps: Clumps,
     /// Of each window above and below: only the component's own series learns them.
     habits: Option<Box<[[Habit; 2]; 6]>>,
     /// Minutes the present deviation is open, and those of them that were usual again.
@@ -179,6 +183,7 @@ impl Default for CountWatch {
             recent_level: Mean::default(),
             settled_level: Mean::default(),
             spread: [prior; 6],
+            clumps: Clumps::default(),
             habits: None,
             open: None,
         }
@@ -192,10 +197,11 @@ impl CountWatch {
     }
 
     /// Counts a record in the slot being filled.
+    #[inline(always)]
     pub(crate) fn count(&mut self) {
-        if let Some(slot) = self.slots.first_mut() {
-            *slot = slot.saturating_add(1);
-        }
+        // Four billion do not come in ten seconds; in the way of every record, twice, bounds have their price.
+        let [running, ..] = &mut self.slots;
+        *running = running.wrapping_add(1);
     }
 
     /// Whether a deviation is open.
@@ -244,8 +250,7 @@ impl CountWatch {
         }
         let due = Due { level: self.recent_level, memory: RECENT_MEMORY, minutes: factor };
         let (expected, doubt) = due.expected(0);
-        let least = SPREAD_MIN.get(2).copied().unwrap_or(SPREAD_PRIOR);
-        let spread = self.spread.get(2).map_or(SPREAD_PRIOR, |spread| spread.value().max(least)) + doubt;
+        let spread = self.spread_of(2, expected, doubt);
         Some(Band::around(expected, count_reach(expected, spread)))
     }
 
@@ -257,29 +262,43 @@ impl CountWatch {
         self.minutes.add(&other.minutes);
         self.recent_level.add(&other.recent_level);
         self.settled_level.add(&other.settled_level);
+        self.clumps.merge(&other.clumps);
         if self.open.is_none() {
             self.open = other.open;
         }
     }
 
-    /// Judges the slot that is being filled as it stands: only more than due can be seen before a slot is over.
+    /// Judges the windows that end with the slot being filled, as it ends: only more than due is told, drops are left to
+    /// minutes. What they show is learned.
     pub(crate) fn judge_slots(&mut self, factor: f64) -> Option<Deviation> {
         if self.recent_level.count() < SHORT_AFTER || self.open.is_some() {
             return None;
         }
         let mut best: Option<Deviation> = None;
-        for (place, &width) in SLOT_WINDOWS.iter().enumerate() {
-            let seen = self.slots.iter().take(width).map(|&count| u64::from(count)).sum();
-            let due =
-                Due { level: self.recent_level, memory: RECENT_MEMORY, minutes: width as f64 / SLOTS as f64 * factor };
-            let found = self.deviation(place, Millis(SLOT.0 * width as i64), seen, due).filter(Deviation::is_above);
-            let found = self.as_habit(place, true, found, HABIT_SLOTS);
-            if let Some(mut found) = found {
+        for (place, found) in self.slot_windows(factor).into_iter().enumerate() {
+            if let Some(mut found) = self.as_habit(place, true, found, HABIT_SLOTS) {
                 found.probability *= looks(place);
                 best = rarer(best, found);
             }
         }
         best
+    }
+
+    /// What is more than due in the windows that end with the slot being filled.
+    fn slot_windows(&self, factor: f64) -> [Option<Deviation>; 3] {
+        let mut found = [None; 3];
+        for (place, (found, width)) in found.iter_mut().zip(SLOT_WINDOWS).enumerate() {
+            let (seen, due) = self.slot_window(width, factor);
+            *found = self.deviation(place, Millis(SLOT.0 * width as i64), seen, due).filter(Deviation::is_above);
+        }
+        found
+    }
+
+    /// Records of so many slots, the one being filled among them, and what is due in them once it is over.
+    fn slot_window(&self, width: usize, factor: f64) -> (u64, Due) {
+        let seen = self.slots.iter().take(width).map(|&count| u64::from(count)).sum();
+        let minutes = width as f64 / SLOTS as f64 * factor;
+        (seen, Due { level: self.recent_level, memory: RECENT_MEMORY, minutes })
     }
 
     /// A deviation with the probability that it has for this series, which learns it.
@@ -430,7 +449,7 @@ impl CountWatch {
     /// Whether a count can be less probable than [`PART_BELOW`], judged without its tail.
     fn can_decide(&self, place: usize, seen: u64, due: Due) -> bool {
         let (expected, doubt) = due.expected(seen);
-        let spread = self.spread_of(place, doubt);
+        let spread = self.spread_of(place, expected, doubt);
         let off = seen as f64 - expected;
         if off > 0.0 {
             spread >= PART_SPREAD || off * off >= PART_REACH * (expected + spread * expected * expected)
@@ -440,10 +459,12 @@ impl CountWatch {
         }
     }
 
-    /// Relative variance of a window's mean: what was learned, and what comes from not knowing the level better.
-    fn spread_of(&self, place: usize, doubt: f64) -> f64 {
+    /// Relative variance of a window's mean: what was learned, of the window or of clumps, and what comes from not knowing the
+    /// level better.
+    fn spread_of(&self, place: usize, expected: f64, doubt: f64) -> f64 {
         let least = SPREAD_MIN.get(place).copied().unwrap_or(SPREAD_PRIOR);
-        self.spread.get(place).map_or(SPREAD_PRIOR, |spread| spread.value().max(least)) + doubt
+        let clumping = self.clumps.excess() / expected.max(1e-6);
+        self.spread.get(place).map_or(SPREAD_PRIOR, |spread| spread.value().max(least)).max(clumping) + doubt
     }
 
     /// What the minutes that are over show, the longest windows included; what that teaches is learned.
@@ -498,7 +519,7 @@ impl CountWatch {
 
     fn deviation(&self, place: usize, window: Millis, seen: u64, due: Due) -> Option<Deviation> {
         let (expected, doubt) = due.expected(seen);
-        let spread = self.spread_of(place, doubt);
+        let spread = self.spread_of(place, expected, doubt);
         // A quick look spares the sum: what lies within two deviations decides nothing.
         let off = seen as f64 - expected;
         if off * off < 4.0 * (expected + spread * expected * expected) {

@@ -3,11 +3,13 @@
 //! Time is the events' own: a record closes the slots before it, and [`Detectors::close`] closes those that no record
 //! closed. Between the two nothing has to run, so that a sleeping object stays asleep until
 //! [`Detectors::next_deadline`]. Records older than the slot being filled by a minute are counted as late and judged
-//! by nothing.
+//! by nothing; of a regular series they say that it came.
 //!
 //! All series judged at one moment share one test (Benjamini-Hochberg), so that two thousand quiet patterns are no
 //! noisier than one; a pattern's deviation is not told while the component's own is open. What is found is told once,
-//! when it opens.
+//! when it opens; what opens before its slot is over, a second time if the slot says far more (`running.rs`).
+
+mod stored;
 
 use super::candidate::{Candidate, Known, WIDER, count_candidate, discoveries, kind_of, ratio_candidate, reaches_into};
 use super::count_watch::{CountWatch, PART_BELOW, Pace, SLOT};
@@ -15,12 +17,12 @@ use super::history::{Band, History};
 use super::level_watch::{CELL_MINUTES, LevelWatch};
 use super::ratio_watch::RatioWatch;
 use super::rhythm::Rhythm;
-use super::ring::MinuteRing;
+use super::ring::{MINUTES, MinuteRing};
+use super::running::{RunningLook, ToldRunning};
 use super::signal::{Signal, SignalKind, Subject};
 use super::watches::Watches;
 use crate::baseline::special::exp;
 use crate::baseline::{Mean, Season, Seed, Zone};
-use crate::bytes::{ReadError, Reader, Writer};
 use crate::pattern::PatternId;
 use crate::time::{Millis, Timestamp};
 use std::collections::BTreeSet;
@@ -36,6 +38,9 @@ const FALSE_SHARE_PATTERNS: f64 = PART_BELOW;
 /// After a longer pause the slots in between are not closed one by one.
 const SLOTS_CLOSED_MAX: i64 = 400;
 const SLOTS_A_MINUTE: i64 = 6;
+const SLOTS_AN_HOUR: i64 = 360;
+/// Hours of a pause that are learned as empty.
+const EMPTY_HOURS_MAX: i64 = 24;
 /// Records before a new pattern is news.
 const KNOWN_RECORDS_MIN: u64 = 200;
 /// Share of records that bring a new pattern above which novelty is this component's habit.
@@ -50,7 +55,6 @@ const ALERT_AFTER_MINUTES: u32 = 60;
 const LATENESS_MAX: Millis = Millis::from_mins(5);
 /// What a slot leaves of the lateness: half of it after a day.
 const LATENESS_KEPT: f64 = 0.999_92;
-const VERSION: u8 = 2;
 
 /// What the detectors need to know of a record.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +87,10 @@ pub(super) struct PatternWatch {
 pub struct Detectors {
     /// Index (event time / 10 s) of the slot being filled; none before the first record.
     pub(super) slot: Option<i64>,
+    /// Records of that slot from which it is looked at before it is over; 0 if that is to be worked out. Made from the rest.
+    pub(super) look_at: RunningLook,
+    /// That slot opened the component's deviation before it was over.
+    pub(super) told_running: Option<ToldRunning>,
     pub(super) season: Season,
     pub(super) hour_records: u64,
     /// Slots of the hour being filled that were closed one by one and outside a silence.
@@ -122,6 +130,8 @@ impl Default for Detectors {
     fn default() -> Self {
         Self {
             slot: None,
+            look_at: RunningLook::default(),
+            told_running: None,
             season: Season::default(),
             hour_records: 0,
             hour_slots: 0,
@@ -164,7 +174,7 @@ impl Detectors {
                 self.lateness = self.lateness.max(behind as f64);
             }
             if (current - slot).saturating_mul(SLOT.0) > LATE.0 {
-                self.late += 1;
+                self.note_late(facts);
                 return;
             }
         }
@@ -174,6 +184,9 @@ impl Detectors {
             self.resume(facts.at);
         }
         self.component.count();
+        if self.component.running() >= self.look_at.from() {
+            self.look_at_running(facts.at);
+        }
         self.errors.count(facts.is_error);
         self.rhythm.beat(facts.at);
         if let Some(duration) = facts.duration_ms {
@@ -272,6 +285,7 @@ impl Detectors {
     /// Hours of the season are those of these clocks from now on. Not part of what is written.
     pub fn set_zone(&mut self, zone: Zone) {
         self.season.set_zone(zone);
+        self.look_at = RunningLook::default();
     }
 
     /// Whose clocks the season's hours are.
@@ -282,6 +296,7 @@ impl Detectors {
     /// What was read was learned by clocks so many hours ahead in winter.
     pub(crate) fn learned_in(&mut self, hours: i64) {
         self.season.learned_in(Zone::of_hours(hours));
+        self.look_at = RunningLook::default();
     }
 
     /// Patterns watched one by one.
@@ -383,6 +398,18 @@ impl Detectors {
         schedule(&mut self.due, facts.pattern, watch, Millis(self.lateness as i64));
     }
 
+    /// A record too late to raise anything still says that it came: what reports in a late batch is not missed.
+    #[cold]
+    fn note_late(&mut self, facts: &Facts) {
+        self.late += 1;
+        let Some(watch) = self.patterns.get_mut(facts.pattern) else { return };
+        if watch.rhythm.last().is_some_and(|last| last < facts.at) {
+            watch.rhythm.beat(facts.at);
+            watch.is_missed = false;
+            schedule(&mut self.due, facts.pattern, watch, Millis(self.lateness as i64));
+        }
+    }
+
     /// A silence is over: jobs that were due in it start afresh, rather than being missed one by one.
     fn resume(&mut self, at: Timestamp) {
         self.is_silent = false;
@@ -402,8 +429,9 @@ impl Detectors {
             self.close_slot(slot);
         }
         if first > from {
-            // A pause this long is a silence, not a level: the hour it ended in is not learned.
+            // A pause this long is a silence, not a level: the hour it ended in is not learned. That nothing came is.
             self.hour_slots = 0;
+            (0..((first - from) / SLOTS_AN_HOUR).min(EMPTY_HOURS_MAX)).for_each(|_| self.learn_clumps(true));
         }
         self.slot = Some(to);
     }
@@ -413,6 +441,7 @@ impl Detectors {
         let factor = self.season.factor(end);
         let mut found = Vec::new();
         let ends_minute = (slot + 1).rem_euclid(SLOTS_A_MINUTE) == 0;
+        self.end_running(end, factor);
         if let Some(deviation) = self.component.judge_slots(factor) {
             let candidate = count_candidate(self.of_component(), deviation, end, SignalKind::Burst);
             found.push(candidate.judged_within(&self.widened));
@@ -421,15 +450,25 @@ impl Detectors {
             self.close_minute(end, factor, &mut found);
         }
         self.component.close_slot();
+        self.look_at = RunningLook::default();
         self.tell(found);
         self.find_silence(end);
         self.hour_slots += u32::from(!self.is_silent);
         self.lateness *= LATENESS_KEPT;
         if end.0.rem_euclid(3_600_000) == 0 {
+            self.learn_clumps(false);
             if self.hour_slots >= 350 {
                 self.learn_hour(end);
             }
             (self.hour_records, self.hour_slots) = (0, 0);
+        }
+    }
+
+    /// An hour is over, or one more of a long pause: what came in it.
+    fn learn_clumps(&mut self, is_empty: bool) {
+        self.component.clumps.learn(if is_empty { 0 } else { self.hour_records });
+        for (_, watch) in self.patterns.iter_mut() {
+            watch.counts.clumps.learn(if is_empty { 0 } else { watch.seen.sum(MINUTES) });
         }
     }
 
@@ -503,7 +542,8 @@ impl Detectors {
         let mut of_patterns: Vec<(PatternId, Candidate)> = Vec::new();
         for (id, watch) in self.patterns.iter_mut() {
             let was_open = watch.counts.is_open();
-            let count = watch.counts.counting();
+            // Patterns never close a slot: all of their minute is in the first.
+            let count = watch.counts.running();
             watch.seen.push(count);
             // A silence of the component is told as one; it teaches its patterns nothing and is cut out of their hours.
             if self.is_silent {
@@ -536,7 +576,7 @@ impl Detectors {
     }
 
     /// The component's own series of counts, with what is known of it.
-    fn of_component(&self) -> (Subject, Known) {
+    pub(super) fn of_component(&self) -> (Subject, Known) {
         (
             Subject::Component,
             Known { minutes: self.component.experience(), series: self.judged_with(Subject::Component) },
@@ -548,8 +588,12 @@ impl Detectors {
         if subject.pattern().is_some() { self.patterns.len() } else { 1 }
     }
 
+    pub(super) fn push(&mut self, signal: Signal) {
+        push(&mut self.signals, &mut self.signals_dropped, signal);
+    }
+
     /// Tells what passes the common test of its family: the component's three series, or its patterns.
-    fn tell(&mut self, found: Vec<Candidate>) {
+    pub(super) fn tell(&mut self, found: Vec<Candidate>) {
         if found.is_empty() {
             return;
         }
@@ -657,83 +701,6 @@ impl Detectors {
     fn tell_new(&mut self, facts: &Facts) {
         let signal = self.novelty(facts);
         push(&mut self.signals, &mut self.signals_dropped, signal);
-    }
-
-    /// The whole state as bytes, for the checkpoint. Signals not yet taken are not part of it.
-    pub fn write(&self, out: &mut Writer) {
-        out.u8(VERSION);
-        out.u8(u8::from(self.slot.is_some()));
-        out.int(self.slot.unwrap_or(0));
-        self.season.write(out);
-        out.uint(self.hour_records);
-        out.uint(u64::from(self.hour_slots));
-        self.component.write(out);
-        self.level.write(out);
-        self.errors.write(out);
-        self.slow.write(out);
-        [&self.totals, &self.error_minutes, &self.slow_minutes].into_iter().for_each(|minutes| minutes.write(out));
-        out.f64(self.slow_from);
-        out.f64(self.lateness);
-        out.uint(self.durations);
-        self.rhythm.write(out);
-        out.u8(u8::from(self.is_silent));
-        self.novelty.write(out);
-        [self.records, self.late, self.unwatched, self.signals_dropped].into_iter().for_each(|count| out.uint(count));
-        out.uint(self.patterns.len() as u64);
-        for (id, watch) in self.patterns.in_order() {
-            out.uint(id.0);
-            watch.counts.write(out);
-            watch.rhythm.write(out);
-            watch.seen.write(out);
-            out.u8(u8::from(watch.is_missed));
-            out.u8(u8::from(watch.due.is_some()));
-            out.int(watch.due.map_or(0, |at| at.0));
-        }
-    }
-
-    /// Reads what [`Detectors::write`] wrote; an unknown version is refused, and what it held has to be learned again.
-    pub fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        if input.u8()? != VERSION {
-            return Err(ReadError::Unknown("version of the detectors"));
-        }
-        let has_slot = input.u8()? != 0;
-        let slot = input.int()?;
-        let mut read = Self { slot: has_slot.then_some(slot), season: Season::read(input)?, ..Self::default() };
-        read.hour_records = input.uint()?;
-        read.hour_slots = input.u32()?;
-        read.component = CountWatch::read(input)?;
-        read.level = LevelWatch::read(input)?;
-        read.errors = RatioWatch::read(input)?;
-        read.slow = RatioWatch::read(input)?;
-        for minutes in [&mut read.totals, &mut read.error_minutes, &mut read.slow_minutes] {
-            *minutes = History::read(input)?;
-        }
-        read.slow_from = input.f64()?;
-        read.lateness = input.f64()?;
-        read.durations = input.uint()?;
-        read.rhythm = Rhythm::read(input)?;
-        read.is_silent = input.u8()? != 0;
-        read.novelty = Mean::read(input)?;
-        for count in [&mut read.records, &mut read.late, &mut read.unwatched, &mut read.signals_dropped] {
-            *count = input.uint()?;
-        }
-        for _ in 0..input.count()?.min(WATCHED_PATTERNS_MAX) {
-            let id = PatternId(input.uint()?);
-            let watch = PatternWatch {
-                counts: CountWatch::read(input)?,
-                rhythm: Rhythm::read(input)?,
-                seen: MinuteRing::read(input)?,
-                is_missed: input.u8()? != 0,
-                due: Some((input.u8()? != 0, input.int()?))
-                    .filter(|(is_due, _)| *is_due)
-                    .map(|(_, at)| Timestamp(at).clamped()),
-            };
-            watch.due.map(|at| read.due.insert((at, id)));
-            if let Some(held) = read.patterns.get_or_begin(id, WATCHED_PATTERNS_MAX) {
-                *held = watch;
-            }
-        }
-        Ok(read)
     }
 }
 

@@ -4,7 +4,7 @@
 //! own three series are kept as they were when each minute was judged.
 
 use super::candidate::{WIDER, reaches_into};
-use super::count_watch::SLOT;
+use super::count_watch::{CountWatch, SLOT};
 use super::detectors::{Detectors, PatternWatch};
 use super::history::{History, Point};
 use super::ring::MINUTES;
@@ -103,13 +103,15 @@ impl Detectors {
         Some(if open == SignalKind::Burst { self.direction(subject) } else { open })
     }
 
-    /// Whether an open deviation of counts has more or fewer than the usual in its last minute.
+    /// Whether an open deviation of counts has more or fewer than the usual: in the last whole minute, or in the minute that
+    /// ends now, which may be the first of a burst.
     fn direction(&self, subject: Subject) -> SignalKind {
         let counts = match subject.pattern() {
             Some(id) => self.patterns.get(id).map(|watch| &watch.counts),
             None => Some(&self.component),
         };
-        let is_less = counts.is_some_and(|counts| f64::from(counts.counted()) < counts.level(self.factor_now()));
+        let seen = |counts: &CountWatch| counts.counted().max(counts.counting());
+        let is_less = counts.is_some_and(|counts| f64::from(seen(counts)) < counts.level(self.factor_now()));
         if is_less { SignalKind::Drop } else { SignalKind::Burst }
     }
 

@@ -19,6 +19,7 @@ mod level_watch;
 mod ratio_watch;
 mod rhythm;
 mod ring;
+mod running;
 mod seeding;
 mod signal;
 mod trend;

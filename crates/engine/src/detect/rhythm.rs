@@ -4,6 +4,7 @@
 //! Gaps are learned as mean, mean deviation and longest of late; a gap that was told as a silence teaches only as much
 //! as a usual long one.
 
+use super::count_watch::SLOT;
 use crate::baseline::Mean;
 use crate::baseline::special::exp;
 use crate::bytes::{ReadError, Reader, Writer};
@@ -90,13 +91,15 @@ impl Rhythm {
         self.last
     }
 
-    /// When a regular series is overdue: half a period, or four deviations, after it was due, and `lateness` for those
-    /// that are on their way; within three periods in any case.
+    /// When a regular series is overdue: half a period, or four deviations, after it was due, within three periods; and
+    /// never before `lateness`, for those that are on their way, has passed since it was due.
     pub(crate) fn overdue_at(&self, lateness: Millis) -> Option<Timestamp> {
         self.period()?;
         let gap = self.gap.value();
-        let wait = (gap + (0.5 * gap).max(4.0 * self.deviation.value()).max(lateness.0 as f64)).max(self.longest * 1.2);
-        Some(self.last?.plus(Millis(wait.min(2.8 * gap) as i64)))
+        // The longest delay of late is slowly forgotten, and was taken in slots.
+        let on_the_way = 1.25 * lateness.0 as f64 + SLOT.0 as f64;
+        let wait = (gap + (0.5 * gap).max(4.0 * self.deviation.value())).max(self.longest * 1.2);
+        Some(self.last?.plus(Millis(wait.min(2.8 * gap).max(gap + on_the_way) as i64)))
     }
 
     /// When a series with this many records a minute is silent, regular or not.

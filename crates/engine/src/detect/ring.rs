@@ -75,6 +75,10 @@ impl MinuteRing {
 
     pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         let mut ring = Self::default();
+        if let Some(small) = input.small_uints::<MINUTES>() {
+            ring.counts.iter_mut().zip(small).for_each(|(count, small)| *count = u32::from(*small));
+            return Ok(ring);
+        }
         for count in &mut ring.counts {
             *count = input.u32()?;
         }

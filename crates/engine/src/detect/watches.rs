@@ -26,6 +26,11 @@ impl Watches {
         self.held.len()
     }
 
+    /// Makes room for so many more, so that none has to be moved while they come.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.held.reserve_exact(count.min(PLACES_MAX));
+    }
+
     pub(super) fn get(&self, id: PatternId) -> Option<&PatternWatch> {
         self.held.get(self.place_of(id)?).map(|(_, watch)| watch)
     }
