@@ -1,10 +1,11 @@
 // Kill -9 in mid-stream, fifty times, with an audit of every acknowledged id and every counter after each.
+// SAPWOOD_SOAK_KILLS says how many (50), for a machine that is too slow for so many within the time of a test file.
 
 import { test } from "node:test";
 
 import { killAndAudit } from "../e2e/kills.mjs";
 
-const KILLS = 25;
+const KILLS = Math.ceil(Number(process.env.SAPWOOD_SOAK_KILLS ?? 50) / 2);
 
 for (const [what, vars] of [
   ["before anything was flushed", { FLUSH_INTERVAL: "1h" }],
