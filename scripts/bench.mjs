@@ -52,6 +52,8 @@ const sapwood = {
   build: path.join(root, "build", "release"),
   migrate: true,
   secrets: makeSecrets(),
+  // One object, however hot: on one machine the shards of a component would share its thread.
+  vars: { SHARDS_MAX: "1" },
   async prepare(url) {
     const { key } = await makeKey(url, this.secrets.API_KEY, { name: "bench", scopes: ["ingest", "read"], domain: "bench.localhost" });
     this.key = key;
@@ -91,7 +93,7 @@ const rounded = (value, digits) => (value === undefined || Number.isNaN(value) ?
 
 async function measure(service) {
   const state = mkdtempSync(path.join(os.tmpdir(), "sapwood-bench-"));
-  const runtime = await startRuntime({ build: service.build, state, secrets: service.secrets ?? {}, miniflare: service.miniflare });
+  const runtime = await startRuntime({ build: service.build, state, secrets: service.secrets ?? {}, vars: service.vars ?? {}, miniflare: service.miniflare });
   const measured = [];
   try {
     if (service.migrate) await runtime.migrate();
@@ -135,7 +137,7 @@ async function profile() {
   const state = mkdtempSync(path.join(os.tmpdir(), "sapwood-bench-"));
   // V8 keeps a log beside the map of what it compiled, one for each isolate unless it is told otherwise.
   const v8Flags = ["--perf-basic-prof", "--no-logfile-per-isolate", `--logfile=${path.join(state, "v8.log")}`];
-  const runtime = await startRuntime({ build: `${sapwood.build}-names`, state, secrets: sapwood.secrets, v8Flags });
+  const runtime = await startRuntime({ build: `${sapwood.build}-names`, state, secrets: sapwood.secrets, vars: sapwood.vars, v8Flags });
   try {
     await runtime.migrate();
     await sapwood.prepare(runtime.url);

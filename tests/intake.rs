@@ -105,7 +105,7 @@ fn run(sent: Sent, stored: &mut Vec<Record>) -> Result<Assembled, Refusal> {
     let length = header("Content-Length").unwrap_or_else(|| sent.body.len().to_string());
     check_declared(Some(&length), cap)?;
     let revoked = if sent.is_revoked { vec![KeyId::new([7; 9]).to_string()] } else { Vec::new() };
-    let known = DomainKnowledge::new(&config, &PublishedView { version: 1, revoked, overrides: Vec::new() });
+    let known = DomainKnowledge::new(&config, &PublishedView { version: 1, revoked, ..PublishedView::default() });
     if principal.key_id.is_some_and(|id| known.is_revoked(&id.to_string())) {
         return Err(AuthError::Revoked.into());
     }
@@ -118,9 +118,10 @@ fn run(sent: Sent, stored: &mut Vec<Record>) -> Result<Assembled, Refusal> {
         records_max: config.request_records_max(),
         wants_ids: false,
     };
-    let prepared = prepare(&body, intake)?;
+    let mut prepared = prepare(&body, intake)?;
     let fates = store(&prepared, stored);
-    Ok(assemble(prepared, fates))
+    let parts = std::mem::take(&mut prepared.parts);
+    Ok(assemble(prepared, parts.into_iter().zip(fates).collect()))
 }
 
 /// An object that accepts everything.
@@ -134,7 +135,7 @@ fn store(prepared: &Prepared, stored: &mut Vec<Record>) -> Vec<PartFate> {
             places: vec![Place { seq: 1, first: 0, count: accepted }],
             ..Receipt::default()
         };
-        PartFate::Done { receipt, is_replay: false, component: part.component.clone() }
+        PartFate::Done { receipt, is_replay: false, component: part.component.clone(), shard: 0 }
     };
     prepared.parts.iter().map(accept).collect()
 }

@@ -7,11 +7,12 @@
 //! Before a domain is known nothing may be taken in for it: its own redaction rules are part of the view, and a secret
 //! stored is stored. Best effort otherwise: an isolate may vanish at any time, and the objects check revocation again.
 
-use crate::processors::calls::DirectoryAnswer;
 pub use crate::processors::calls::view_key as kv_key;
+use crate::processors::calls::{DirectoryAnswer, SpreadComponents};
 use crate::processors::settings;
 use sapwood_engine::config::Config;
 use sapwood_engine::redact::{RedactConfig, Redactor};
+use sapwood_engine::shard::ShardMap;
 use sapwood_engine::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -27,6 +28,8 @@ pub const USABLE_FOR: Millis = Millis::from_secs(45);
 const DOMAINS_MAX: usize = 1_000;
 /// Components sent to `other` that are remembered, each for [`MOVED_FOR`].
 const MOVED_MAX: usize = 4_096;
+/// Components of which this isolate heard from their shards that they are spread. Beyond that it hears it again.
+const SPREAD_MAX: usize = 4_096;
 /// How long a component without room is sent to `other` without asking.
 const MOVED_FOR: Millis = Millis::from_secs(60);
 
@@ -39,6 +42,7 @@ pub struct DomainKnowledge {
     /// Version of the domain's view.
     pub version: u64,
     revoked: BTreeSet<String>,
+    spread: BTreeMap<String, ShardMap>,
 }
 
 /// The part of a directory that edges need, as KV carries it.
@@ -50,11 +54,19 @@ pub struct PublishedView {
     pub revoked: Vec<String>,
     /// Configuration of the domain.
     pub overrides: Vec<(String, String)>,
+    /// How components are spread that ever were split.
+    #[serde(default, skip_serializing_if = "SpreadComponents::is_empty")]
+    pub spread: SpreadComponents,
 }
 
 impl From<&DirectoryAnswer> for PublishedView {
     fn from(directory: &DirectoryAnswer) -> Self {
-        Self { version: directory.version, revoked: directory.revoked.clone(), overrides: directory.overrides.clone() }
+        Self {
+            version: directory.version,
+            revoked: directory.revoked.clone(),
+            overrides: directory.overrides.clone(),
+            spread: directory.spread.clone(),
+        }
     }
 }
 
@@ -67,7 +79,13 @@ impl DomainKnowledge {
             redact_email: config.redacts_email(),
             extra_names: config.redact_names().clone(),
         });
-        Self { config, redactor, version: view.version, revoked: view.revoked.iter().cloned().collect() }
+        let spread = view.spread.maps().map(|(name, map)| (name.to_owned(), map)).collect();
+        Self { config, redactor, version: view.version, revoked: view.revoked.iter().cloned().collect(), spread }
+    }
+
+    /// How a component is spread, as the domain says.
+    pub fn shard_map(&self, component: &str) -> Option<&ShardMap> {
+        self.spread.get(component)
     }
 
     /// Whether a key was taken back.
@@ -98,6 +116,8 @@ struct Entry {
 pub struct Memory {
     domains: BTreeMap<String, Entry>,
     moved: BTreeMap<(String, String), Timestamp>,
+    /// Maps that shards told: newer ones than the domain's view had.
+    spread: BTreeMap<(String, String), ShardMap>,
 }
 
 impl Memory {
@@ -141,6 +161,28 @@ impl Memory {
         }
     }
 
+    /// Remembers how a component is spread, as one of its shards said.
+    pub fn learn_shards(&mut self, domain: &str, component: &str, map: &ShardMap) {
+        let key = (domain.to_owned(), component.to_owned());
+        if self.spread.len() >= SPREAD_MAX && !self.spread.contains_key(&key) {
+            self.spread.clear();
+        }
+        let known = self.spread.entry(key).or_default();
+        if map.is_newer_than(known) {
+            known.clone_from(map);
+        }
+    }
+
+    /// The newest that is known of how a component is spread.
+    pub fn shard_map(&self, knowledge: &DomainKnowledge, domain: &str, component: &str) -> ShardMap {
+        let of_view = knowledge.shard_map(component).cloned().unwrap_or_default();
+        if self.spread.is_empty() {
+            return of_view;
+        }
+        let learned = self.spread.get(&(domain.to_owned(), component.to_owned()));
+        learned.filter(|learned| learned.is_newer_than(&of_view)).cloned().unwrap_or(of_view)
+    }
+
     /// Whether the domain said lately that it has no room for a component.
     pub fn is_moved(&self, domain: &str, component: &str, now: Timestamp) -> bool {
         !self.moved.is_empty()
@@ -174,6 +216,7 @@ mod tests {
             version: 1,
             revoked: revoked.iter().map(|id| (*id).to_owned()).collect(),
             overrides: overrides.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            ..PublishedView::default()
         };
         Rc::new(DomainKnowledge::new(&config(), &view))
     }
@@ -233,7 +276,12 @@ mod tests {
 
     #[test]
     fn a_view_survives_kv() {
-        let view = PublishedView { version: 3, revoked: vec!["k".into()], overrides: vec![("A".into(), "b".into())] };
+        let view = PublishedView {
+            version: 3,
+            revoked: vec!["k".into()],
+            overrides: vec![("A".into(), "b".into())],
+            ..PublishedView::default()
+        };
         let text = serde_json::to_string(&view).unwrap();
         assert_eq!(serde_json::from_str::<PublishedView>(&text).unwrap(), view);
         assert_eq!(kv_key("a.com"), "domain:a.com");

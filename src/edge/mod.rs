@@ -144,6 +144,7 @@ async fn serve(
         Route::Configure => handlers::configuration::replace(&call, request).await,
         Route::Audit => handlers::audit::audit(&call).await,
         Route::Cleanup => handlers::cleanup::cleanup(&call).await,
+        Route::SpreadComponent(component) => handlers::shards::spread(&call, &component, request).await,
         Route::EraseComponent(component) => handlers::erase::component(&call, &component).await,
         Route::EraseDomain(domain) => handlers::erase::domain(&call, &domain).await,
         Route::EraseUser => handlers::erase::user(&call).await,

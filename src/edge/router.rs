@@ -72,6 +72,8 @@ pub enum Route {
     Cleanup,
     /// `DELETE /api/components/{component}`.
     EraseComponent(String),
+    /// `PUT /api/components/{component}/shards`.
+    SpreadComponent(String),
     /// `DELETE /api/domains/{domain}`.
     EraseDomain(String),
     /// `DELETE /api/logs`: what one user left behind.
@@ -142,6 +144,7 @@ impl Route {
             | Self::UndoLesson(_)
             | Self::Cleanup
             | Self::EraseComponent(_)
+            | Self::SpreadComponent(_)
             | Self::EraseDomain(_)
             | Self::EraseUser
             | Self::Erasures
@@ -210,6 +213,7 @@ fn routes_at(path: &str) -> Vec<(&'static str, Route)> {
         ["api", "erasures", id] if !id.is_empty() => vec![("GET", Route::Erasure(decoded(id)))],
         ["api", "components", id, "baseline"] if !id.is_empty() => vec![("GET", Route::Baseline(decoded(id)))],
         ["api", "components", id, "baseline.svg"] if !id.is_empty() => vec![("GET", Route::Chart(decoded(id)))],
+        ["api", "components", id, "shards"] if !id.is_empty() => vec![("PUT", Route::SpreadComponent(decoded(id)))],
         ["api", "components", id, "windows"] if !id.is_empty() => vec![("GET", Route::Windows(decoded(id)))],
         ["api", "detectors", "replay"] => vec![("POST", Route::Replay)],
         ["api", "incidents"] => vec![("GET", Route::Incidents)],
@@ -276,6 +280,7 @@ mod tests {
         check("DELETE", "/api/logs/patterns/lessons/7", Route::UndoLesson("7".into()));
         check("DELETE", "/api/logs/cleanup", Route::Cleanup);
         check("DELETE", "/api/components/a%20b", Route::EraseComponent("a b".into()));
+        check("PUT", "/api/components/a%20b/shards", Route::SpreadComponent("a b".into()));
         check("DELETE", "/api/domains/a.example", Route::EraseDomain("a.example".into()));
         check("DELETE", "/api/logs", Route::EraseUser);
         check("GET", "/api/erasures", Route::Erasures);

@@ -1,6 +1,7 @@
 //! `GET /api/audit`, and `POST /api/admin/rebuild-d1`.
 
-use super::fan_out::ask_objects;
+use super::fan_out::{Gathered, ask_objects};
+use super::whole::names;
 use super::{Answer, Call, Outcome, json, require_whole_domain};
 use crate::edge::domain_view;
 use crate::processors::calls::AuditView;
@@ -34,10 +35,28 @@ pub async fn rebuild_d1(call: &Call<'_>) -> Outcome {
     // Booked first: an action that was carried out and not booked would be the worse mistake.
     call.stubs().book(call.domain(), &call.actor(), "d1.rebuild", "all components").await?;
     let gathered = ask_objects(call, &[], |stubs, address| async move { stubs.rebuild_d1(&address).await }).await?;
-    let reply = Rebuilding {
-        components: gathered.answers.into_iter().map(|(entry, ())| entry.component).collect(),
-        partial: !gathered.failed.is_empty(),
-        failed_components: gathered.failed,
-    };
-    Ok(Answer::Json(json(&reply)?))
+    Ok(Answer::Json(json(&rebuilding(gathered))?))
+}
+
+/// A component is named as rebuilding when all of its objects are.
+fn rebuilding(gathered: Gathered<()>) -> Rebuilding {
+    let Gathered { answers, failed } = gathered;
+    let components = names(answers).into_iter().filter(|component| !failed.contains(component)).collect();
+    Rebuilding { components, partial: !failed.is_empty(), failed_components: failed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::processors::calls::ComponentEntry;
+
+    #[test]
+    fn a_component_is_named_once_and_only_when_all_of_its_shards_rebuild() {
+        let shard =
+            |component: &str, shard| (ComponentEntry { component: component.into(), shard, registered_at_ms: 0 }, ());
+        let answers = vec![shard("cart", 0), shard("cart", 1), shard("pay", 0), shard("web", 0)];
+        let told = rebuilding(Gathered { answers, failed: vec!["pay".into()] });
+        assert_eq!((told.components, told.partial), (vec!["cart".to_owned(), "web".to_owned()], true));
+        assert_eq!(told.failed_components, ["pay"]);
+    }
 }

@@ -2,14 +2,19 @@
 //! about them, as numbers and as a picture.
 
 use super::chart::Chart;
-use super::fan_out::ask_objects;
+use super::fan_out::ask_these;
+use super::kinship;
 use super::lists::{parameter_error, require_all_rows};
+use super::whole::{asked, leads};
 use super::{Answer, Call, Outcome, Refusal, invalid_query, json};
 use crate::processors::calls::{
     BaselineAnswer, BaselineCall, ComponentEntry, DecisionView, DeploymentView, FeedbackView, PointView, SeedView,
     SeriesView,
 };
+use sapwood_engine::baseline::Zone;
 use sapwood_engine::detect::Subject;
+use sapwood_engine::pattern::PatternId;
+use sapwood_engine::time::Timestamp;
 use sapwood_wire::problem::{Problem, ProblemCode};
 use sapwood_wire::query::parse_search;
 use sapwood_wire::reply::FieldError;
@@ -73,9 +78,12 @@ pub async fn chart(call: &Call<'_>, component: &str) -> Outcome {
 }
 
 fn draw(component: &str, answer: &BaselineAnswer) -> Option<String> {
-    let BaselineAnswer { series, points, decisions, deployments, .. } = answer;
+    let BaselineAnswer { series, points, decisions, deployments, time_zone, .. } = answer;
     let series = series.first()?;
-    let chart = Chart { component, series, points, decisions, deployments, zone: "UTC", ahead: &|_| 0 };
+    // What a build before this one answers has no zone in it.
+    let (zone, clock) = Zone::parse(time_zone).map_or(("UTC", Zone::default()), |clock| (time_zone.as_str(), clock));
+    let ahead = |at: i64| clock.ahead(Timestamp(at)).0;
+    let chart = Chart { component, series, points, decisions, deployments, zone, ahead: &ahead };
     Some(chart.draw())
 }
 
@@ -83,23 +91,50 @@ fn not_watched() -> Refusal {
     Problem::new(ProblemCode::NotFound, "this series is not watched").into()
 }
 
-/// Asks the component's object.
+/// Asks the component's object; of one that is split its lead, which alone learns what is usual of the whole, under the id
+/// that the lead has for a pattern.
 async fn ask(
     call: &Call<'_>,
     component: &str,
     question: &BaselineCall,
 ) -> Result<(ComponentEntry, BaselineAnswer), Refusal> {
-    let gathered = ask_objects(call, &[component.to_owned()], |stubs, address| {
-        let question = question.clone();
-        async move { stubs.baseline(&address, &question).await }
-    })
-    .await?;
+    let objects = asked(call, &[component.to_owned()]).await?;
+    let mut question = question.clone();
+    if let Some(subject) = question.series.as_deref().and_then(Subject::parse)
+        && pattern_of(subject).is_some()
+    {
+        let (kinship, _) = kinship::ask(call, &objects).await;
+        question.series = Some(renamed(subject, |id| kinship.shown(component, id).to_owned()).to_string());
+    }
+    let question = &question;
+    let gathered =
+        ask_these(call, leads(objects), |stubs, address| async move { stubs.baseline(&address, question).await }).await;
     if !gathered.failed.is_empty() {
         let detail = "the component's object did not answer";
         return Err(Problem::new(ProblemCode::Unavailable, detail).with_retry_after(1).into());
     }
     let not_found = || Problem::new(ProblemCode::NotFound, "no component has this name").into();
     gathered.answers.into_iter().next().ok_or_else(not_found)
+}
+
+/// The pattern that a series is about.
+fn pattern_of(subject: Subject) -> Option<PatternId> {
+    match subject {
+        Subject::Component | Subject::Errors | Subject::Durations => None,
+        Subject::Pattern(id) | Subject::Variable(id, _) | Subject::Facet(id, _) => Some(id),
+    }
+}
+
+/// The same series of the pattern that is shown.
+fn renamed(subject: Subject, shown: impl Fn(&str) -> String) -> Subject {
+    let Some(id) = pattern_of(subject) else { return subject };
+    let id = PatternId::parse(&shown(&id.to_string())).unwrap_or(id);
+    match subject {
+        Subject::Component | Subject::Errors | Subject::Durations => subject,
+        Subject::Pattern(_) => Subject::Pattern(id),
+        Subject::Variable(_, place) => Subject::Variable(id, place),
+        Subject::Facet(_, facet) => Subject::Facet(id, facet),
+    }
 }
 
 fn show((entry, answer): (ComponentEntry, BaselineAnswer), is_one: bool) -> Option<Result<Vec<u8>, Refusal>> {
@@ -115,6 +150,7 @@ fn show((entry, answer): (ComponentEntry, BaselineAnswer), is_one: bool) -> Opti
         seed,
         late,
         unwatched,
+        ..
     } = answer;
     let component = entry.component;
     let late_records = late;
@@ -195,6 +231,51 @@ mod tests {
         assert_eq!((hour.series.as_deref(), hour.from_ms), (Some("pattern:00000000000000ff"), NOW - 3_600_000));
         assert!(hour.to_ms >= NOW && hour.to_ms <= NOW + 1);
         assert_eq!(asked(&[("series", "everything"), ("x", "1"), ("from", "y")]).unwrap_err(), ["series", "x", "from"]);
+    }
+
+    #[test]
+    fn the_chart_goes_by_the_clocks_of_the_domain_also_where_they_change() {
+        // The night of 29 March 2026, when it is three o'clock after two in Berlin.
+        let change = 1_774_746_000_000;
+        let point = |minute: i64| PointView {
+            time_ms: change + minute * 60_000,
+            seen: 3,
+            total: 3,
+            expected: None,
+            low: None,
+            high: None,
+        };
+        let drawn = |time_zone: &str| {
+            let points = (-60..60).map(point).collect();
+            let series = vec![series("total")];
+            let answer = BaselineAnswer { series, points, time_zone: time_zone.into(), ..BaselineAnswer::default() };
+            draw("cart", &answer).unwrap()
+        };
+        let berlin = drawn("Europe/Berlin");
+        assert!(
+            berlin.contains("2026-03-29 01:59 Europe/Berlin: 3<") && berlin.contains("03:00 Europe/Berlin: 3<"),
+            "{berlin}"
+        );
+        assert!(!berlin.contains(" 02:") && !berlin.contains("UTC"), "{berlin}");
+        for unknown in ["UTC", "", "Mars/Olympus"] {
+            assert!(drawn(unknown).contains("2026-03-29 01:00 UTC: 3<"), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_s_series_is_asked_of_the_lead_under_its_own_id() {
+        let shown = |id: &str| if id == "00000000000000a2" { "00000000000000a1".to_owned() } else { id.to_owned() };
+        for (asked, expected) in [
+            ("pattern:00000000000000a2", "pattern:00000000000000a1"),
+            ("variable:00000000000000a2:3", "variable:00000000000000a1:3"),
+            ("facet:00000000000000a2:level", "facet:00000000000000a1:level"),
+            ("pattern:00000000000000b2", "pattern:00000000000000b2"),
+            ("errors", "errors"),
+        ] {
+            let subject = Subject::parse(asked).unwrap();
+            assert_eq!(renamed(subject, shown).to_string(), expected);
+            assert_eq!(pattern_of(subject).is_some(), asked.contains(':'), "{asked}");
+        }
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! Only people with an administrator's key for the whole domain, and never by itself: no log line can cause it. It is
 //! booked before it is done. `dry_run=true` counts and removes nothing.
 
-use super::fan_out::{Gathered, ask_objects};
+use super::fan_out::{Gathered, ask_these};
+use super::kinship;
 use super::lists::parameter_error;
+use super::whole::{asked, together};
 use super::{Answer, Call, Outcome, invalid_query, json, require_whole_domain};
 use crate::processors::calls::{CleanupAnswer, CleanupCall};
 use sapwood_engine::level::LevelClass;
@@ -32,6 +34,8 @@ struct Cleaned {
     component: String,
     records: u64,
     rows: u64,
+    /// Records that leave D1, or would.
+    copies: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -41,6 +45,8 @@ struct Cleanup {
     before: i64,
     /// Records removed, or that would be.
     records: u64,
+    /// Of D1's copies, the same.
+    copies: u64,
     components: Vec<Cleaned>,
     /// Whether nothing is left that may go; if not, the same call goes on.
     complete: bool,
@@ -64,14 +70,17 @@ pub async fn cleanup(call: &Call<'_>) -> Outcome {
         }
         call.stubs().book(call.domain(), &call.actor(), "logs.cleanup", &detail).await?;
     }
-    let Wanted { before_ms, is_dry_run, .. } = wanted;
-    let (levels, patterns) = (wanted.levels.clone(), wanted.patterns.clone());
-    let asked = CleanupCall { before_ms, is_dry_run, levels, patterns };
-    let gathered = ask_objects(call, &wanted.components, |stubs, address| {
-        let asked = asked.clone();
-        async move { stubs.clean_up(&address, &asked).await }
+    let objects = asked(call, &wanted.components).await?;
+    let asks_patterns = !wanted.patterns.is_empty();
+    let (kinship, patterns) = kinship::ask(call, if asks_patterns { &objects } else { &[] }).await;
+    let mut gathered = ask_these(call, objects, |stubs, address| {
+        let Wanted { before_ms, is_dry_run, .. } = wanted;
+        let patterns = kinship.all_held(&address.entry(), &wanted.patterns);
+        let told = CleanupCall { before_ms, is_dry_run, levels: wanted.levels.clone(), patterns };
+        async move { stubs.clean_up(&address, &told).await }
     })
-    .await?;
+    .await;
+    gathered.add_failed(patterns.failed);
     Ok(Answer::Json(json(&sum(gathered, &wanted))?))
 }
 
@@ -132,16 +141,19 @@ fn read(query: &[(String, String)], now_ms: i64) -> Result<Wanted, Vec<FieldErro
 
 fn sum(gathered: Gathered<CleanupAnswer>, wanted: &Wanted) -> Cleanup {
     let complete = gathered.failed.is_empty() && gathered.answers.iter().all(|(_, answer)| answer.is_complete);
-    let components: Vec<Cleaned> = gathered
-        .answers
+    let components: Vec<Cleaned> = together(gathered.answers, CleanupAnswer::merge)
         .into_iter()
-        .map(|(entry, answer)| Cleaned { component: entry.component, records: answer.records, rows: answer.rows })
-        .filter(|cleaned| cleaned.rows > 0)
+        .map(|(entry, answer)| {
+            let CleanupAnswer { records, rows, copies, .. } = answer;
+            Cleaned { component: entry.component, records, rows, copies }
+        })
+        .filter(|cleaned| cleaned.rows > 0 || cleaned.copies > 0)
         .collect();
     Cleanup {
         dry_run: wanted.is_dry_run,
         before: wanted.before_ms,
         records: components.iter().map(|cleaned| cleaned.records).sum(),
+        copies: components.iter().map(|cleaned| cleaned.copies).sum(),
         components,
         complete,
         partial: !gathered.failed.is_empty(),
@@ -152,17 +164,18 @@ fn sum(gathered: Gathered<CleanupAnswer>, wanted: &Wanted) -> Cleanup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::processors::calls::ComponentEntry;
 
     const NOW: i64 = 1_763_632_800_000;
 
-    fn asked(query: &[(&str, &str)]) -> Result<Wanted, Vec<String>> {
+    fn asking(query: &[(&str, &str)]) -> Result<Wanted, Vec<String>> {
         let query: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         read(&query, NOW).map_err(|errors| errors.into_iter().filter_map(|error| error.parameter).collect())
     }
 
     #[test]
     fn an_instant_has_to_be_named_and_be_past() {
-        let before = |query: &[(&str, &str)]| asked(query).map(|wanted| (wanted.before_ms, wanted.is_dry_run));
+        let before = |query: &[(&str, &str)]| asking(query).map(|wanted| (wanted.before_ms, wanted.is_dry_run));
         assert_eq!(before(&[("older_than_days", "2"), ("dry_run", "true")]), Ok((NOW - 2 * DAY_MS, true)));
         assert_eq!(before(&[("before", "2025-11-20T09:00:00Z")]), Ok((NOW - 3_600_000, false)));
         assert_eq!(before(&[("before", "1763629200000")]), Ok((NOW - 3_600_000, false)));
@@ -178,7 +191,7 @@ mod tests {
         let pattern = "00000000000000ab";
         let wanted = |query: &[(&str, &str)]| {
             let query: Vec<_> = [("older_than_days", "1")].iter().chain(query).copied().collect();
-            asked(&query).map(|wanted| (wanted.levels, wanted.patterns))
+            asking(&query).map(|wanted| (wanted.levels, wanted.patterns))
         };
         let both = wanted(&[("level", "debug,info"), ("pattern", pattern)]);
         assert_eq!(both, Ok((vec!["debug".to_owned(), "info".to_owned()], vec![pattern.to_owned()])));
@@ -190,10 +203,23 @@ mod tests {
 
     #[test]
     fn what_did_not_answer_is_not_called_complete() {
-        let wanted = asked(&[("older_than_days", "1")]).unwrap();
+        let wanted = asking(&[("older_than_days", "1")]).unwrap();
         let all = sum(Gathered { answers: vec![], failed: vec![] }, &wanted);
         assert!(all.complete && !all.partial && all.records == 0);
         let part = sum(Gathered { answers: vec![], failed: vec!["a".into()] }, &wanted);
         assert!(!part.complete && part.partial);
+    }
+
+    #[test]
+    fn shards_of_a_component_are_cleaned_as_one() {
+        let wanted = asking(&[("older_than_days", "1")]).unwrap();
+        let shard = |shard, rows, is_complete| {
+            let entry = ComponentEntry { component: "cart".into(), shard, registered_at_ms: 0 };
+            (entry, CleanupAnswer { rows, records: 10 * rows, copies: 3 * rows, is_complete })
+        };
+        let answers = vec![shard(0, 2, true), shard(1, 0, true), shard(2, 3, false)];
+        let cleaned = sum(Gathered { answers, failed: vec![] }, &wanted);
+        assert_eq!(cleaned.components, [Cleaned { component: "cart".into(), records: 50, rows: 5, copies: 15 }]);
+        assert!(cleaned.records == 50 && !cleaned.complete);
     }
 }

@@ -1,13 +1,14 @@
 //! `POST /api/deployments`, `GET /api/deployments`: which release began to run where and when.
 //!
 //! Each component remembers its own deployments, together with those that its records tell of. An announcement that some
-//! components did not hear is told as such and can be repeated: what is known is not taken twice.
+//! components did not hear is told as such and can be repeated: what is known is not taken twice. Of a component that is
+//! split its lead remembers them, and is the one who is told.
 
-use super::fan_out::{ask_objects, ask_these, targets};
+use super::fan_out::ask_these;
 use super::json_body::{error, object};
 use super::lists::{components_asked, require_all_rows};
-use super::{Answer, Call, Outcome, bound_component, invalid_query, json};
-use crate::edge::domain_view;
+use super::whole::{ask_leads, asked, leads, names};
+use super::{Answer, Call, Outcome, invalid_query, json};
 use crate::processors::calls::{ComponentEntry, DeployedCall, DeploymentView};
 use sapwood_engine::machine::stream::WIDENED_FOR;
 use sapwood_wire::problem::{Problem, ProblemCode};
@@ -64,22 +65,20 @@ struct Wanted {
 pub async fn announce(call: &Call<'_>, request: &mut Request) -> Outcome {
     let body = object(request, call.head.header("Content-Length").as_deref()).await?;
     let Wanted { release, at_ms, components } = read(&body, call.now.0).map_err(invalid_query)?;
-    let (directory, _) = domain_view::directory(call).await?;
-    let known = targets(&directory.components, &components, bound_component(&call.principal))?;
+    let known = leads(asked(call, &components).await?);
     let unknown: Vec<_> =
         components.iter().filter(|name| !known.iter().any(|entry| entry.component == **name)).cloned().collect();
     if !unknown.is_empty() {
         let detail = format!("no component has this name: {}; nothing was announced", unknown.join(", "));
         return Err(Problem::new(ProblemCode::NotFound, detail).into());
     }
-    let asked = DeployedCall { release: release.clone(), at_ms, by: call.actor() };
+    let told = DeployedCall { release: release.clone(), at_ms, by: call.actor() };
     let gathered = ask_these(call, known, |stubs, address| {
-        let asked = asked.clone();
-        async move { stubs.deployed(&address, &asked).await }
+        let told = told.clone();
+        async move { stubs.deployed(&address, &told).await }
     })
     .await;
-    let mut heard: Vec<_> = gathered.answers.into_iter().map(|(entry, ())| entry.component).collect();
-    heard.dedup();
+    let heard = names(gathered.answers);
     if heard.is_empty() && !gathered.failed.is_empty() {
         let detail = "no component answered; repeat the request";
         return Err(Problem::new(ProblemCode::Unavailable, detail).with_retry_after(1).into());
@@ -99,8 +98,7 @@ pub async fn announce(call: &Call<'_>, request: &mut Request) -> Outcome {
 pub async fn list(call: &Call<'_>) -> Outcome {
     require_all_rows(call)?;
     let wanted = components_asked(&call.head.query()).map_err(invalid_query)?;
-    let gathered =
-        ask_objects(call, &wanted, |stubs, address| async move { stubs.deployments(&address).await }).await?;
+    let gathered = ask_leads(call, &wanted, |stubs, address| async move { stubs.deployments(&address).await }).await?;
     let of_component = |(entry, known): (ComponentEntry, Vec<DeploymentView>)| {
         known.into_iter().map(move |deployment| ComponentDeployment { component: entry.component.clone(), deployment })
     };

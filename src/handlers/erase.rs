@@ -6,6 +6,7 @@
 
 use super::fan_out::{Gathered, ask_objects};
 use super::lists::parameter_error;
+use super::whole::together;
 use super::{Answer, Call, Outcome, Refusal, invalid_query, json, require_whole_domain};
 use crate::edge::domain_view;
 use crate::edge::random;
@@ -184,8 +185,13 @@ async fn count_user(call: &Call<'_>, components: &[String], user: &str, what: St
 
 fn dry(gathered: Gathered<Held>, erases: String) -> DryRun {
     let complete = gathered.failed.is_empty() && gathered.answers.iter().all(|(_, (_, _, is_all))| *is_all);
-    let components: Vec<Counted> = gathered
-        .answers
+    let add = |(held, sent, _): &mut Held, (more_held, more_sent, _): Held| {
+        add_counts(held, &more_held);
+        let mut sum = Sent::from(*sent);
+        sum.add(more_sent.into());
+        *sent = sum.into();
+    };
+    let components: Vec<Counted> = together(gathered.answers, add)
         .into_iter()
         .map(|(entry, (held, sent, _))| Counted {
             component: entry.component,
@@ -293,6 +299,19 @@ mod tests {
         assert_ne!(bob, fingerprint("b.example", "bob"));
         assert_ne!(bob, fingerprint("a.example", "eve"));
         assert_eq!(bob, fingerprint("a.example", "bob"));
+    }
+
+    #[test]
+    fn a_dry_run_counts_the_shards_of_a_component_as_one() {
+        let shard = |shard, records, last| {
+            let entry = ComponentEntry { component: "a".into(), shard, registered_at_ms: 0 };
+            let sent = SentView { records: 1, first_received_at_ms: Some(last - 1), last_received_at_ms: Some(last) };
+            (entry, (Counts::from([("records".to_owned(), records)]), sent, true))
+        };
+        let whole = dry(Gathered { answers: vec![shard(0, 2, 5), shard(1, 3, 9)], failed: vec![] }, "a".into());
+        assert_eq!((whole.components.len(), whole.records, whole.components[0].held["records"]), (1, 5, 5));
+        let sent = SentView { records: 2, first_received_at_ms: Some(4), last_received_at_ms: Some(9) };
+        assert_eq!(whole.components[0].sent_to_data_service, Some(sent));
     }
 
     #[test]

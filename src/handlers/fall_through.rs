@@ -224,7 +224,7 @@ impl Gathering {
         reply.total_is_exact = false;
         reply.next_cursor = self.last.map(|(timestamp_ms, index)| {
             let component = NAME.to_owned();
-            Cursor { order: Order::Desc, timestamp_ms, component, seq: CURSOR_SEQ, index }.to_string()
+            Cursor { order: Order::Desc, timestamp_ms, component, shard: 0, seq: CURSOR_SEQ, index }.to_string()
         });
     }
 }

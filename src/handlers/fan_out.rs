@@ -31,6 +31,13 @@ impl<T> Gathered<T> {
         let all: BTreeSet<&String> = parts.chain(&self.failed).collect();
         all.into_iter().cloned().collect()
     }
+
+    /// Names components that did not answer another question, each once.
+    pub fn add_failed(&mut self, more: Vec<String>) {
+        self.failed.extend(more);
+        self.failed.sort();
+        self.failed.dedup();
+    }
 }
 
 /// Asks each target, until all have answered or `deadline` is done.

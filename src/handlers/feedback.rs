@@ -1,13 +1,14 @@
 //! `POST` and `DELETE /api/incidents/{id}/feedback`, `GET /api/incidents/feedback`: what people say of incidents.
 //!
 //! The incident's id ends in a record's id, which tells whose incident it is. The component has the last word, because
-//! only it knows its incidents; what it took is booked for the domain. Repeating a request changes nothing more.
+//! only it knows its incidents; what it took is booked for the domain. Repeating a request changes nothing more. Of a
+//! component that is split the record may be any shard's, and the incident is the lead's.
 
-use super::fan_out::{ask_objects, ask_these, targets};
+use super::fan_out::ask_these;
 use super::json_body::{error, object};
 use super::lists::{components_asked, require_all_rows};
-use super::{Answer, Call, Outcome, Refusal, bound_component, invalid_query, json};
-use crate::edge::domain_view;
+use super::whole::{ask_leads, asked, leads};
+use super::{Answer, Call, Outcome, Refusal, invalid_query, json};
 use crate::processors::calls::{ComponentEntry, FeedbackCall, FeedbackOutcome, FeedbackView, ThresholdView};
 use sapwood_engine::limits::FEEDBACK_NOTE_BYTES_MAX;
 use sapwood_engine::machine::stream::Opinion;
@@ -16,6 +17,7 @@ use sapwood_wire::problem::{Problem, ProblemCode};
 use sapwood_wire::reply::FieldError;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use worker::Request;
 
 /// Bytes of the text form of a record's id.
@@ -64,7 +66,7 @@ pub async fn undo(call: &Call<'_>, id: &str) -> Outcome {
 pub async fn list(call: &Call<'_>) -> Outcome {
     require_all_rows(call)?;
     let wanted = components_asked(&call.head.query()).map_err(invalid_query)?;
-    let gathered = ask_objects(call, &wanted, |stubs, address| async move { stubs.feedback(&address).await }).await?;
+    let gathered = ask_leads(call, &wanted, |stubs, address| async move { stubs.feedback(&address).await }).await?;
     let of_component = |(entry, given): (ComponentEntry, Vec<FeedbackView>)| {
         given.into_iter().map(move |feedback| ComponentFeedback { component: entry.component.clone(), feedback })
     };
@@ -75,14 +77,12 @@ pub async fn list(call: &Call<'_>) -> Outcome {
 }
 
 async fn carry_out(call: &Call<'_>, id: &str, opinion: Option<Opinion>, note: String) -> Outcome {
-    let (directory, _) = domain_view::directory(call).await?;
-    let known = targets(&directory.components, &[], bound_component(&call.principal))?;
+    let known = asked(call, &[]).await?;
     let verdict = opinion.map(Opinion::word);
-    let asked =
-        FeedbackCall { incident_id: id.to_owned(), verdict: verdict.map(str::to_owned), note, by: call.actor() };
+    let said = FeedbackCall { incident_id: id.to_owned(), verdict: verdict.map(str::to_owned), note, by: call.actor() };
     let gathered = ask_these(call, owners(id, known), |stubs, address| {
-        let asked = asked.clone();
-        async move { stubs.give_feedback(&address, &asked).await }
+        let said = said.clone();
+        async move { stubs.give_feedback(&address, &said).await }
     })
     .await;
     let mut nothing_to_undo = false;
@@ -107,11 +107,14 @@ async fn carry_out(call: &Call<'_>, id: &str, opinion: Option<Opinion>, note: St
     Err(Refusal::from(Problem::new(ProblemCode::NotFound, detail)))
 }
 
-/// The objects whose incident this can be: those with the tag of the record's id that it ends with.
+/// The objects whose incident this can be: the leads of the components that have an object with the tag of the record's id
+/// that it ends with.
 fn owners(id: &str, known: Vec<ComponentEntry>) -> Vec<ComponentEntry> {
     let record = id.len().checked_sub(RECORD_ID_BYTES).and_then(|start| id.get(start..)).and_then(RecordId::parse);
     let Some(record) = record else { return Vec::new() };
-    known.into_iter().filter(|entry| object_tag(&entry.component, entry.shard) == record.object_tag).collect()
+    let is_it = |entry: &&ComponentEntry| object_tag(&entry.component, entry.shard) == record.object_tag;
+    let components: BTreeSet<String> = known.iter().filter(is_it).map(|entry| entry.component.clone()).collect();
+    leads(known.into_iter().filter(|entry| components.contains(&entry.component)).collect())
 }
 
 fn read(body: &Map<String, Value>) -> Result<(Opinion, String), Vec<FieldError>> {
@@ -179,5 +182,9 @@ mod tests {
         for id in ["", "burst", "ä".repeat(18).as_str(), "burst-total-0198aaaa-0000-0000-0000-000000000000"] {
             assert_eq!(owners(id, known.clone()), [], "{id}");
         }
+        let shard = |shard| ComponentEntry { shard, ..entry("b") };
+        let of_shard = RecordId { object_tag: object_tag("b", 2), ..record };
+        let known = vec![entry("a"), shard(0), shard(1), shard(2)];
+        assert_eq!(owners(&format!("burst-total-{of_shard}"), known), [entry("b")], "whichever shard has the record");
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod assemble;
 pub mod prepare;
+mod spread;
 
 pub use prepare::Understanding;
 
@@ -16,7 +17,7 @@ use crate::edge::body::{self, Encoding};
 use crate::edge::known::{DomainKnowledge, with_memory};
 use crate::edge::{domain_view, flood};
 use crate::monitoring::report;
-use crate::processors::calls::{AppendCall, StreamAddress};
+use crate::processors::calls::{AppendAnswer, AppendCall, StreamAddress};
 use assemble::{Assembled, PartFate, assemble};
 use futures::{StreamExt, stream};
 use prepare::{Intake, Part, Prepared, prepare};
@@ -67,6 +68,7 @@ struct Received {
     prepared: Prepared,
     batch: Option<(IdempotencyKey, u64)>,
     wants_ids: bool,
+    knowledge: std::rc::Rc<DomainKnowledge>,
 }
 
 async fn receive(call: &Call<'_>, request: &mut Request) -> Result<Received, Refusal> {
@@ -89,7 +91,7 @@ async fn receive(call: &Call<'_>, request: &mut Request) -> Result<Received, Ref
             wants_ids,
         },
     )?;
-    Ok(Received { prepared, batch, wants_ids })
+    Ok(Received { prepared, batch, wants_ids, knowledge })
 }
 
 /// What the headers say, before the body.
@@ -126,52 +128,108 @@ fn prefers_representation(prefer: Option<&str>) -> bool {
 }
 
 async fn store(call: &Call<'_>, received: Received) -> Result<(Assembled, Option<Understanding>), Refusal> {
-    let Received { mut prepared, batch, .. } = received;
+    let Received { mut prepared, batch, knowledge, .. } = received;
     let understanding = prepared.single.take();
     let rejected = u32::try_from(prepared.refused.rejected).unwrap_or(u32::MAX);
-    let mut parts: Vec<Part> = std::mem::take(&mut prepared.parts);
-    let appends: Vec<_> = parts
-        .iter_mut()
-        .enumerate()
-        .map(|(at, part)| {
-            let rejected = if at == 0 { rejected } else { 0 };
-            let segments = std::mem::take(&mut part.segments);
-            append_call(call, part.component.clone(), batch.as_ref(), segments, rejected)
-        })
-        .collect();
-    prepared.parts = parts;
-    let fates = send_all(call, appends).await;
-    Ok((assemble(prepared, fates), understanding))
+    let parts: Vec<Part> = std::mem::take(&mut prepared.parts);
+    let sending = Sending { call, knowledge: &knowledge, batch: batch.as_ref() };
+    let fated = sending.send_all(parts, rejected).await;
+    Ok((assemble(prepared, fated), understanding))
 }
 
-/// Sends the parts, some at once; their fates in the order of the parts.
-async fn send_all(call: &Call<'_>, mut appends: Vec<AppendCall>) -> Vec<PartFate> {
-    // Nearly every request is of one component. Waiting for one of several costs a task with a waker of its own.
-    if appends.len() == 1
-        && let Some(append) = appends.pop()
-    {
-        return vec![send(call, append).await];
+/// What all parts of a request share on their way.
+struct Sending<'a> {
+    call: &'a Call<'a>,
+    knowledge: &'a DomainKnowledge,
+    batch: Option<&'a (IdempotencyKey, u64)>,
+}
+
+impl Sending<'_> {
+    /// Sends the parts, some at once; each with its fate, or in pieces, in the order of the parts.
+    async fn send_all(&self, mut parts: Vec<Part>, rejected: u32) -> Vec<(Part, PartFate)> {
+        // Nearly every request is of one component. Waiting for one of several costs a task with a waker of its own.
+        if parts.len() == 1
+            && let Some(part) = parts.pop()
+        {
+            return self.send(part, rejected).await;
+        }
+        let sends = parts.into_iter().enumerate().map(|(at, part)| async move {
+            let rejected = if at == 0 { rejected } else { 0 };
+            (at, self.send(part, rejected).await)
+        });
+        let mut fates: Vec<_> = stream::iter(sends).buffer_unordered(CALLS_AT_ONCE).collect().await;
+        fates.sort_by_key(|(at, _)| *at);
+        fates.into_iter().flat_map(|(_, fated)| fated).collect()
     }
-    let sends = appends.into_iter().enumerate().map(|(at, append)| async move { (at, send(call, append).await) });
-    let mut fates: Vec<(usize, PartFate)> = stream::iter(sends).buffer_unordered(CALLS_AT_ONCE).collect().await;
-    fates.sort_by_key(|(at, _)| *at);
-    fates.into_iter().map(|(_, fate)| fate).collect()
+
+    /// Sends one part to its object, or to `other` if the domain has no room for its component.
+    async fn send(&self, mut part: Part, rejected: u32) -> Vec<(Part, PartFate)> {
+        let call = self.call;
+        let is_moved = with_memory(|memory| memory.is_moved(call.domain(), &part.component, call.now));
+        let wanted = if is_moved { OTHER.to_owned() } else { part.component.clone() };
+        match self.send_to(&wanted, &mut part, rejected).await {
+            Sent::Moved => {
+                with_memory(|memory| memory.move_to_other(call.domain(), &part.component, call.now));
+                match self.send_to(OTHER, &mut part, rejected).await {
+                    Sent::Fated(fated) => fated,
+                    // `other` always has room; if it says otherwise, the records are not stored.
+                    Sent::Moved => vec![(part, PartFate::Failed(assemble::PartFailure::Unavailable))],
+                }
+            }
+            Sent::Fated(fated) => fated,
+        }
+    }
+
+    async fn send_to(&self, component: &str, part: &mut Part, rejected: u32) -> Sent {
+        let call = self.call;
+        let mut map = with_memory(|memory| memory.shard_map(self.knowledge, call.domain(), component));
+        if map.is_whole() {
+            let segments = std::mem::take(&mut part.segments);
+            let append = append_call(call, component, part, self.batch, segments, rejected);
+            let answer = call.stubs().append(&append).await;
+            if let Err(error) = &answer {
+                report("AppendFailed", &[("request", &call.head.request_id), ("error", error)]);
+            }
+            if let Ok(AppendAnswer::Newer(newer)) = answer {
+                with_memory(|memory| memory.learn_shards(call.domain(), component, &newer));
+                part.segments = append.batch.segments;
+                map = newer;
+            } else {
+                let Some(fate) = PartFate::of(answer, component, 0) else {
+                    part.segments = append.batch.segments;
+                    return Sent::Moved;
+                };
+                return Sent::Fated(vec![(std::mem::take(part), fate)]);
+            }
+        }
+        let window = self.knowledge.config.idempotency_window();
+        Sent::Fated(spread::spread(self, component, part, rejected, (map, window)).await)
+    }
+}
+
+/// What came of sending a part.
+enum Sent {
+    /// It has its fate, or its pieces have theirs.
+    Fated(Vec<(Part, PartFate)>),
+    /// The domain has no room for its component.
+    Moved,
 }
 
 fn append_call(
     call: &Call<'_>,
-    component: String,
+    component: &str,
+    part: &Part,
     batch: Option<&(IdempotencyKey, u64)>,
     segments: Vec<Vec<u8>>,
     rejected: u32,
 ) -> AppendCall {
     let key = batch.map(|(key, fingerprint)| BatchKey {
-        hash: key_hash(call.domain(), key.as_str(), &component),
+        hash: key_hash(call.domain(), key.as_str(), &part.component),
         fingerprint: *fingerprint,
     });
     AppendCall {
-        address: StreamAddress { domain: call.domain().to_owned(), component, shard: 0 },
-        batch: Batch { key, key_id: call.principal.key_id.map(|id| id.to_string()), segments, rejected },
+        address: StreamAddress { domain: call.domain().to_owned(), component: component.to_owned(), shard: 0 },
+        batch: Batch { key, key_id: call.principal.key_id.map(|id| id.to_string()), segments, rejected, under: None },
     }
 }
 
@@ -184,30 +242,6 @@ fn key_hash(domain: &str, key: &str, component: &str) -> u64 {
         hash.update(&[0]);
     }
     hash.digest()
-}
-
-/// Sends one part to its object, or to `other` if the domain has no room for its component.
-async fn send(call: &Call<'_>, mut append: AppendCall) -> PartFate {
-    let wanted = append.address.component.clone();
-    let is_moved = with_memory(|memory| memory.is_moved(call.domain(), &wanted, call.now));
-    if is_moved {
-        append.address.component = OTHER.to_owned();
-    }
-    let answer = call.stubs().append(&append).await;
-    if let Err(error) = &answer {
-        report("AppendFailed", &[("request", &call.head.request_id), ("error", error)]);
-    }
-    if let Some(fate) = PartFate::of(answer, &append.address.component) {
-        return fate;
-    }
-    with_memory(|memory| memory.move_to_other(call.domain(), &wanted, call.now));
-    append.address.component = OTHER.to_owned();
-    let answer = call.stubs().append(&append).await;
-    if let Err(error) = &answer {
-        report("AppendFailed", &[("request", &call.head.request_id), ("error", error)]);
-    }
-    // `other` always has room; if it says otherwise, the records are not stored.
-    PartFate::of(answer, OTHER).unwrap_or(PartFate::Failed(assemble::PartFailure::Unavailable))
 }
 
 #[cfg(test)]

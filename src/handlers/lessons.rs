@@ -7,6 +7,7 @@
 
 use super::fan_out::{Gathered, ask_objects};
 use super::json_body;
+use super::kinship;
 use super::lists::parameter_error;
 use super::{Answer, Call, Outcome, Refusal, invalid_query, json, require_whole_domain};
 use crate::edge::domain_view;
@@ -19,7 +20,7 @@ use sapwood_wire::problem::{Problem, ProblemCode};
 use sapwood_wire::reply::FieldError;
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use worker::Request;
 
 /// Bytes of a body: all lessons of a domain as a file, which takes about twice the room.
@@ -74,9 +75,11 @@ pub async fn teach(call: &Call<'_>, request: &mut Request) -> Outcome {
     let body = json_body::object_within(request, declared.as_deref(), BODY_BYTES_MAX).await?;
     let mut wanted = read_request(&body).map_err(invalid_query)?;
     let gathered = ask_objects(call, &[], |stubs, address| async move { stubs.patterns(&address).await }).await?;
+    let (kinship, gathered) = kinship::together(gathered);
     let known = Known::new(&gathered);
     known.complete(&mut wanted, !gathered.failed.is_empty())?;
     let lessons: Vec<_> = wanted.teachings.iter().map(|teaching| known.touched(teaching)).collect();
+    name_kin(&mut wanted, &kinship.others());
     let asked = TeachCall { lessons: sent(&wanted), is_dry_run: wanted.is_dry_run };
     let answer = call.stubs().teach(call.domain(), &call.actor(), &asked).await?;
     if let Some(refusal) = answer.refused {
@@ -131,6 +134,23 @@ fn wants_file(query: &[(String, String)]) -> Result<bool, Vec<FieldError>> {
         }
     }
     if errors.is_empty() { Ok(is_file) } else { Err(errors) }
+}
+
+/// Names the patterns that shards hold for those that are merged beside them, so that no shard goes on with one of them: `kin`
+/// tells of an id that is shown the others. What makes the lesson too long is refused as if it had been named.
+fn name_kin(wanted: &mut TeachRequest, kin: &BTreeMap<String, BTreeSet<String>>) {
+    for teaching in &mut wanted.teachings {
+        let Teaching::Merge { from, into } = teaching else { continue };
+        let named: BTreeSet<PatternId> = from.iter().chain([&*into]).map(|reference| reference.id).collect();
+        let others: BTreeSet<PatternId> = named
+            .iter()
+            .filter_map(|id| kin.get(&id.to_string()))
+            .flatten()
+            .filter_map(|id| PatternId::parse(id))
+            .collect();
+        let more = others.difference(&named).map(|id| Reference { id: *id, template: String::new() });
+        from.extend(more);
+    }
 }
 
 /// The lessons as the domain object is sent them.
@@ -318,6 +338,32 @@ mod tests {
         assert_eq!(split.teachings[0].references()[0].id, PatternId::parse(A).unwrap());
         let touched: Vec<_> = request.teachings.iter().map(|it| known.touched(it)).collect();
         assert_eq!(touched.iter().map(|it| (it.patterns, it.records)).collect::<Vec<_>>(), [(1, 12), (1, 2), (1, 12)]);
+    }
+
+    #[test]
+    fn a_merge_takes_the_patterns_of_all_shards_along() {
+        let shard = |shard| ComponentEntry { component: "hot".into(), shard, registered_at_ms: 0 };
+        let (other_a, other_b) = ("00000000000000a2", "00000000000000b2");
+        let answers = vec![
+            (shard(0), vec![view(A, "order <*> failed", 5, &[]), view(B, "job <*>", 2, &[])]),
+            (shard(1), vec![view(other_a, "order <*> failed", 3, &[]), view(other_b, "job <*>", 1, &[])]),
+        ];
+        let (kinship, gathered) = kinship::together(Gathered { answers, failed: vec![] });
+        let known = Known::new(&gathered);
+        let mut request = wanted(json!({"lessons": [
+            {"kind": "merge", "from": [A], "into": B},
+            {"kind": "name", "pattern": other_a, "name": "Lost order"},
+        ]}));
+        known.complete(&mut request, false).unwrap();
+        let touched: Vec<_> = request.teachings.iter().map(|it| known.touched(it)).collect();
+        assert_eq!(touched.iter().map(|it| (it.patterns, it.records)).collect::<Vec<_>>(), [(1, 8), (1, 8)]);
+        name_kin(&mut request, &kinship.others());
+        let named: Vec<_> = request.teachings[0].references().iter().map(|it| it.id.to_string()).collect();
+        assert_eq!(named, [A, other_a, other_b, B]);
+        let mut of_other = wanted(json!({"kind": "merge", "from": [other_a], "into": other_b}));
+        name_kin(&mut of_other, &kinship.others());
+        let named: Vec<_> = of_other.teachings[0].references().iter().map(|it| it.id.to_string()).collect();
+        assert_eq!(named, [other_a, A, B, other_b], "whichever of its ids it was named by");
     }
 
     #[test]

@@ -1,17 +1,24 @@
 //! `GET /api/components`, `GET /api/incidents`, `GET /api/alerts`: what there is, across the objects of a domain.
+//!
+//! A component that is split is one entry, with the sums of its objects; its incidents are its lead's.
 
-use super::fan_out::{Gathered, ask_objects};
+use super::fan_out::{Gathered, ask_these};
+use super::whole::{ask_leads, asked, counted, together};
 use super::{Answer, Call, Outcome, invalid_query, json, require_whole_domain};
 use crate::edge::domain_view;
-use crate::processors::calls::{AlertEntry, IncidentView, StatusAnswer};
+use crate::processors::calls::{AlertEntry, ComponentEntry, IncidentView, StatusAnswer};
 use sapwood_wire::reply::FieldError;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
-/// A component in the list: its directory entry and what its object knows about itself.
+/// A component in the list: its directory entry and what its objects know about themselves.
 #[derive(Serialize)]
 struct ComponentView {
     #[serde(flatten)]
     status: StatusAnswer,
+    /// Objects that hold its records, if they are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shards: Option<usize>,
     /// Accepted and counted records together.
     records: u64,
     registered_at_ms: i64,
@@ -49,18 +56,21 @@ struct AlertList {
 pub async fn components(call: &Call<'_>) -> Outcome {
     require_all_rows(call)?;
     let components = components_asked(&call.head.query()).map_err(invalid_query)?;
-    let gathered = ask_objects(call, &components, |stubs, address| async move { stubs.status(&address).await }).await?;
-    Ok(Answer::Json(json(&list_components(gathered))?))
+    let objects = asked(call, &components).await?;
+    let shards = counted(&objects);
+    let gathered = ask_these(call, objects, |stubs, address| async move { stubs.status(&address).await }).await;
+    Ok(Answer::Json(json(&list_components(gathered, &shards))?))
 }
 
-fn list_components(gathered: Gathered<StatusAnswer>) -> ComponentList {
-    let view = |(entry, status): (crate::processors::calls::ComponentEntry, StatusAnswer)| ComponentView {
+fn list_components(gathered: Gathered<StatusAnswer>, shards: &BTreeMap<String, usize>) -> ComponentList {
+    let view = |(entry, status): (ComponentEntry, StatusAnswer)| ComponentView {
         records: status.accepted.saturating_add(status.counted_only),
         registered_at_ms: entry.registered_at_ms,
-        status: StatusAnswer { component: entry.component, shard: entry.shard, ..status },
+        shards: shards.get(&entry.component).copied().filter(|count| *count > 1),
+        status: StatusAnswer { component: entry.component, shard: 0, ..status },
     };
     ComponentList {
-        components: gathered.answers.into_iter().map(view).collect(),
+        components: together(gathered.answers, StatusAnswer::merge).into_iter().map(view).collect(),
         partial: !gathered.failed.is_empty(),
         failed_components: gathered.failed,
     }
@@ -71,7 +81,7 @@ pub async fn incidents(call: &Call<'_>) -> Outcome {
     require_all_rows(call)?;
     let wanted = wanted(&call.head.query(), &["open", "resolved"]).map_err(invalid_query)?;
     let gathered =
-        ask_objects(call, &wanted.components, |stubs, address| async move { stubs.incidents(&address).await }).await?;
+        ask_leads(call, &wanted.components, |stubs, address| async move { stubs.incidents(&address).await }).await?;
     Ok(Answer::Json(json(&list_incidents(gathered, wanted.status.as_deref()))?))
 }
 
@@ -159,7 +169,7 @@ pub fn parameter_error(name: &str, code: &str, detail: String) -> FieldError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::processors::calls::ComponentEntry;
+    use crate::processors::calls::SinkView;
 
     fn entry(component: &str) -> ComponentEntry {
         ComponentEntry { component: component.into(), shard: 0, registered_at_ms: 7 }
@@ -197,7 +207,7 @@ mod tests {
     fn a_component_is_listed_with_its_sums() {
         let status = StatusAnswer { accepted: 5, counted_only: 2, patterns: 3, ..StatusAnswer::default() };
         let gathered = Gathered { answers: vec![(entry("cart"), status)], failed: vec!["pay".into()] };
-        let json = serde_json::to_value(list_components(gathered)).unwrap();
+        let json = serde_json::to_value(list_components(gathered, &BTreeMap::from([("cart".to_owned(), 1)]))).unwrap();
         let first = &json["components"][0];
         assert_eq!(
             (&first["component"], &first["records"], &first["patterns"]),
@@ -205,6 +215,47 @@ mod tests {
         );
         assert_eq!((&first["registered_at_ms"], &json["partial"]), (&7.into(), &true.into()));
         assert_eq!(json["failed_components"][0], "pay");
+        assert_eq!(first.get("shards"), None, "a component is whole unless it says otherwise");
+    }
+
+    #[test]
+    fn a_component_that_is_split_is_listed_once_with_the_sums_of_its_shards() {
+        let shard = |shard, registered_at_ms, last_seen_ms, d1: &str| {
+            let status = StatusAnswer {
+                shard,
+                accepted: 5,
+                counted_only: 1,
+                levels: BTreeMap::from([("error".to_owned(), 2), (format!("level {shard}"), 1)]),
+                patterns: 3 + u64::from(shard),
+                last_seen_ms,
+                incidents_open: u64::from(shard == 0),
+                database_bytes: 100,
+                d1: SinkView { state: d1.into(), rows_behind: 2, last_error: Some(d1.into()), ..SinkView::default() },
+                ..StatusAnswer::default()
+            };
+            (ComponentEntry { component: "cart".into(), shard, registered_at_ms }, status)
+        };
+        let answers = vec![shard(0, 7, Some(1), "closed"), shard(1, 9, None, "open"), shard(2, 8, Some(4), "retrying")];
+        let gathered = Gathered { answers, failed: vec!["cart".into()] };
+        let json = serde_json::to_value(list_components(gathered, &BTreeMap::from([("cart".to_owned(), 4)]))).unwrap();
+        assert_eq!(json["components"].as_array().map(Vec::len), Some(1));
+        let cart = &json["components"][0];
+        for (field, expected) in [
+            ("shards", 4),
+            ("shard", 0),
+            ("records", 18),
+            ("accepted", 15),
+            ("patterns", 5),
+            ("last_seen_ms", 4),
+            ("incidents_open", 1),
+            ("database_bytes", 300),
+            ("registered_at_ms", 7),
+        ] {
+            assert_eq!(cart[field], expected, "{field}");
+        }
+        assert_eq!((&cart["levels"]["error"], &cart["levels"]["level 2"]), (&6.into(), &1.into()));
+        let d1 = &cart["d1"];
+        assert_eq!((&d1["state"], &d1["rows_behind"], &d1["last_error"]), (&"open".into(), &6.into(), &"open".into()));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `GET /api/logs/analytics/patterns`: what shapes the records of a domain have, and how often; and
 //! `GET /api/logs/patterns/similar`: which of them say nearly the same as one of them, or as a line.
 //!
-//! Each object knows its own patterns; the same pattern in several components is one row that names them. Counts are
-//! since the beginning of the pattern, not of a span of time: how often it came lately is the summary's to say.
+//! Each object knows its own patterns; the same pattern in several components is one row that names them, and so is that
+//! of the shards of one component ([`kinship`]). Counts are since the beginning of the pattern, not of a span of time: how
+//! often it came lately is the summary's to say.
 
 mod analyze;
 mod variables;
@@ -11,6 +12,7 @@ pub use analyze::analyze;
 
 use self::variables::VariableView;
 use super::fan_out::{Gathered, ask_objects};
+use super::kinship;
 use super::lists::{parameter_error, require_all_rows};
 use super::{Answer, Call, Outcome, invalid_query, json};
 use crate::processors::calls::{ComponentEntry, ExemplarView, FaultView, NamingView, PatternView};
@@ -177,6 +179,7 @@ pub async fn patterns(call: &Call<'_>) -> Outcome {
     let gathered =
         ask_objects(call, &wanted.components, |stubs, address| async move { stubs.patterns(&address).await }).await?;
     let objects: Vec<_> = gathered.answers.iter().map(|(entry, _)| entry.clone()).collect();
+    let (kinship, gathered) = kinship::together(gathered);
     let mut list = list(gathered, &wanted);
     if wanted.with_variables {
         let has_one = |entry: &ComponentEntry| {
@@ -184,7 +187,7 @@ pub async fn patterns(call: &Call<'_>) -> Outcome {
             list.patterns.iter().any(|pattern| pattern.components.iter().any(is_there))
         };
         let objects = objects.into_iter().filter(has_one).collect();
-        let failed = variables::add(call, &mut list.patterns, objects).await;
+        let failed = variables::add(call, &mut list.patterns, &kinship, objects).await;
         list.add_failed(failed);
     }
     Ok(Answer::Json(json(&list)?))
@@ -195,6 +198,7 @@ pub async fn similar(call: &Call<'_>) -> Outcome {
     require_all_rows(call)?;
     let wanted = read_similar(&call.head.query()).map_err(invalid_query)?;
     let gathered = ask_objects(call, &[], |stubs, address| async move { stubs.patterns(&address).await }).await?;
+    let (_, gathered) = kinship::together(gathered);
     let is_partial = !gathered.failed.is_empty();
     match rank_similar(gathered, wanted) {
         Some(list) => Ok(Answer::Json(json(&list)?)),
@@ -253,7 +257,9 @@ fn rank_similar(gathered: Gathered<Vec<PatternView>>, wanted: WantedSimilar) -> 
     let template = match &wanted.to {
         Original::Pattern(id) => {
             let id = id.to_string();
-            let at = patterns.iter().position(|pattern| pattern.id == id)?;
+            let is_it = |pattern: &DomainPattern| pattern.id == id;
+            let is_now = |pattern: &DomainPattern| pattern.taught.aliases.contains(&id);
+            let at = patterns.iter().position(is_it).or_else(|| patterns.iter().position(is_now))?;
             patterns.swap_remove(at).template
         }
         // What holds a digit varies, and no template has it.
@@ -436,7 +442,8 @@ impl DomainPattern {
     fn is_wanted(&self, wanted: &Wanted) -> bool {
         let template = format!("{} {}", self.template, self.taught.name).to_lowercase();
         let has_level = |class: &LevelClass| self.levels.get(class.word()).is_some_and(|count| *count > 0);
-        (wanted.ids.is_empty() || wanted.ids.contains(&self.id))
+        let is_named = |id: &String| *id == self.id || self.taught.aliases.contains(id);
+        (wanted.ids.is_empty() || wanted.ids.iter().any(is_named))
             && (wanted.levels.is_empty() || wanted.levels.iter().any(has_level))
             && wanted.words.iter().all(|word| template.contains(word.as_str()))
     }
@@ -531,6 +538,29 @@ mod tests {
         assert_eq!((shared.level.as_str(), shared.kind, shared.levels["error"]), ("error", "error", 7));
         assert_eq!(shared.exemplars.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["e50", "e20"]);
         assert_eq!(shared.environments, ["production"]);
+    }
+
+    #[test]
+    fn a_pattern_of_several_shards_is_one_row_that_every_id_of_it_finds() {
+        let shard = |shard| ComponentEntry { component: "a".into(), shard, registered_at_ms: 0 };
+        let split = || Gathered {
+            answers: vec![
+                (shard(0), vec![view("00000000000000a1", "Payment <*> failed", &[("error", 3)], (10, 20))]),
+                (shard(1), vec![view("00000000000000a2", "Payment <*> failed", &[("error", 2)], (5, 90))]),
+            ],
+            failed: vec![],
+        };
+        for id in ["", "00000000000000a1", "00000000000000a2"] {
+            let wanted = read(&[("pattern".to_owned(), id.to_owned())]).unwrap();
+            let found = list(kinship::together(split()).1, &wanted).patterns;
+            let shown: Vec<_> = found.iter().map(|one| (one.id.as_str(), one.count, one.first_seen)).collect();
+            assert_eq!(shown, [("00000000000000a1", 5, 5)], "{id}");
+            assert_eq!(found[0].components, [ComponentCount { component: "a".into(), count: 5 }]);
+            assert!(found[0].taught.aliases.contains("00000000000000a2"));
+        }
+        let wanted = read_similar(&[("pattern".to_owned(), "00000000000000a2".to_owned())]).unwrap();
+        let similar = rank_similar(kinship::together(split()).1, wanted).unwrap();
+        assert_eq!((similar.template.as_str(), similar.similar.len()), ("Payment <*> failed", 0));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `GET /api/logs/{id}`: one record, by our id or the caller's.
 //!
 //! Our id tells which object holds it (a tag, so perhaps two), and where. Any other id, and ours where it leads
-//! nowhere, is looked for in every object. A record of another user is not found, so that ids cannot be probed.
+//! nowhere, is looked for in every object, and of several shards of a component that have it the newest is shown. A record
+//! of another user is not found, so that ids cannot be probed.
 
 use super::fall_through;
 use super::fan_out::{ask_these, targets};
@@ -29,7 +30,7 @@ pub async fn record(call: &Call<'_>, id: &str) -> Outcome {
         })
         .await;
         has_failed |= !gathered.failed.is_empty();
-        found = gathered.answers.into_iter().find_map(|(_, record)| record);
+        found = newest_of_first(gathered.answers);
         if found.is_some() {
             break;
         }
@@ -47,6 +48,21 @@ pub async fn record(call: &Call<'_>, id: &str) -> Outcome {
         None if has_failed => Err(unsure()),
         None => Err(Problem::new(ProblemCode::NotFound, "no record has this id").into()),
     }
+}
+
+/// The record of the first component that has one: of its shards' the one that was received last, as an object shows the
+/// newest of its own.
+fn newest_of_first(answers: Vec<(ComponentEntry, Option<Box<RawValue>>)>) -> Option<Box<RawValue>> {
+    #[derive(Deserialize)]
+    struct Received {
+        received_at: i64,
+    }
+    let received =
+        |record: &RawValue| serde_json::from_str::<Received>(record.get()).map_or(i64::MIN, |it| it.received_at);
+    let mut found = answers.into_iter().filter_map(|(entry, record)| Some((entry.component, record?)));
+    let (component, first) = found.next()?;
+    let of_shards = found.take_while(|(other, _)| *other == component).map(|(_, record)| record);
+    Some(of_shards.fold(first, |newest, record| if received(&record) > received(&newest) { record } else { newest }))
 }
 
 fn unsure() -> Refusal {
@@ -109,6 +125,20 @@ mod tests {
         assert_eq!(asked[1].0, known);
         assert!(matches!(&asked[1].1, RecordCall::Foreign(id) if *id == ours.to_string()));
         assert_eq!(questions("theirs", &known).len(), 1);
+    }
+
+    #[test]
+    fn an_id_leads_to_the_shard_that_gave_it_and_a_sender_s_to_the_newest_of_all_shards() {
+        let shard = |shard| ComponentEntry { shard, ..entry("hot") };
+        let known = [shard(0), shard(1), shard(2), entry("other")];
+        let ours = RecordId { received_at: Timestamp(5), object_tag: object_tag("hot", 2), seq: 3, index: 1 };
+        let asked = questions(&ours.to_string(), &known);
+        assert_eq!((asked[0].0.as_slice(), asked[1].0.len()), (&[shard(2)][..], 4));
+        let record = |at: i64| Some(RawValue::from_string(format!("{{\"received_at\":{at}}}")).unwrap());
+        let answers =
+            vec![(shard(0), record(5)), (shard(1), None), (shard(2), record(9)), (entry("other"), record(20))];
+        assert_eq!(newest_of_first(answers).unwrap().get(), "{\"received_at\":9}");
+        assert!(newest_of_first(vec![(shard(0), None)]).is_none());
     }
 
     #[test]

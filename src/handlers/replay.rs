@@ -1,12 +1,13 @@
 //! `POST /api/detectors/replay`: which incidents a component's journal would have raised under other settings.
 //!
 //! Nothing is changed and nobody is told. Both lists come from machines that start with nothing learned and fold the
-//! same rows, so that they differ by the settings alone; what the component really raised is in `/api/incidents`.
+//! same rows, so that they differ by the settings alone; what the component really raised is in `/api/incidents`. Of a
+//! component that is split the lead is asked, whose journal is the one that its detectors were fed from.
 
 use super::configuration::checked;
-use super::fan_out::ask_objects;
 use super::json_body::{error, object};
 use super::lists::require_all_rows;
+use super::whole::ask_leads;
 use super::{Answer, Call, Outcome, invalid_query, json};
 use crate::processors::calls::{IncidentView, ReplayAnswer, ReplayCall};
 use sapwood_engine::config::Config;
@@ -62,7 +63,7 @@ pub async fn replay(call: &Call<'_>, request: &mut Request) -> Outcome {
     let Wanted { component, call: (from_ms, to_ms, settings) } =
         read(&body, &call.config, call.now.0).map_err(invalid_query)?;
     let asked = ReplayCall { from_ms, to_ms, settings };
-    let gathered = ask_objects(call, &[component], |stubs, address| {
+    let gathered = ask_leads(call, &[component], |stubs, address| {
         let asked = asked.clone();
         async move { stubs.replay(&address, &asked).await }
     })

@@ -5,8 +5,10 @@
 
 pub(super) mod span;
 
-use super::fan_out::{Gathered, ask_objects, ask_these};
+use super::fan_out::{Gathered, ask_these};
+use super::kinship::{self, Kinship};
 use super::lists::require_all_rows;
+use super::whole::{asked, split};
 use super::{Answer, Call, Outcome, invalid_query, json};
 use crate::processors::calls::{ComponentEntry, CountsAnswer, CountsCall, PatternView, StatusAnswer};
 use base64::Engine;
@@ -122,25 +124,42 @@ impl Default for Distinct {
 pub async fn summary(call: &Call<'_>) -> Outcome {
     require_all_rows(call)?;
     let span = Span::read(&call.head.query(), call.now.0).map_err(invalid_query)?;
-    let asked = CountsCall { from_ms: span.from_ms, to_ms: span.to_ms, bucket_ms: span.interval_ms };
-    let gathered = ask_objects(call, &span.components, |stubs, address| {
-        let asked = asked.clone();
+    let objects = asked(call, &span.components).await?;
+    let wanted = CountsCall { from_ms: span.from_ms, to_ms: span.to_ms, bucket_ms: span.interval_ms };
+    let gathered = ask_these(call, objects.clone(), |stubs, address| {
+        let wanted = wanted.clone();
         async move {
-            let (counts, status) = futures::join!(stubs.counts(&address, &asked), stubs.status(&address));
+            let (counts, status) = futures::join!(stubs.counts(&address, &wanted), stubs.status(&address));
             Ok((counts?, status?))
         }
     })
-    .await?;
-    let known: Vec<ComponentEntry> = gathered.answers.iter().map(|(entry, _)| entry.clone()).collect();
-    let mut summary = summarize(gathered, &span);
+    .await;
+    // Which patterns of shards are one has to be known before the most frequent are.
+    let (kinship, mut patterns) = kinship::ask(call, &objects).await;
+    let mut summary = summarize(gathered, &kinship, &span);
+    summary.add_failed(std::mem::take(&mut patterns.failed));
     let holders: BTreeSet<&String> = summary.top_patterns.iter().flat_map(|pattern| &pattern.components).collect();
-    let holders = known.into_iter().filter(|entry| holders.contains(&entry.component)).collect();
-    let patterns = ask_these(call, holders, |stubs, address| async move { stubs.patterns(&address).await }).await;
+    let is_known = split(&objects);
+    let holders: Vec<ComponentEntry> =
+        objects.into_iter().filter(|entry| holders.contains(&entry.component) && !is_known.contains(entry)).collect();
+    let others =
+        ask_these(call, holders, |stubs, address| async move { stubs.patterns_in_brief(&address).await }).await;
+    patterns.answers.extend(others.answers);
     name_patterns(&mut summary.top_patterns, patterns);
     Ok(Answer::Json(json(&summary)?))
 }
 
-fn summarize(gathered: Gathered<(CountsAnswer, StatusAnswer)>, span: &Span) -> Summary {
+impl Summary {
+    /// Names components of which something is missing, each once.
+    fn add_failed(&mut self, more: Vec<String>) {
+        self.failed_components.extend(more);
+        self.failed_components.sort();
+        self.failed_components.dedup();
+        self.partial = !self.failed_components.is_empty();
+    }
+}
+
+fn summarize(gathered: Gathered<(CountsAnswer, StatusAnswer)>, kinship: &Kinship, span: &Span) -> Summary {
     let failed_components = gathered.incomplete(|(counts, _)| counts.damaged_hours > 0);
     let mut summary = Summary {
         from: span.from_ms,
@@ -167,7 +186,8 @@ fn summarize(gathered: Gathered<(CountsAnswer, StatusAnswer)>, span: &Span) -> S
         add(&mut summary.by_error_type, take("error_type"));
         add(&mut endpoints, take("endpoint"));
         for (id, count) in take("pattern") {
-            let (sum, holders) = patterns.entry(id).or_default();
+            let shown = kinship.shown(&entry.component, &id).to_owned();
+            let (sum, holders) = patterns.entry(shown).or_default();
             *sum = sum.saturating_add(count);
             holders.insert(entry.component.clone());
         }
@@ -317,7 +337,7 @@ mod tests {
             ],
             failed: vec!["c".into()],
         };
-        let mut summary = summarize(gathered, &span());
+        let mut summary = summarize(gathered, &Kinship::default(), &span());
         assert_eq!((summary.total, summary.by_level.clone(), summary.partial), (9, levels(6, 3), true));
         assert_eq!(
             summary.timeline.iter().map(|it| (it.time, it.total)).collect::<Vec<_>>(),
@@ -340,9 +360,35 @@ mod tests {
         let (entry, (counts, status)) = answer("a", &[("level", counts(&[("info", 4)]))], &[]);
         let torn = CountsAnswer { damaged_hours: 1, ..counts };
         let gathered = Gathered { answers: vec![(entry, (torn, status))], failed: vec!["b".into()] };
-        let summary = summarize(gathered, &span());
+        let mut summary = summarize(gathered, &Kinship::default(), &span());
         assert_eq!((summary.total, summary.partial), (4, true));
         assert_eq!(summary.failed_components, ["a", "b"]);
+        summary.add_failed(vec!["a".into(), "0".into()]);
+        assert_eq!(summary.failed_components, ["0", "a", "b"]);
+    }
+
+    #[test]
+    fn shards_of_a_component_add_up_to_one() {
+        let shard = |number, id: &str, count| {
+            let counted = counts(&[(id, count)]);
+            let levels = counts(&[("info", count)]);
+            let (entry, answer) =
+                answer("hot", &[("level", levels.clone()), ("pattern", counted)], &[(MINUTE, levels)]);
+            let known = PatternView { id: id.into(), template: "same <*>".into(), count, ..PatternView::default() };
+            let entry = ComponentEntry { shard: number, ..entry };
+            ((entry.clone(), answer), (entry, vec![known]))
+        };
+        let (answers, known): (Vec<_>, Vec<_>) = [shard(0, "p", 2), shard(1, "q", 5)].into_iter().unzip();
+        let (kinship, patterns) = kinship::together(Gathered { answers: known, failed: vec![] });
+        let mut summary = summarize(Gathered { answers, failed: vec!["hot".into()] }, &kinship, &span());
+        name_patterns(&mut summary.top_patterns, patterns);
+        let components: Vec<_> = summary.components.iter().map(|it| (it.component.as_str(), it.total)).collect();
+        assert_eq!((components, summary.failed_components), (vec![("hot", 7)], vec!["hot".to_owned()]));
+        let (template, name) = (Some("same <*>".to_owned()), None);
+        let top = PatternCount { id: "p".into(), template, name, count: 7, components: vec!["hot".into()] };
+        assert_eq!(summary.top_patterns, [top]);
+        assert_eq!(summary.facets.users, Distinct { distinct: 3, is_exact: true }, "a user of both shards is one");
+        assert_eq!((summary.timeline[1].total, summary.outcomes.accepted), (7, 20));
     }
 
     #[test]

@@ -5,11 +5,9 @@
 //! oldest first, so that no answer grows with the component; an import takes batches as any intake does, and nothing
 //! comes in by it that could not come in by the front door. The file itself is the command's business (`sapwood export`).
 
-use super::fan_out::ask_objects;
 use super::lists::parameter_error;
 use super::{Answer, Call, Outcome, ingest, invalid_query, json, require_whole_domain, search};
-use crate::processors::calls::SearchCall;
-use sapwood_wire::query::{SearchQuery, parse_search};
+use sapwood_wire::query::parse_search;
 use worker::Request;
 
 /// Bytes of the note that an import leaves in the audit log.
@@ -26,13 +24,8 @@ pub async fn export(call: &Call<'_>) -> Outcome {
         let what = if components.is_empty() { "all components".to_owned() } else { components.join(", ") };
         call.stubs().book(call.domain(), &call.actor(), "logs.export", &what).await?;
     }
-    let asked = SearchCall { query: SearchQuery { limit: query.limit.saturating_add(1), ..query.clone() } };
-    let gathered = ask_objects(call, &query.filter.components, |stubs, address| {
-        let asked = asked.clone();
-        async move { stubs.search(&address, &asked).await }
-    })
-    .await?;
-    Ok(Answer::Json(json(&search::merge(gathered, &query))?))
+    let pages = search::pages(call, &query).await?;
+    Ok(Answer::Json(json(&search::merge(pages, &query))?))
 }
 
 /// A batch of records that were exported; the first of an import (`part=0`) is booked.

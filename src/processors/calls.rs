@@ -8,6 +8,8 @@ mod baseline;
 mod deployments;
 mod erase;
 mod feedback;
+mod sharding;
+mod whole;
 mod windows;
 
 pub use baseline::{BaselineAnswer, BaselineCall, DecisionView, PointView, SeedView, SeriesView};
@@ -17,13 +19,15 @@ pub use erase::{
     SentView, exemplar_ids, without_exemplars,
 };
 pub use feedback::{FeedbackCall, FeedbackOutcome, FeedbackView, ThresholdView};
-pub use windows::{WindowsAnswer, WindowsCall};
+pub use sharding::{HeardCall, HeatCall, SpreadAnswer, SpreadComponents, SpreadView};
+pub use windows::{WindowsAnswer, WindowsCall, series_held};
 
 use sapwood_engine::bytes::{ReadError, Reader, Writer};
 use sapwood_engine::level::LevelClass;
 use sapwood_engine::machine::row::{BatchKey, Receipt};
 use sapwood_engine::machine::stream::{Batch, Selection};
 use sapwood_engine::pattern::PatternId;
+use sapwood_engine::shard::ShardMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -49,6 +53,11 @@ impl StreamAddress {
     /// The key under which KV has its summary.
     pub fn summary_key(&self) -> String {
         format!("summary:{}:{}:{}", self.domain, self.component, self.shard)
+    }
+
+    /// Its entry in the directory, as far as the name tells.
+    pub fn entry(&self) -> ComponentEntry {
+        ComponentEntry { component: self.component.clone(), shard: self.shard, registered_at_ms: 0 }
     }
 
     /// Reads an object's name.
@@ -126,6 +135,10 @@ impl AppendCall {
         for segment in &self.batch.segments {
             out.bytes(segment);
         }
+        // Objects of builds without shards end here, and pass by what follows.
+        if let Some(under) = &self.batch.under {
+            sharding::write_under(&mut out, under);
+        }
         out.into_bytes()
     }
 
@@ -153,7 +166,8 @@ impl AppendCall {
         for _ in 0..input.count()? {
             segments.push(input.bytes()?.to_vec());
         }
-        Ok(Self { address, batch: Batch { key, key_id, segments, rejected } })
+        let under = if input.is_empty() { None } else { Some(sharding::read_under(&mut input)?) };
+        Ok(Self { address, batch: Batch { key, key_id, segments, rejected, under } })
     }
 }
 
@@ -176,6 +190,10 @@ pub enum AppendAnswer {
     Overloaded,
     /// The domain object could not be reached to register this object; nothing was stored.
     Unregistered,
+    /// The component is spread otherwise by now; nothing was stored.
+    Newer(ShardMap),
+    /// Asked only for what is known: not the batch key, and of the records (by place) these ids.
+    Unknown(Vec<u32>),
 }
 
 impl AppendAnswer {
@@ -198,6 +216,14 @@ impl AppendAnswer {
             Self::Unreadable => out.u8(5),
             Self::Overloaded => out.u8(6),
             Self::Unregistered => out.u8(7),
+            Self::Newer(map) => {
+                out.u8(8);
+                out.bytes(&map.encode());
+            }
+            Self::Unknown(known) => {
+                out.u8(9);
+                sharding::write_places(&mut out, known);
+            }
         }
         out.into_bytes()
     }
@@ -220,6 +246,8 @@ impl AppendAnswer {
             5 => Self::Unreadable,
             6 => Self::Overloaded,
             7 => Self::Unregistered,
+            8 => Self::Newer(ShardMap::decode(input.bytes()?)?),
+            9 => Self::Unknown(sharding::read_places(&mut input)?),
             _ => return Err(ReadError::Unknown("append answer")),
         })
     }
@@ -335,8 +363,18 @@ pub struct CleanupAnswer {
     pub rows: u64,
     /// Records in them.
     pub records: u64,
+    /// Records that leave D1, or would.
+    #[serde(default)]
+    pub copies: u64,
     /// Whether nothing is left that may go.
     pub is_complete: bool,
+}
+
+/// Edge to stream: your patterns. An edge of an older build says nothing and means all of it.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct PatternsCall {
+    /// Only what tells them apart and what they are called: a small part of the bytes, for who asks all shards for it.
+    pub is_brief: bool,
 }
 
 /// A pattern as an object knows it.
@@ -373,6 +411,9 @@ pub struct PatternView {
     /// Ids under which records of it may be stored beside its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
+    /// Ids under which other shards of the component hold it, as far as this one was told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub called: Vec<String>,
     /// Patterns that parted from it by a lesson.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<String>,
@@ -685,6 +726,9 @@ pub struct DirectoryAnswer {
     pub revoked: Vec<String>,
     /// Configuration of the domain.
     pub overrides: Vec<(String, String)>,
+    /// How components are spread that ever were split.
+    #[serde(default, skip_serializing_if = "SpreadComponents::is_empty")]
+    pub spread: SpreadComponents,
 }
 
 /// A component of the directory.
@@ -798,7 +842,8 @@ pub struct TailCall {
 mod tests {
     use super::*;
     use sapwood_engine::machine::row::{Fate, Place};
-    use sapwood_engine::time::Timestamp;
+    use sapwood_engine::machine::stream::{Recall, Under};
+    use sapwood_engine::time::{Millis, Timestamp};
 
     fn address() -> StreamAddress {
         StreamAddress { domain: "example.com".into(), component: "checkout".into(), shard: 2 }
@@ -819,10 +864,18 @@ mod tests {
             key_id: Some("k".into()),
             segments: vec![vec![1, 2, 3], vec![]],
             rejected: 7,
+            under: None,
         };
         let call = AppendCall::decode(&AppendCall { address: address(), batch }.encode()).unwrap();
         assert_eq!((call.address, call.batch.segments.len(), call.batch.rejected), (address(), 2, 7));
         assert!(AppendCall::decode(&[9, 9]).is_err());
+        let map = ShardMap::default().changed(4, Timestamp(5), Millis(10)).unwrap();
+        for recall in [None, Some(Recall { records: 3, ids: vec![0, 9, 0] })] {
+            let under = Some(Under { map: map.clone(), known: vec![1], recall });
+            let batch = Batch { under: under.clone(), ..Batch::default() };
+            let call = AppendCall::decode(&AppendCall { address: address(), batch }.encode()).unwrap();
+            assert_eq!(call.batch.under, under);
+        }
     }
 
     #[test]
@@ -844,6 +897,8 @@ mod tests {
             AppendAnswer::Unreadable,
             AppendAnswer::Overloaded,
             AppendAnswer::Unregistered,
+            AppendAnswer::Newer(ShardMap::default().changed(2, Timestamp(5), Millis(10)).unwrap()),
+            AppendAnswer::Unknown(vec![0, 7]),
         ] {
             assert_eq!(AppendAnswer::decode(&answer.encode()), Ok(answer));
         }

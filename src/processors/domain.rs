@@ -14,8 +14,8 @@ mod teach;
 use crate::config;
 use crate::monitoring::report;
 use crate::processors::calls::{
-    AlertCall, ComponentEntry, CreateKeyCall, DirectoryAnswer, DomainStatus, KeyView, LendCall, NO_ROOM, RegisterCall,
-    StreamAddress, TailCall,
+    AlertCall, ComponentEntry, CreateKeyCall, DirectoryAnswer, DomainStatus, HeatCall, KeyView, LendCall, NO_ROOM,
+    RegisterCall, SpreadAnswer, SpreadComponents, SpreadView, StreamAddress, TailCall,
 };
 use crate::processors::running_alarm::RunningAlarm;
 use crate::processors::settings;
@@ -27,6 +27,7 @@ use sapwood_engine::baseline::Prior;
 use sapwood_engine::config::Config;
 use sapwood_engine::machine::domain::{Answer, DomainMachine, Effects, Event, KeyEntry, Stored};
 use sapwood_engine::machine::stream::encode_told;
+use sapwood_engine::shard::ShardFault;
 use sapwood_engine::time::{Millis, Timestamp};
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
@@ -154,6 +155,15 @@ impl Inner {
                     Answer::Leased(lease) => json(&(lease.day, lease.general, lease.errors, lease.is_spent)),
                     _ => Err(Fault::new("lease", "no answer")),
                 }
+            }
+            "/heat" => {
+                let HeatCall { component, shard, load } = read(body)?;
+                self.transition(Event::Heat { component, shard, load })?;
+                json(&())
+            }
+            "/spread" => {
+                let (domain, component, shards): (String, String, u16) = read(body)?;
+                self.spread(&domain, actor, component, shards)
             }
             "/lend" => {
                 let LendCall { component, shard, version, prior } = read(body)?;
@@ -315,8 +325,34 @@ impl Inner {
         bytes(self.with_live(None, |live| {
             let lessons = Some(live.machine.lessons()).filter(|lessons| lessons.version > 0);
             let seed = live.machine.seed_for(&call.component);
-            Ok(encode_told(live.machine.view(), lessons, seed.as_ref()))
+            let map = live.machine.shard_map(&call.component);
+            Ok(encode_told(live.machine.view(), lessons, seed.as_ref(), map))
         })?)
+    }
+
+    fn spread(
+        self: Rc<Self>,
+        domain: &str,
+        actor: &str,
+        component: String,
+        shards: u16,
+    ) -> std::result::Result<Response, Fault> {
+        let event = Event::Spread { component: component.clone(), shards, by: actor.to_owned() };
+        json(&match self.transition_in(Some(domain), event)?.answer {
+            Answer::Spread(map) => {
+                let window = self.with_live(None, |live| Ok(live.config.idempotency_window()))?;
+                let epoch = map.current();
+                SpreadAnswer::Done(SpreadView {
+                    component,
+                    shards: epoch.shards,
+                    since_ms: epoch.since.0.max(0),
+                    epochs_before: map.before(now(), window).len(),
+                })
+            }
+            Answer::NotSpread(ShardFault::Count) => SpreadAnswer::Count,
+            Answer::NotSpread(ShardFault::TooOften(until)) => SpreadAnswer::TooOften(until.0),
+            _ => SpreadAnswer::NotFound,
+        })
     }
 
     fn take_alert(self: Rc<Self>, call: &AlertCall) -> std::result::Result<Response, Fault> {
@@ -421,10 +457,13 @@ impl Inner {
             let pushes = group.iter().map(|(component, shard)| {
                 let to = StreamAddress { domain: domain.clone(), component: component.clone(), shard: *shard };
                 let (stubs, view) = (&stubs, &view);
-                let lessons = self.with_live(None, |live| Ok(live.machine.lessons_for(component, *shard).cloned()));
+                let known = self.with_live(None, |live| {
+                    let machine = &live.machine;
+                    Ok((machine.lessons_for(component, *shard).cloned(), machine.shard_map(component).cloned()))
+                });
                 async move {
-                    let result = match lessons {
-                        Ok(lessons) => stubs.configure(&to, view, lessons.as_ref()).await,
+                    let result = match known {
+                        Ok((lessons, map)) => stubs.configure(&to, view, lessons.as_ref(), map.as_ref()).await,
                         Err(fault) => Err(CallError::Failed(fault.to_string())),
                     };
                     (to, result)
@@ -510,6 +549,7 @@ impl Live {
             version: view.version,
             revoked: view.revoked.clone(),
             overrides: view.overrides.clone(),
+            spread: SpreadComponents::new(self.machine.shard_maps()),
         }
     }
 

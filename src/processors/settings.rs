@@ -7,6 +7,7 @@ use sapwood_engine::machine::outbox::RetryPolicy;
 use sapwood_engine::machine::sink::SinkPolicy;
 use sapwood_engine::machine::stream::{BlockPolicy, RetentionPolicy, StreamSettings};
 use sapwood_engine::pattern::PatternId;
+use sapwood_engine::shard::HeatPolicy;
 use sapwood_engine::time::Millis;
 use sapwood_engine::triage::AlertPolicy;
 use std::rc::Rc;
@@ -56,6 +57,10 @@ pub fn stream(config: &Config) -> StreamSettings {
         retry: RetryPolicy { base: Millis::from_secs(1), cap: Millis::from_mins(5) },
         blocks: BlockPolicy::default(),
         zone: Zone::parse(config.time_zone()).unwrap_or_default(),
+        heat: HeatPolicy {
+            records_per_second: count(config.shard_records()),
+            batches_per_second: count(config.shard_requests()),
+        },
     }
 }
 
@@ -99,5 +104,7 @@ pub fn domain(config: &Config) -> DomainSettings {
         retry: RetryPolicy { base: config.webhook_retry_base(), cap: config.webhook_retry_max() },
         targets,
         has_copies: config.storage_mode() != StorageMode::Local,
+        shards_max: u16::try_from(config.shards_max()).unwrap_or(u16::MAX),
+        key_window: config.idempotency_window(),
     }
 }

@@ -15,6 +15,7 @@ mod baseline;
 mod erase;
 mod feedback;
 mod flush;
+mod forward;
 mod pack;
 mod read;
 mod replay;
@@ -70,6 +71,7 @@ pub(crate) struct Inner {
     published_at: Cell<Timestamp>,
     is_awake: Cell<bool>,
     is_handing_over: Cell<bool>,
+    forwarding: forward::Forwarding,
     alarms: Cell<u64>,
     /// Where the next append panics.
     #[cfg(feature = "fault-injection")]
@@ -167,6 +169,7 @@ impl Inner {
             published_at: Cell::new(Timestamp(0)),
             is_awake: Cell::new(false),
             is_handing_over: Cell::new(false),
+            forwarding: forward::Forwarding::default(),
             alarms: Cell::new(0),
             #[cfg(feature = "fault-injection")]
             breaks_at: RefCell::default(),
@@ -176,11 +179,15 @@ impl Inner {
     async fn answer(self: Rc<Self>, path: &str, body: &[u8]) -> std::result::Result<Response, Fault> {
         match path {
             "/append" => self.answer_append(body).await,
+            "/heard" => self.hear(body).await,
             "/configure" => {
                 let told = decode_told(body).map_err(|error| Fault::new("read the domain's view", error))?;
                 self.transition(Event::Configure(told.view), now())?;
                 if let Some(lessons) = told.lessons {
                     self.transition(Event::Taught(lessons), now())?;
+                }
+                if let Some(map) = told.map {
+                    self.transition(Event::Spread(map), now())?;
                 }
                 self.with_live(|live| {
                     live.apply_overrides();

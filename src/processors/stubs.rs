@@ -7,15 +7,17 @@ use super::calls::{
     AlertCall, AlertEntry, AppendAnswer, AppendCall, AuditView, BaselineAnswer, BaselineCall, CleanupAnswer,
     CleanupCall, CountsAnswer, CountsCall, CreateKeyCall, DeployedCall, DeploymentView, DirectoryAnswer, DomainStatus,
     EraseAnswer, EraseCall, EraseUserAnswer, EraseUserCall, ErasureAnswer, ErasureCall, FeedbackCall, FeedbackOutcome,
-    FeedbackView, IncidentView, KeyView, LendCall, LessonsAnswer, NO_ROOM, PatternView, ReceiptView, RecordCall,
-    RegisterCall, ReplayAnswer, ReplayCall, SearchAnswer, SearchCall, StatusAnswer, StreamAddress, TailCall,
-    TeachAnswer, TeachCall, VariablesCall, VariablesView, WindowsAnswer, WindowsCall,
+    FeedbackView, HeardCall, HeatCall, IncidentView, KeyView, LendCall, LessonsAnswer, NO_ROOM, PatternView,
+    PatternsCall, ReceiptView, RecordCall, RegisterCall, ReplayAnswer, ReplayCall, SearchAnswer, SearchCall,
+    SpreadAnswer, StatusAnswer, StreamAddress, TailCall, TeachAnswer, TeachCall, VariablesCall, VariablesView,
+    WindowsAnswer, WindowsCall,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future::{Either, select};
 use sapwood_engine::machine::stream::{DomainView, Lease, Told, decode_told, encode_told};
 use sapwood_engine::pattern::lesson::Lessons;
+use sapwood_engine::shard::ShardMap;
 use sapwood_engine::time::Millis;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -147,7 +149,12 @@ impl<'a> Stubs<'a> {
 
     /// All patterns, most frequent first.
     pub async fn patterns(&self, to: &StreamAddress) -> Result<Vec<PatternView>, CallError> {
-        self.json(STREAM, &to.name(), "/patterns", &()).await
+        self.json(STREAM, &to.name(), "/patterns", &PatternsCall { is_brief: false }).await
+    }
+
+    /// What patterns there are, without where they were seen and what shows them.
+    pub async fn patterns_in_brief(&self, to: &StreamAddress) -> Result<Vec<PatternView>, CallError> {
+        self.json(STREAM, &to.name(), "/patterns", &PatternsCall { is_brief: true }).await
     }
 
     /// What stood in the places of some patterns.
@@ -206,8 +213,9 @@ impl<'a> Stubs<'a> {
         to: &StreamAddress,
         view: &DomainView,
         lessons: Option<&Lessons>,
+        map: Option<&ShardMap>,
     ) -> Result<(), CallError> {
-        self.bytes(STREAM, &to.name(), "/configure", &encode_told(view, lessons, None)).await.map(|_| ())
+        self.bytes(STREAM, &to.name(), "/configure", &encode_told(view, lessons, None, map)).await.map(|_| ())
     }
 
     /// Sends everything to D1 again.
@@ -260,6 +268,28 @@ impl<'a> Stubs<'a> {
     /// Hands an alert to the domain object: its id, its JSON, and the version of the view under which that is done.
     pub async fn alert(&self, domain: &str, id: &str, alert: &str, version: u64) -> Result<(), CallError> {
         self.json(DOMAIN, domain, "/alert", &AlertCall { id: id.to_owned(), alert: alert.to_owned(), version }).await
+    }
+
+    /// Tells the lead what came to one of its shards; true if the lead wants to be shown all patterns again.
+    pub async fn heard(&self, lead: &StreamAddress, call: &HeardCall) -> Result<bool, CallError> {
+        let answer = self.bytes(STREAM, &lead.name(), "/heard", &call.encode()).await?;
+        serde_json::from_slice(&answer).map_err(|error| CallError::Unreadable(error.to_string()))
+    }
+
+    /// Tells the domain how hot a shard is.
+    pub async fn heat(&self, domain: &str, call: &HeatCall) -> Result<(), CallError> {
+        self.json(DOMAIN, domain, "/heat", call).await
+    }
+
+    /// Spreads a component over so many objects.
+    pub async fn spread(
+        &self,
+        domain: &str,
+        actor: &str,
+        component: &str,
+        shards: u16,
+    ) -> Result<SpreadAnswer, CallError> {
+        self.audited(domain, "/spread", actor, &(domain, component, shards)).await
     }
 
     /// Lends the domain's newcomers what this component has learned.

@@ -193,9 +193,70 @@ pub async fn write(database: &D1Database, origin: Origin<'_>, flush: &Flush) -> 
 /// Rows that one pruning deletes at most, of each table: what is left goes with the next one.
 const PRUNED_MAX: u32 = 5_000;
 
+/// Ids in one statement: at 40 bytes 80 KB of JSON.
+const IDS_MAX: usize = 2_000;
+const OF_IDS: &str = "FROM record WHERE domain = ?1 AND component = ?2 AND id IN (SELECT value FROM json_each(?3))";
+
+/// Removes the copies of these records; how many there were. Each is found by its key, whatever else is there.
+pub async fn remove(database: &D1Database, domain: &str, component: &str, ids: &[String]) -> Result<u64, Fault> {
+    let doing = "remove records from D1";
+    let fault = |error: worker::Error| Fault::new(doing, error);
+    let mut statements = Vec::new();
+    for ids in ids.chunks(IDS_MAX) {
+        let values = of_ids(domain, component, ids, doing)?;
+        statements.push(database.prepare(format!("DELETE {OF_IDS}")).bind(&values).map_err(fault)?);
+    }
+    let results = match database.batch(statements).await {
+        Ok(results) => results,
+        // Nobody has run the migrations: there is nothing.
+        Err(error) if error.to_string().contains("no such table") => return Ok(0),
+        Err(error) => return Err(fault(error)),
+    };
+    let mut removed = 0;
+    for result in results {
+        if !result.success() {
+            return Err(Fault::new(doing, result.error().unwrap_or_default()));
+        }
+        removed += result.meta().map_err(fault)?.and_then(|meta| meta.changes).unwrap_or(0) as u64;
+    }
+    Ok(removed)
+}
+
+/// How many of these records have a copy.
+pub async fn count(database: &D1Database, domain: &str, component: &str, ids: &[String]) -> Result<u64, Fault> {
+    let doing = "count records in D1";
+    let mut found = 0;
+    for ids in ids.chunks(IDS_MAX) {
+        let values = of_ids(domain, component, ids, doing)?;
+        found += counted(database, &format!("SELECT count(*) AS found {OF_IDS}"), &values, doing).await?;
+    }
+    Ok(found)
+}
+
+/// How many of a component's copies [`prune`] would remove in the end.
+pub async fn expiring(database: &D1Database, domain: &str, component: &str, from: i64) -> Result<u64, Fault> {
+    let values = [JsValue::from_str(domain), JsValue::from_str(component), JsValue::from_f64(from as f64)];
+    let query = "SELECT count(*) AS found FROM record WHERE domain = ?1 AND component = ?2 AND timestamp < ?3";
+    counted(database, query, &values, "count records in D1").await
+}
+
+fn of_ids(domain: &str, component: &str, ids: &[String], doing: &'static str) -> Result<[JsValue; 3], Fault> {
+    let ids = serde_json::to_string(ids).map_err(|error| Fault::new(doing, error))?;
+    Ok([domain, component, &ids].map(JsValue::from_str))
+}
+
+async fn counted(database: &D1Database, query: &str, values: &[JsValue], doing: &'static str) -> Result<u64, Fault> {
+    let fault = |error: worker::Error| Fault::new(doing, error);
+    match database.prepare(query).bind(values).map_err(fault)?.first::<f64>(Some("found")).await {
+        Ok(found) => Ok(found.unwrap_or(0.0) as u64),
+        Err(error) if error.to_string().contains("no such table") => Ok(0),
+        Err(error) => Err(fault(error)),
+    }
+}
+
 /// Removes a component's records and counts that are older than `from`, ms of event time: D1 keeps nothing longer than
-/// the objects do.
-pub async fn prune(database: &D1Database, domain: &str, component: &str, from: i64) -> Result<(), Fault> {
+/// the objects do. How many records went.
+pub async fn prune(database: &D1Database, domain: &str, component: &str, from: i64) -> Result<u64, Fault> {
     let fault = |error: worker::Error| Fault::new("prune D1", error);
     let values = [domain, component].map(JsValue::from_str).into_iter().chain([JsValue::from_f64(from as f64)]);
     let values: Vec<JsValue> = values.collect();
@@ -213,12 +274,16 @@ pub async fn prune(database: &D1Database, domain: &str, component: &str, from: i
     ] {
         statements.push(database.prepare(statement).bind(&values).map_err(fault)?);
     }
+    let mut records = None;
     for result in database.batch(statements).await.map_err(fault)? {
         if !result.success() {
             return Err(Fault::new("prune D1", result.error().unwrap_or_default()));
         }
+        // The first statement is that of records.
+        let gone = result.meta().map_err(fault)?.and_then(|meta| meta.changes).unwrap_or(0) as u64;
+        records.get_or_insert(gone);
     }
-    Ok(())
+    Ok(records.unwrap_or(0))
 }
 
 /// Tables that hold copies, with their primary keys. What is kept in one more table is erased by one more line.

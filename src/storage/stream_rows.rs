@@ -110,6 +110,9 @@ impl StreamRows {
         if let Some(slices) = checkpoint.slices {
             self.sql.set_meta("slices", slices)?;
         }
+        if let Some(sharding) = checkpoint.sharding {
+            self.sql.set_meta("sharding", sharding)?;
+        }
         self.sql.set_meta("detection", checkpoint.detection)?;
         self.sql.set_meta("state", checkpoint.state)?;
         self.sql.set_meta_number("folded", checkpoint.folded)
@@ -205,6 +208,7 @@ impl StreamRows {
             packing: self.sql.meta("packing")?,
             thinned: self.sql.meta("thinned")?,
             slices: self.sql.meta("slices")?,
+            sharding: self.sql.meta("sharding")?,
         };
         Ok((stored, damaged))
     }
@@ -307,6 +311,9 @@ impl StreamStore for StreamRows {
     }
     fn set_packing(&mut self, row: Vec<u8>) -> Result<(), Fault> {
         self.sql.set_meta("packing", row)
+    }
+    fn set_sharding(&mut self, row: Vec<u8>) -> Result<(), Fault> {
+        self.sql.set_meta("sharding", row)
     }
     fn store_block(&mut self, packing: &Packing) -> Result<(), Fault> {
         self.journal.store_block(packing)

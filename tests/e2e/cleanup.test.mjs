@@ -35,11 +35,11 @@ test("what is old leaves the object and D1 alike, what is young and what is the 
     const reply = await cleanup({ ...wanted, dry_run: "true" });
     return reply.json.records === 3 && reply.json;
   });
-  assert.deepEqual([dry.dry_run, dry.complete, dry.components], [true, true, [{ component: "a", records: 3, rows: 1 }]]);
+  assert.deepEqual([dry.dry_run, dry.complete, dry.components], [true, true, [{ component: "a", records: 3, rows: 1, copies: 3 }]]);
   assert.equal((await findAll(service, key, { component: "a" })).length, 3, "a dry run removes nothing");
   assert.equal((await post({ level: "error", component: "a", message: "young" })).json?.accepted, 1);
   const done = await cleanup(wanted);
-  assert.deepEqual([done.status, done.json.records, done.json.complete], [200, 3, true], done.text);
+  assert.deepEqual([done.status, done.json.records, done.json.copies, done.json.complete], [200, 3, 3, true], done.text);
   assert.deepEqual((await findAll(service, key, { component: "a" })).map((one) => one.message), ["young"]);
   await until("D1 holds only the young one", async () => (await count("record", "a")) === 1);
   assert.deepEqual([await count("record", "b"), (await findAll(service, key, { component: "b" })).length], [3, 3]);

@@ -51,6 +51,7 @@ function attempts() {
     ["GET", "/health"],
     ["GET", "/metrics"],
     ["GET", `/metrics?domain=${mine}`],
+    ["PUT", `/api/components/${mark}-api/shards`, { shards: 2 }],
     ["POST", "/logs", { severity: "info", message: "x", component: "shop" }],
     ["POST", "/api/logs", [{ level: "info", message: "x", component: "shop" }]],
     ["POST", "/api/logs/store", { level: "info", message: "x" }],

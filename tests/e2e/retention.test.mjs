@@ -1,5 +1,5 @@
 // What may leave before its time: records of some levels or patterns when an administrator says so, and what says least when
-// a component holds more than it may. Ids, counts and what patterns show stay.
+// a component holds more than it may. Ids, counts and what patterns show stay; D1's copies leave with their records.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -10,7 +10,7 @@ import { startWorker, until } from "./harness.mjs";
 
 const domain = "keeps.example";
 const began = Date.now() - 3600_000;
-const vars = { FLUSH_INTERVAL: "200ms", IDEMPOTENCY_WINDOW: "1s", ALERTS_ENABLED: "false" };
+const vars = { STORAGE_MODE: "hybrid", D1_RECORD_LEVEL: "debug", FLUSH_INTERVAL: "200ms", IDEMPOTENCY_WINDOW: "1s", ALERTS_ENABLED: "false" };
 let service;
 let key;
 
@@ -57,6 +57,12 @@ async function byLevel(component) {
   for (const level of LEVELS) held[level] = (await all(component, { level })).length;
   return held;
 }
+/** What D1 holds of the records that were sent, by level. */
+async function copies(component) {
+  const query = "SELECT body->>'$.level' AS level, count(*) AS n FROM record WHERE domain = ? AND component = ? AND timestamp < ? GROUP BY 1";
+  const { results } = await (await service.d1()).prepare(query).bind(domain, component, began + 100_000).all();
+  return Object.fromEntries(LEVELS.map((level) => [level, results.find((row) => row.level === level)?.n ?? 0]));
+}
 const total = async (component) => (await service.request("GET", `/api/logs/analytics/summary?component=${component}`, { key })).json.total;
 
 test("levels and patterns are removed by name, from blocks and from rows; neighbours keep their ids", async () => {
@@ -70,17 +76,21 @@ test("levels and patterns are removed by name, from blocks and from rows; neighb
     const reply = await cleanup({ ...old, dry_run: "true" });
     return reply.json.records === 500 && reply.json;
   });
-  assert.equal(dry.complete, true);
+  assert.deepEqual([dry.complete, dry.copies], [true, 500]);
   assert.equal((await all(component)).length, 4_500, "a dry run removes nothing");
+  assert.deepEqual(await copies(component), { debug: 1_125, info: 1_125, warn: 1_125, error: 1_125 }, "nor does it in D1");
   const part = await cleanup(old);
-  assert.deepEqual([part.status, part.json.records, part.json.complete], [200, 500, true], part.text);
+  assert.deepEqual([part.status, part.json.records, part.json.copies, part.json.complete], [200, 500, 500, true], part.text);
+  assert.equal((await copies(component)).debug, 625, "their copies have left D1");
   const done = await cleanup({ ...wanted, before: new Date(began + 100_000).toISOString() });
-  assert.deepEqual([done.json.records, done.json.complete], [625, true], done.text);
+  assert.deepEqual([done.json.records, done.json.copies, done.json.complete], [625, 625, true], done.text);
+  assert.deepEqual(await copies(component), { debug: 0, info: 1_125, warn: 1_125, error: 1_125 });
   assert.deepEqual(await all(component), before.filter((one) => one.level !== "debug"));
   const pattern = before.find((one) => one.level === "info").pattern_id;
   const ofPattern = await cleanup({ component, before: new Date(began + 100_000).toISOString(), pattern });
   const kept = before.filter((one) => one.level !== "debug" && one.pattern_id !== pattern);
   assert.equal(ofPattern.json.records, 3_375 - kept.length, ofPattern.text);
+  assert.deepEqual(await copies(component), await byLevel(component), "D1 has what the object has");
   assert.deepEqual(await all(component), kept);
   assert.ok((await total(component)) >= counted, "counts never fall");
   for (const one of [kept[0], kept.at(-1)]) assert.equal((await service.request("GET", `/api/logs/${one.id}`, { key })).status, 200);
@@ -110,6 +120,10 @@ test("a component that holds too much loses debug lines, then informational ones
   }, { within: 60_000, every: 500 });
   assert.ok(later.debug >= 1, "what the pattern shows stays");
   assert.deepEqual([later.warn, later.error], [2_250, 2_250], JSON.stringify(later));
+  assert.deepEqual(await until("D1 has what the object has", async () => {
+    const [there, here] = [await copies(component), await byLevel(component)];
+    return JSON.stringify(there) === JSON.stringify(here) && there;
+  }), await byLevel(component), "the alarm took the copies with the records");
   assert.ok((await total(component)) >= counted, "counts never fall");
   const first = (await all(component, { level: "debug" }))[0];
   assert.match(first.message, /order 0$/, "the first record of the pattern");

@@ -50,7 +50,10 @@ pub(crate) fn write_table(components: &[ComponentReply], style: Style, out: &mut
     for component in components {
         let count = |words: &[&str]| words.iter().filter_map(|word| component.levels.get(*word)).sum::<u64>();
         table.row(vec![
-            printable(&component.component),
+            match component.shards {
+                Some(shards) => format!("{} ({shards} shards)", printable(&component.component)),
+                None => printable(&component.component),
+            },
             grouped(component.records),
             format!("{:<12}", bar(component.records, max, 12)),
             grouped(count(&["trace", "debug", "info"])),
@@ -79,6 +82,17 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         let cells: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
         assert_eq!(cells, ["cart", "14", "████████████", "7", "1", "6", "3", "1", "10:00:00"]);
+    }
+
+    #[test]
+    fn a_component_that_is_split_says_into_how_many() {
+        let reply = r#"{"components":[{"component":"cart","records":14,"shards":4},{"component":"pay","records":1}]}"#;
+        let server = Server::scripted([Answer::new(200, reply)]);
+        let mut out = Vec::new();
+        write_table(&read(&server.client()).unwrap(), Style { has_colour: false, width: 100 }, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<_> = text.lines().skip(1).collect();
+        assert!(lines[0].starts_with("cart (4 shards)  ") && lines[1].starts_with("pay   "), "{text}");
     }
 
     #[test]

@@ -183,6 +183,8 @@ pub(crate) struct ComponentReply {
     #[serde(alias = "last_seen_ms")]
     pub last_seen: Moment,
     pub incidents_open: u64,
+    /// Objects that hold its records, if they are several.
+    pub shards: Option<u64>,
 }
 
 /// The series of a component that are watched.

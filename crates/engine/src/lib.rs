@@ -28,6 +28,7 @@ pub mod record;
 pub mod record_id;
 pub mod redact;
 pub mod segment;
+pub mod shard;
 pub mod sketch;
 pub mod time;
 pub mod triage;

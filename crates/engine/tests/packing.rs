@@ -52,6 +52,9 @@ impl StreamStore for Shelf {
         self.stored.packing = checkpoint.packing.or(self.stored.packing.take());
         Ok(())
     }
+    fn set_sharding(&mut self, _row: Vec<u8>) -> Result<(), Infallible> {
+        Ok(())
+    }
     fn set_packing(&mut self, row: Vec<u8>) -> Result<(), Infallible> {
         self.stored.packing = Some(row);
         Ok(())

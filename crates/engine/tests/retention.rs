@@ -350,3 +350,49 @@ fn levels_and_patterns_can_be_removed_by_name_what_patterns_show_with_them() {
     let slow = Selection { patterns: [slow].into(), ..Selection::default() };
     assert_eq!(remove(slow, DAY), (202, [0, 202, 0, 202]));
 }
+
+#[test]
+fn what_leaves_is_named_for_whoever_has_copies_and_naming_it_changes_nothing() {
+    let mut object = Object::new(by_age());
+    object.machine.set_settings(StreamSettings { has_d1: true, ..settings(by_age()) });
+    object.append(0..50, 0);
+    object.handle(Event::Fold, 1);
+    let generation = object.machine.d1_generation();
+    let cursor = object.machine.last_seq();
+    object.handle(Event::D1Advanced { cursor, delivered: 0, generation }, 2);
+    let now = Timestamp(T0 + 4 * DAY);
+    let would = object.machine.would_thin(&object.shelf, false, now).unwrap().unwrap();
+    assert_eq!(object.machine.would_thin(&object.shelf, false, now).unwrap(), Some(would.clone()), "again, the same");
+    // 50 debug lines without the first ones and the last that their pattern shows.
+    assert_eq!((would.copies.len() as u64, would.copies.iter().collect::<BTreeSet<_>>().len()), (would.records, 46));
+    let NextThinning::Now(thinning) = object.machine.next_thinning(&object.shelf, false, now).unwrap() else {
+        panic!("it is due");
+    };
+    assert_eq!(thinning, would);
+    let before = object.shelf.clone();
+    object.shelf.store_thinning(&thinning).unwrap();
+    let mut husks = Vec::new();
+    for (seq, row) in object.shelf.all() {
+        let was = row::records(&before.rows[&seq].body).unwrap();
+        for (index, (is, was)) in row::records(&row.body).unwrap().iter().zip(was).enumerate() {
+            if is.is_husk() {
+                assert_eq!(was.level.class(), LevelClass::Debug);
+                husks.push(object.machine.record_id(row.at, seq, index as u16).to_string());
+            }
+        }
+    }
+    assert_eq!(thinning.copies, husks, "exactly what left");
+    assert_eq!(object.machine.would_thin(&object.shelf, false, now).unwrap(), None, "and nothing is left to leave");
+}
+
+#[test]
+fn where_copies_cannot_leave_it_is_tried_again_an_hour_later_and_not_at_once() {
+    let mut object = Object::new(by_age());
+    object.append(0..50, 0);
+    object.run_until(2 * DAY);
+    let at = 4 * DAY;
+    object.machine.thin_later(Timestamp(T0 + at));
+    object.handle(Event::Retained(Some(Timestamp(T0))), at);
+    let next = object.machine.wake_at().unwrap();
+    assert_eq!(next.0 - T0 - at, by_age().delay.0, "{next:?}");
+}

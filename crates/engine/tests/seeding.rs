@@ -90,7 +90,7 @@ fn a_newcomer_knows_the_hours_of_its_neighbours_from_the_first_and_a_restart_for
     for name in ["cart", "stock", "payment"] {
         assert_eq!(lend(&mut domain, name, 1, &prior), 1);
     }
-    let told = encode_told(domain.view(), None, domain.seed_for("newcomer").as_ref());
+    let told = encode_told(domain.view(), None, domain.seed_for("newcomer").as_ref(), None);
     let seed = decode_told(&told).unwrap().seed.unwrap();
     assert_eq!(seed.neighbours, ["cart", "payment", "stock"]);
     let mut newcomer = Object::new();
@@ -121,7 +121,7 @@ fn a_newcomer_knows_the_hours_of_its_neighbours_from_the_first_and_a_restart_for
 fn a_component_that_nobody_lends_anything_is_what_it_was() {
     let (mut plain, view) = (worked(30), DomainView { version: 1, ..DomainView::default() });
     assert_eq!(plain.machine.detectors().seed(), None);
-    assert_eq!(decode_told(&encode_told(&view, None, None)).unwrap().seed, None);
+    assert_eq!(decode_told(&encode_told(&view, None, None, None)).unwrap().seed, None);
     // Ten minutes after its birth it is too late to begin otherwise.
     let prior = prior();
     let seed = Seed::blend("new", [("a", &prior)]).unwrap();
@@ -147,11 +147,11 @@ fn a_seed_that_a_stream_cannot_read_is_none_and_lessons_come_all_the_same() {
     let view = DomainView { version: 4, ..DomainView::default() };
     let prior = prior();
     let seed = Seed::blend("new", [("a", &prior)]).unwrap();
-    let told = encode_told(&view, None, Some(&seed));
+    let told = encode_told(&view, None, Some(&seed), None);
     assert_eq!(decode_told(&told).unwrap().seed, Some(seed));
     assert!(decode_told(&told[..told.len() - 1]).is_err(), "cut off");
     let mut later = Writer::new();
-    later.raw(&encode_told(&view, Some(&Lessons::default()), None));
+    later.raw(&encode_told(&view, Some(&Lessons::default()), None, None));
     later.bytes(&[9; 40]);
     let read = decode_told(later.as_bytes()).unwrap();
     assert_eq!((read.view, read.lessons, read.seed), (view, None, None));

@@ -131,6 +131,7 @@ impl Object {
             packing: disk.packing,
             thinned: None,
             slices: None,
+            sharding: None,
         }
     }
 
@@ -678,11 +679,11 @@ fn what_a_stream_is_told_survives_the_way() {
     let mut lessons = Lessons::default();
     let naming = Naming { name: "n".into(), ..Naming::default() };
     lessons.teach(Teaching::Template { template: "payment <*>".into(), naming }, "ann", Timestamp(1), "why").unwrap();
-    let plain = Told { view: view.clone(), lessons: None, seed: None };
-    assert_eq!(decode_told(&encode_told(&view, None, None)), Ok(plain));
-    let told = encode_told(&view, Some(&lessons), None);
+    let plain = Told { view: view.clone(), lessons: None, seed: None, map: None };
+    assert_eq!(decode_told(&encode_told(&view, None, None, None)), Ok(plain));
+    let told = encode_told(&view, Some(&lessons), None, None);
     assert_eq!(decode_domain_view(&told), Ok(view.clone()), "a build without lessons reads the view");
-    assert_eq!(decode_told(&told), Ok(Told { view, lessons: Some(lessons), seed: None }));
+    assert_eq!(decode_told(&told), Ok(Told { view, lessons: Some(lessons), seed: None, map: None }));
     assert!(decode_told(&told[..told.len() - 1]).is_err());
 }
 

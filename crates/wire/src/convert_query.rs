@@ -1,7 +1,7 @@
 //! From what a reader may ask over HTTP to what the engine looks for, and from a record as it is shown back to what a
 //! filter needs of it.
 
-use crate::cursor::{Cursor, Order};
+use crate::cursor::Cursor;
 use crate::query::{RecordFilter, SearchQuery};
 use sapwood_engine::level::{Level, LevelClass};
 use sapwood_engine::pattern::PatternId;
@@ -9,6 +9,7 @@ use sapwood_engine::query::{Filter, Position, Subject};
 use sapwood_engine::time::Timestamp;
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 impl RecordFilter {
     /// The engine's filter. Components are not in it: they are addresses, which the caller selects objects by.
@@ -61,21 +62,19 @@ impl SearchQuery {
 }
 
 impl Cursor {
-    /// The position after which the records of `component` come, in the order of event time, then component, then
-    /// place: components before the cursor's (in that order) are past this instant, those behind it are not.
-    pub fn position_for(&self, component: &str) -> Position {
+    /// The position after which the records of a shard of `component` come, in the order of event time, then component,
+    /// then shard, then place: objects before the cursor's (in that order) are past this instant, those behind it are not.
+    pub fn position_for(&self, component: &str, shard: u16) -> Position {
         let timestamp = Timestamp(self.timestamp_ms);
         let here = Position { timestamp, seq: self.seq, index: u16::try_from(self.index).unwrap_or(u16::MAX) };
         let before_all = Position { timestamp, seq: 0, index: 0 };
         let behind_all = Position { timestamp, seq: u64::MAX, index: u16::MAX };
-        let is_earlier = component < self.component.as_str();
-        match self.order {
-            _ if component == self.component => here,
-            // Descending pages take what is smaller than the position, and go through components backwards.
-            Order::Desc if is_earlier => behind_all,
-            Order::Desc => before_all,
-            Order::Asc if is_earlier => behind_all,
-            Order::Asc => before_all,
+        // Descending pages take what is smaller than the position, and go through the objects backwards; ascending ones
+        // the other way round. So an earlier object lies before the cursor in both.
+        match (component, shard).cmp(&(self.component.as_str(), self.shard)) {
+            Ordering::Equal => here,
+            Ordering::Less => behind_all,
+            Ordering::Greater => before_all,
         }
     }
 }
@@ -133,6 +132,7 @@ impl ShownRecord<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cursor::Order;
     use crate::query::parse_search;
     use crate::record_view::{PatternRef, RecordView};
     use sapwood_engine::record::Record;
@@ -157,16 +157,26 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_puts_each_component_before_or_behind_its_instant() {
-        let cursor = |order| Cursor { order, timestamp_ms: 5, component: "m".into(), seq: 7, index: 3 };
+    fn a_cursor_puts_each_object_before_or_behind_its_instant() {
+        let cursor = |order| Cursor { order, timestamp_ms: 5, component: "m".into(), shard: 2, seq: 7, index: 3 };
         let here = Position { timestamp: Timestamp(5), seq: 7, index: 3 };
-        assert_eq!(cursor(Order::Desc).position_for("m"), here);
-        // Newest first, components backwards: "z" of this instant was shown, "a" was not.
-        assert!(cursor(Order::Desc).position_for("z") < here);
-        assert!(cursor(Order::Desc).position_for("a") > here);
-        // Oldest first, components forwards: "a" was shown, "z" was not.
-        assert!(cursor(Order::Asc).position_for("a") > here);
-        assert!(cursor(Order::Asc).position_for("z") < here);
+        for order in [Order::Desc, Order::Asc] {
+            assert_eq!(cursor(order).position_for("m", 2), here);
+        }
+        // Newest first, objects backwards: "z" of this instant was shown, "a" was not, nor were the shards below.
+        for (component, shard) in [("z", 0), ("m", 3)] {
+            assert!(cursor(Order::Desc).position_for(component, shard) < here);
+        }
+        for (component, shard) in [("a", 9), ("m", 1)] {
+            assert!(cursor(Order::Desc).position_for(component, shard) > here);
+        }
+        // Oldest first, objects forwards: "a" was shown, "z" was not, nor were the shards above.
+        for (component, shard) in [("a", 9), ("m", 0)] {
+            assert!(cursor(Order::Asc).position_for(component, shard) > here);
+        }
+        for (component, shard) in [("z", 0), ("m", 3)] {
+            assert!(cursor(Order::Asc).position_for(component, shard) < here);
+        }
     }
 
     #[test]

@@ -1,19 +1,27 @@
 //! Where a page of search results ended, so that the next one begins there.
 //!
-//! A cursor names one record in the total order of results: event time, then component, then the segment's number in
-//! that component's object, then the position in the segment. It stays valid while records come and go. It is opaque
-//! to callers: base64url of
+//! A cursor names one record in the total order of results: event time, then component, then the component's shard, then
+//! the segment's number in that shard's object, then the position in the segment. It stays valid while records come and
+//! go, and while a component is split. It is opaque to callers: base64url of
 //!
 //! ```text
-//! version u8 = 1 | order u8 (0 oldest first, 1 newest first) | timestamp_ms i64 | seq u64 | index u32 | component
+//! version u8 | order u8 (0 oldest first, 1 newest first) | timestamp_ms i64 | seq u64 | index u32 | shard u16 | component
 //! ```
 //!
-//! big-endian, the component as UTF-8 to the end. It holds nothing secret and is not signed: the domain comes from the
-//! credential, so an invented cursor only names another place in the caller's own records.
+//! big-endian, the component as UTF-8 to the end. Version 2 has the shard, which is never 0; version 1 has none and means
+//! shard 0, as every cursor did that was given out before components were split. So each cursor has one spelling, and a
+//! build that knows only version 1 reads those of components that are whole.
+//!
+//! It holds nothing secret and is not signed: the domain comes from the credential, so an invented cursor only names
+//! another place in the caller's own records.
 
 use std::fmt;
 
-const VERSION: u8 = 1;
+/// Of a component that is whole, or of the first of its shards.
+const VERSION_WHOLE: u8 = 1;
+/// Of another shard.
+const VERSION_SHARD: u8 = 2;
+/// Bytes before the shard, if there is one, and the component.
 const FIXED_BYTES: usize = 1 + 1 + 8 + 8 + 4;
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -37,6 +45,9 @@ pub struct Cursor {
     pub timestamp_ms: i64,
     /// The component's address.
     pub component: String,
+    /// The component's shard.
+    #[serde(default)]
+    pub shard: u16,
     /// The segment's number in its object.
     pub seq: u64,
     /// The record's position in its segment.
@@ -47,19 +58,29 @@ impl Cursor {
     /// Reads a cursor that was given out; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = decode_base64url(text)?;
-        let (fixed, component) = bytes.split_at_checked(FIXED_BYTES)?;
+        let (fixed, rest_of_it) = bytes.split_at_checked(FIXED_BYTES)?;
         let (head, rest) = fixed.split_at_checked(2)?;
         let (time, rest) = rest.split_first_chunk::<8>()?;
         let (seq, rest) = rest.split_first_chunk::<8>()?;
-        let order = match head {
-            [VERSION, 0] => Order::Asc,
-            [VERSION, 1] => Order::Desc,
+        let [version, order] = head else { return None };
+        let order = match order {
+            0 => Order::Asc,
+            1 => Order::Desc,
+            _ => return None,
+        };
+        let (shard, component) = match *version {
+            VERSION_WHOLE => (0, rest_of_it),
+            VERSION_SHARD => {
+                let (shard, component) = rest_of_it.split_first_chunk::<2>()?;
+                (Some(u16::from_be_bytes(*shard)).filter(|shard| *shard > 0)?, component)
+            }
             _ => return None,
         };
         Some(Self {
             order,
             timestamp_ms: i64::from_be_bytes(*time),
             component: String::from_utf8(component.to_vec()).ok()?,
+            shard,
             seq: u64::from_be_bytes(*seq),
             index: u32::from_be_bytes(*rest.first_chunk()?),
         })
@@ -69,11 +90,15 @@ impl Cursor {
 /// The opaque text.
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = Vec::with_capacity(FIXED_BYTES + self.component.len());
-        bytes.extend([VERSION, u8::from(self.order == Order::Desc)]);
+        let mut bytes = Vec::with_capacity(FIXED_BYTES + 2 + self.component.len());
+        let version = if self.shard == 0 { VERSION_WHOLE } else { VERSION_SHARD };
+        bytes.extend([version, u8::from(self.order == Order::Desc)]);
         bytes.extend(self.timestamp_ms.to_be_bytes());
         bytes.extend(self.seq.to_be_bytes());
         bytes.extend(self.index.to_be_bytes());
+        if self.shard > 0 {
+            bytes.extend(self.shard.to_be_bytes());
+        }
         bytes.extend(self.component.as_bytes());
         f.write_str(&encode_base64url(&bytes))
     }
@@ -133,12 +158,32 @@ mod tests {
         }
     }
 
+    fn cursor(shard: u16) -> Cursor {
+        Cursor { order: Order::Asc, timestamp_ms: 1, component: "c".to_owned(), shard, seq: 2, index: 3 }
+    }
+
+    #[test]
+    fn a_cursor_of_a_whole_component_is_spelled_as_it_was_before_there_were_shards() {
+        let given_out = "AQAAAAAAAAAAAQAAAAAAAAACAAAAA2M";
+        assert_eq!(Cursor::parse(given_out), Some(cursor(0)));
+        assert_eq!(cursor(0).to_string(), given_out);
+        let of_older_build = r#"{"order":"asc","timestamp_ms":1,"component":"c","seq":2,"index":3}"#;
+        assert_eq!(serde_json::from_str::<Cursor>(of_older_build).unwrap(), cursor(0));
+    }
+
+    #[test]
+    fn shard_0_has_one_spelling() {
+        let mut bytes = decode_base64url(&cursor(1).to_string()).unwrap();
+        assert_eq!(bytes.get(FIXED_BYTES + 1), Some(&1));
+        bytes[FIXED_BYTES + 1] = 0;
+        assert_eq!(Cursor::parse(&encode_base64url(&bytes)), None);
+    }
+
     #[test]
     fn other_text_is_no_cursor() {
-        let cursor =
-            Cursor { order: Order::Asc, timestamp_ms: 1, component: "c".to_owned(), seq: 2, index: 3 }.to_string();
+        let cursor = cursor(0).to_string();
         assert!(Cursor::parse(&cursor).is_some());
-        for text in ["", "abc", "AQA", cursor.get(2..).unwrap(), &format!("Ag{}", cursor.get(2..).unwrap())] {
+        for text in ["", "abc", "AQA", cursor.get(2..).unwrap(), &format!("Aw{}", cursor.get(2..).unwrap())] {
             assert_eq!(Cursor::parse(text), None, "{text}");
         }
         let mut bytes = decode_base64url(&cursor).unwrap();
@@ -148,9 +193,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_survives_the_round_trip(ms: i64, component in ".{0,40}", seq: u64, index: u32, newest_first: bool) {
+        fn a_cursor_survives_the_round_trip(ms: i64, component in ".{0,40}", shard: u16, seq: u64, index: u32, newest_first: bool) {
             let order = if newest_first { Order::Desc } else { Order::Asc };
-            let cursor = Cursor { order, timestamp_ms: ms, component, seq, index };
+            let cursor = Cursor { order, timestamp_ms: ms, component, shard, seq, index };
             prop_assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
         }
 

@@ -99,6 +99,8 @@ problems! {
     IdempotencyInProgress = "idempotency_in_progress", 409, "The first request with this key is still running", Later, "VALIDATION_ERROR";
     /// The domain has no room for another key.
     TooManyKeys = "too_many_keys", 409, "The domain has as many keys as it may have", Never, "VALIDATION_ERROR";
+    /// A component was spread over other numbers of objects too often of late.
+    SpreadTooOften = "spread_too_often", 409, "The component was spread anew too often", Later, "VALIDATION_ERROR";
     /// The body as sent is larger than allowed.
     PayloadTooLarge = "payload_too_large", 413, "The body is too large", Never, "PAYLOAD_TOO_LARGE";
     /// The body once inflated is larger than allowed.
@@ -241,8 +243,9 @@ mod tests {
             assert_eq!(code.type_reference(), format!("/problems/{}", code.code()));
             assert!(!code.title().is_empty() && !code.title().ends_with('.'));
             assert!(code.prototype_code().bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'));
-            let is_running = *code == ProblemCode::IdempotencyInProgress;
-            let may_pass_later = is_running || matches!(code.status(), 429 | 500..=599);
+            // Of the conflicts these end by themselves.
+            let ends = matches!(code, ProblemCode::IdempotencyInProgress | ProblemCode::SpreadTooOften);
+            let may_pass_later = ends || matches!(code.status(), 429 | 500..=599);
             assert_eq!(code.retry() == Retry::Later, may_pass_later, "{code:?}");
         }
     }

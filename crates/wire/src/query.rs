@@ -607,7 +607,8 @@ mod tests {
     #[test]
     fn a_range_must_not_be_empty_and_a_cursor_must_fit_its_order() {
         assert_eq!(problems(&[("from", "now"), ("to", "-1h")])[0].0, "from");
-        let cursor = Cursor { order: Order::Desc, timestamp_ms: 5, component: "c".to_owned(), seq: 1, index: 2 };
+        let cursor =
+            Cursor { order: Order::Desc, timestamp_ms: 5, component: "c".to_owned(), shard: 3, seq: 1, index: 2 };
         let text = cursor.to_string();
         assert_eq!(search(&[("cursor", &text)]).cursor, Some(cursor));
         assert_eq!(problems(&[("cursor", &text), ("order", "asc")])[0].0, "cursor");

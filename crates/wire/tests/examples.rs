@@ -264,7 +264,8 @@ fn a_record_is_shown_as_the_docs_show_it() {
     let mut written = Vec::new();
     view.write_json(&mut written);
     check("record.json", &written);
-    let cursor = Cursor { order: Order::Desc, timestamp_ms: TEN, component: "checkout".to_owned(), seq: 12, index: 3 };
+    let cursor =
+        Cursor { order: Order::Desc, timestamp_ms: TEN, component: "checkout".to_owned(), shard: 0, seq: 12, index: 3 };
     let reply = SearchReply {
         records: vec![view],
         total: 37,

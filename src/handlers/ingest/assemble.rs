@@ -25,6 +25,8 @@ pub enum PartFate {
         is_replay: bool,
         /// Where it was stored in the end.
         component: String,
+        /// In which of its shards.
+        shard: u16,
     },
     /// Nothing of it is known to be stored.
     Failed(PartFailure),
@@ -60,14 +62,16 @@ impl PartFailure {
 
 impl PartFate {
     /// The fate that an object's answer means; `None` if the part has to go to `other`.
-    pub fn of(answer: Result<AppendAnswer, CallError>, component: &str) -> Option<Self> {
-        let done = |receipt, is_replay| Self::Done { receipt, is_replay, component: component.to_owned() };
+    pub fn of(answer: Result<AppendAnswer, CallError>, component: &str, shard: u16) -> Option<Self> {
+        let done = |receipt, is_replay| Self::Done { receipt, is_replay, component: component.to_owned(), shard };
         Some(match answer {
             Ok(AppendAnswer::Stored(receipt)) => done(receipt, false),
             Ok(AppendAnswer::Replayed(receipt)) => done(receipt, true),
             Ok(AppendAnswer::KeyReused) => Self::KeyReused,
             Ok(AppendAnswer::Revoked) => Self::Revoked,
             Ok(AppendAnswer::MovedToOther) => return None,
+            // Whoever can be told so asks again; see `spread`.
+            Ok(AppendAnswer::Newer(_) | AppendAnswer::Unknown(_)) => Self::Failed(PartFailure::Unavailable),
             Ok(AppendAnswer::Unreadable) => Self::Failed(PartFailure::Broken),
             Ok(AppendAnswer::Overloaded) | Err(CallError::Overloaded) => Self::Failed(PartFailure::Overloaded),
             Ok(AppendAnswer::Unregistered) => Self::Failed(PartFailure::Unavailable),
@@ -94,9 +98,10 @@ pub enum Assembled {
     Refused(Problem),
 }
 
-/// The answer, given the fate of each part in the order of the parts.
-pub fn assemble(prepared: Prepared, fates: Vec<PartFate>) -> Assembled {
-    let Prepared { parts, refused, total, has_ids, .. } = prepared;
+/// The answer, given the parts, or the pieces that became of them, each with its fate, by component.
+pub fn assemble(prepared: Prepared, fated: Vec<(Part, PartFate)>) -> Assembled {
+    let Prepared { refused, total, has_ids, .. } = prepared;
+    let (parts, fates): (Vec<Part>, Vec<PartFate>) = fated.into_iter().unzip();
     if fates.contains(&PartFate::Revoked) {
         return Assembled::Refused(Problem::new(ProblemCode::KeyRevoked, ""));
     }
@@ -108,7 +113,8 @@ pub fn assemble(prepared: Prepared, fates: Vec<PartFate>) -> Assembled {
         return Assembled::Refused(all_refused(refused));
     }
     let failures: Vec<_> = fates.iter().filter_map(failure).collect();
-    if let (true, Some(failure)) = (parts.len() == 1, failures.first()) {
+    let is_one = parts.windows(2).all(|pair| matches!(pair, [one, next] if one.component == next.component));
+    if let (true, Some(failure)) = (is_one && failures.len() == parts.len(), failures.first()) {
         let problem = Problem::new(failure.code(), "");
         return Assembled::Refused(problem.with_retry_after(RETRY_AFTER_SECONDS));
     }
@@ -116,17 +122,23 @@ pub fn assemble(prepared: Prepared, fates: Vec<PartFate>) -> Assembled {
         !fates.is_empty() && fates.iter().all(|fate| matches!(fate, PartFate::Done { is_replay: true, .. }));
     let mut reply = IngestReply { ids: has_ids.then(|| vec![None; total]), ..refused };
     for (part, fate) in parts.iter().zip(&fates) {
-        if let PartFate::Done { receipt, component, .. } = fate {
+        if let PartFate::Done { receipt, component, shard, .. } = fate {
             reply.accepted += u64::from(receipt.accepted);
             reply.duplicate += u64::from(receipt.duplicate);
             reply.counted_only += u64::from(receipt.counted_only);
-            fill_ids(reply.ids.as_mut(), part, receipt, component);
+            fill_ids(reply.ids.as_mut(), part, receipt, object_tag(component, *shard));
         }
     }
     if failures.is_empty() {
         return Assembled::Done { reply, is_replay };
     }
-    reply.components = parts.iter().zip(&fates).map(|(part, fate)| component_reply(part, fate)).collect();
+    for (part, fate) in parts.iter().zip(&fates) {
+        let piece = component_reply(part, fate);
+        match reply.components.last_mut().filter(|last| last.component == piece.component) {
+            Some(last) => join(last, piece),
+            None => reply.components.push(piece),
+        }
+    }
     Assembled::Partial(PartialFailure::new(reply, RETRY_AFTER_SECONDS))
 }
 
@@ -147,9 +159,9 @@ fn all_refused(refused: IngestReply) -> Problem {
 }
 
 /// Under which id each accepted record of a part can be read: its own, else the one that tells where it lies.
-fn fill_ids(ids: Option<&mut Vec<Option<String>>>, part: &Part, receipt: &Receipt, component: &str) {
+fn fill_ids(ids: Option<&mut Vec<Option<String>>>, part: &Part, receipt: &Receipt, object_tag: u32) {
     let Some(ids) = ids else { return };
-    let mut ours = receipt.ids(object_tag(component, 0));
+    let mut ours = receipt.ids(object_tag);
     for (index, (place, own)) in part.places.iter().zip(&part.own_ids).enumerate() {
         let id = match receipt.fate(index) {
             Fate::Accepted => {
@@ -182,6 +194,17 @@ fn component_reply(part: &Part, fate: &PartFate) -> ComponentReply {
     }
 }
 
+/// Shards of a component are one line of the answer; if one of them failed, so did the component.
+fn join(whole: &mut ComponentReply, piece: ComponentReply) {
+    whole.records += piece.records;
+    whole.accepted += piece.accepted;
+    whole.duplicate += piece.duplicate;
+    whole.counted_only += piece.counted_only;
+    if piece.status > whole.status {
+        (whole.status, whole.code) = (piece.status, piece.code);
+    }
+}
+
 fn failed(blank: ComponentReply, code: ProblemCode) -> ComponentReply {
     ComponentReply { status: code.status(), code: Some(code.code().to_owned()), ..blank }
 }
@@ -202,6 +225,7 @@ mod tests {
             component: component.to_owned(),
             places: places.to_vec(),
             own_ids: places.iter().map(|place| (*place == 9).then(|| "own".to_owned())).collect(),
+            id_hashes: Vec::new(),
             count: places.len() as u64,
             segments: Vec::new(),
         }
@@ -229,7 +253,48 @@ mod tests {
     }
 
     fn done(component: &str, receipt: Receipt, is_replay: bool) -> PartFate {
-        PartFate::Done { receipt, is_replay, component: component.to_owned() }
+        done_by(component, 0, receipt, is_replay)
+    }
+
+    fn done_by(component: &str, shard: u16, receipt: Receipt, is_replay: bool) -> PartFate {
+        PartFate::Done { receipt, is_replay, component: component.to_owned(), shard }
+    }
+
+    /// The answer where each part has the fate at its place.
+    fn assembled(mut prepared: Prepared, fates: Vec<PartFate>) -> Assembled {
+        let parts = std::mem::take(&mut prepared.parts);
+        assert_eq!(parts.len(), fates.len());
+        assemble(prepared, parts.into_iter().zip(fates).collect())
+    }
+
+    #[test]
+    fn pieces_of_a_component_have_ids_of_their_shards_and_are_one_line_of_the_answer() {
+        let pieces = || vec![part("a", &[1]), part("a", &[0, 2]), part("b", &[3])];
+        let stored = |failed: Option<PartFate>| {
+            vec![
+                done("a", receipt(1, vec![]), false),
+                failed.unwrap_or_else(|| done_by("a", 2, receipt(2, vec![]), false)),
+                done("b", receipt(1, vec![]), false),
+            ]
+        };
+        let Assembled::Done { reply, .. } = assembled(prepared(pieces(), 0, true), stored(None)) else { panic!() };
+        let id =
+            |shard, index| RecordId { received_at: AT, object_tag: object_tag("a", shard), seq: 7, index }.to_string();
+        let ids: Vec<_> = reply.ids.unwrap().into_iter().flatten().take(3).collect();
+        assert_eq!(ids, [id(2, 2), id(0, 2), id(2, 3)]);
+        let failed = Some(PartFate::Failed(PartFailure::Timeout));
+        let Assembled::Partial(failure) = assembled(prepared(pieces(), 0, false), stored(failed)) else { panic!() };
+        let json = serde_json::to_value(&failure).unwrap();
+        let line = &json["components"][0];
+        assert_eq!(
+            (&line["component"], &line["records"], &line["accepted"], &line["status"]),
+            (&"a".into(), &3.into(), &1.into(), &504.into())
+        );
+        assert_eq!(json["components"].as_array().map(Vec::len), Some(2));
+        let all = vec![PartFate::Failed(PartFailure::Overloaded), PartFate::Failed(PartFailure::Overloaded)];
+        let pieces = vec![part("a", &[0]), part("a", &[1])];
+        let Assembled::Refused(problem) = assembled(prepared(pieces, 0, false), all) else { panic!() };
+        assert_eq!(problem.code, "overloaded");
     }
 
     #[test]
@@ -239,7 +304,7 @@ mod tests {
             done("b", receipt(1, vec![Fate::Duplicate, Fate::Accepted, Fate::CountedOnly]), true),
         ];
         let parts = vec![part("a", &[0, 3]), part("b", &[1, 2, 4])];
-        let Assembled::Done { reply, is_replay } = assemble(prepared(parts, 2, false), fates) else { panic!() };
+        let Assembled::Done { reply, is_replay } = assembled(prepared(parts, 2, false), fates) else { panic!() };
         assert_eq!((reply.accepted, reply.duplicate, reply.counted_only, reply.rejected), (3, 1, 1, 2));
         assert_eq!((reply.total(), is_replay, reply.ids), (7, false, None));
         assert!(reply.components.is_empty());
@@ -249,7 +314,7 @@ mod tests {
     fn a_replay_is_said_only_if_nothing_was_new() {
         let replay = |second| {
             let fates = vec![done("a", receipt(1, vec![]), true), done("b", receipt(1, vec![]), second)];
-            match assemble(prepared(vec![part("a", &[0]), part("b", &[1])], 0, false), fates) {
+            match assembled(prepared(vec![part("a", &[0]), part("b", &[1])], 0, false), fates) {
                 Assembled::Done { reply, is_replay } => (reply.accepted, is_replay),
                 other => panic!("{other:?}"),
             }
@@ -267,7 +332,7 @@ mod tests {
         let parts = vec![part("a", &[0, 2, 3]), part("b", &[9])];
         let mut prepared = prepared(parts, 0, true);
         prepared.total = 10;
-        let Assembled::Done { reply, .. } = assemble(prepared, fates) else { panic!() };
+        let Assembled::Done { reply, .. } = assembled(prepared, fates) else { panic!() };
         let id = |index| RecordId { received_at: AT, object_tag: object_tag("other", 0), seq: 7, index }.to_string();
         let ids = reply.ids.unwrap();
         assert_eq!((ids[0].clone(), ids[2].clone(), ids[3].clone()), (Some(id(2)), None, Some(id(3))));
@@ -282,7 +347,7 @@ mod tests {
             (PartFailure::Unavailable, 503, "unavailable"),
             (PartFailure::Broken, 500, "internal"),
         ] {
-            let assembled = assemble(prepared(vec![part("a", &[0])], 1, false), vec![PartFate::Failed(failure)]);
+            let assembled = assembled(prepared(vec![part("a", &[0])], 1, false), vec![PartFate::Failed(failure)]);
             let Assembled::Refused(problem) = assembled else { panic!("{assembled:?}") };
             assert_eq!((problem.status, problem.code.as_str(), problem.retry_after), (status, code, Some(1)));
         }
@@ -291,7 +356,7 @@ mod tests {
     #[test]
     fn of_several_parts_each_tells_its_status() {
         let fates = vec![done("a", receipt(1, vec![]), false), PartFate::Failed(PartFailure::Timeout)];
-        let assembled = assemble(prepared(vec![part("a", &[0]), part("b", &[1, 2])], 0, false), fates);
+        let assembled = assembled(prepared(vec![part("a", &[0]), part("b", &[1, 2])], 0, false), fates);
         let Assembled::Partial(failure) = assembled else { panic!("{assembled:?}") };
         let json = serde_json::to_value(&failure).unwrap();
         assert_eq!(
@@ -308,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_revoked_key_and_a_reused_batch_key_refuse_everything() {
-        let code = |fates| match assemble(prepared(vec![part("a", &[0]), part("b", &[1])], 0, false), fates) {
+        let code = |fates| match assembled(prepared(vec![part("a", &[0]), part("b", &[1])], 0, false), fates) {
             Assembled::Refused(problem) => (problem.status, problem.code),
             other => panic!("{other:?}"),
         };
@@ -319,16 +384,16 @@ mod tests {
 
     #[test]
     fn nothing_accepted_is_a_refusal_and_nothing_sent_is_not() {
-        let Assembled::Refused(problem) = assemble(prepared(vec![], 150, false), vec![]) else { panic!() };
+        let Assembled::Refused(problem) = assembled(prepared(vec![], 150, false), vec![]) else { panic!() };
         assert_eq!((problem.status, problem.code.as_str(), problem.errors.len()), (400, "records_rejected", 100));
         assert!(problem.detail.contains("150") && problem.detail.contains("50 more"), "{}", problem.detail);
-        let Assembled::Done { reply, is_replay } = assemble(prepared(vec![], 0, false), vec![]) else { panic!() };
+        let Assembled::Done { reply, is_replay } = assembled(prepared(vec![], 0, false), vec![]) else { panic!() };
         assert_eq!((reply.total(), is_replay), (0, false));
     }
 
     #[test]
     fn every_answer_of_an_object_has_its_meaning() {
-        let fate = |answer| PartFate::of(answer, "a");
+        let fate = |answer| PartFate::of(answer, "a", 0);
         let failed = |failure| Some(PartFate::Failed(failure));
         assert_eq!(fate(Ok(AppendAnswer::MovedToOther)), None);
         assert_eq!(fate(Ok(AppendAnswer::KeyReused)), Some(PartFate::KeyReused));

@@ -2,10 +2,11 @@
 //! encode. Pure; each record ends in a group or among the refused, and the sum of both is the number sent.
 
 use crate::edge::address::{self, OTHER};
-use sapwood_engine::normalize::{NormalizeContext, normalize_out_of};
+use sapwood_engine::normalize::{NormalizeContext, normalize_onto};
 use sapwood_engine::record::{RawRecord, Record, Rejection};
 use sapwood_engine::redact::Redactor;
 use sapwood_engine::segment;
+use sapwood_engine::shard::id_hash;
 use sapwood_engine::time::Timestamp;
 use sapwood_wire::convert::field_error;
 use sapwood_wire::ingest::{Framing, decode};
@@ -44,6 +45,8 @@ pub struct Part {
     pub places: Vec<usize>,
     /// The caller's own ids, in the same order; filled if ids are wanted.
     pub own_ids: Vec<Option<String>>,
+    /// Hash of the own id of each record, in the same order; empty if none has one.
+    pub id_hashes: Vec<Option<u64>>,
     /// Records.
     pub count: u64,
     /// The records, encoded.
@@ -98,15 +101,24 @@ pub fn prepare(body: &[u8], intake: Intake<'_>) -> Result<Prepared, Problem> {
     let mut address = LastAddress::default();
     for (place, sent) in decoded.records.iter_mut().enumerate() {
         let understood = match sent {
-            Ok(raw) => understand(raw, &mut address, intake),
+            Ok(raw) => {
+                address.set(raw.component.as_deref().or(raw.service.as_deref()), intake);
+                match groups.get_mut(&address.component) {
+                    Some(group) => group.add(place, raw, intake),
+                    None => {
+                        // Most requests are of one component.
+                        let room = if groups.is_empty() { total - place } else { 1 };
+                        let mut group = Group::with_room(room);
+                        group.add(place, raw, intake).map(|()| {
+                            groups.insert(address.component.clone(), group);
+                        })
+                    }
+                }
+            }
             Err(rejection) => Err(rejection.clone()),
         };
-        match understood {
-            Ok(record) => match groups.get_mut(&address.component) {
-                Some(group) => group.push(place, record),
-                None => groups.entry(address.component.clone()).or_default().push(place, record),
-            },
-            Err(rejection) => refuse(&mut refused, rejection, place, decoded.framing, intake.redactor),
+        if let Err(rejection) = understood {
+            refuse(&mut refused, rejection, place, decoded.framing, intake.redactor);
         }
     }
     let single =
@@ -140,19 +152,6 @@ impl LastAddress {
     }
 }
 
-/// The meaning of one record, without its secrets; its address is left in `address`.
-fn understand(raw: &mut RawRecord, address: &mut LastAddress, intake: Intake<'_>) -> Result<Record, Rejection> {
-    address.set(raw.component.as_deref().or(raw.service.as_deref()), intake);
-    let context = NormalizeContext {
-        now: intake.now,
-        default_environment: intake.default_environment,
-        key_component: intake.key_component,
-    };
-    let mut record = normalize_out_of(raw, &context)?;
-    intake.redactor.redact(&mut record);
-    Ok(record)
-}
-
 /// A refusal repeats what was sent, in its reason and in the names of its fields: redacted like everything else.
 fn refuse(reply: &mut IngestReply, mut rejection: Rejection, place: usize, framing: Framing, redactor: &Redactor) {
     rejection.reason = redactor.redact_text(&rejection.reason).into_owned();
@@ -160,18 +159,33 @@ fn refuse(reply: &mut IngestReply, mut rejection: Rejection, place: usize, frami
     reply.reject(field_error(&rejection, place, framing));
 }
 
-/// Records of one component, with the place of each in the request. A record is large: it is put here once and not moved
-/// again before it is encoded.
-#[derive(Default)]
+/// Records of one component, with the place of each in the request. A record is large: it is made here and not moved before
+/// it is encoded.
 struct Group {
     places: Vec<usize>,
     records: Vec<Record>,
 }
 
+/// Records for which room is made at once: a quarter of a megabyte.
+const ROOM_MAX: usize = 256;
+
 impl Group {
-    fn push(&mut self, place: usize, record: Record) {
+    /// No records, and room for so many, though not for more than are sent at once as a rule.
+    fn with_room(records: usize) -> Self {
+        let records = records.min(ROOM_MAX);
+        Self { places: Vec::with_capacity(records), records: Vec::with_capacity(records) }
+    }
+
+    /// Adds the meaning of one record, without its secrets, or nothing if the record is refused.
+    fn add(&mut self, place: usize, raw: &mut RawRecord, intake: Intake<'_>) -> Result<(), Rejection> {
+        let context = NormalizeContext {
+            now: intake.now,
+            default_environment: intake.default_environment,
+            key_component: intake.key_component,
+        };
+        intake.redactor.redact(normalize_onto(raw, &context, &mut self.records)?);
         self.places.push(place);
-        self.records.push(record);
+        Ok(())
     }
 }
 
@@ -192,9 +206,27 @@ fn fold_smallest(groups: &mut BTreeMap<String, Group>) {
     groups.insert(OTHER.to_owned(), Group { places, records });
 }
 
+impl Part {
+    /// Some of the records, by place in the part, without their segments: what is said of them in the answer.
+    pub(super) fn piece(&self, records: &[usize]) -> Self {
+        let of = |places: &[usize]| records.iter().filter_map(|&at| places.get(at).copied()).collect();
+        Self {
+            component: self.component.clone(),
+            places: of(&self.places),
+            own_ids: records.iter().filter_map(|&at| self.own_ids.get(at).cloned()).collect(),
+            id_hashes: Vec::new(),
+            count: records.len() as u64,
+            segments: Vec::new(),
+        }
+    }
+}
+
 fn part(component: String, Group { places, records }: Group, has_ids: bool) -> Part {
+    let hash = |record: &Record| record.id.as_ref().map(|id| id_hash(id));
+    let has_ids_of_its_own = records.iter().any(|record| record.id.is_some());
     Part {
         component,
+        id_hashes: if has_ids_of_its_own { records.iter().map(hash).collect() } else { Vec::new() },
         own_ids: if has_ids { records.iter().map(|record| record.id.clone()).collect() } else { Vec::new() },
         places: if has_ids { places } else { Vec::new() },
         count: records.len() as u64,

@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn every_series_is_described_once_and_said_once() {
-        let text = exposition(&[object("cart"), object("pay")], Some(&DomainStatus::default()), 0, false);
+        let shard = StatusAnswer { shard: 1, ..object("cart") };
+        let text = exposition(&[object("cart"), shard, object("pay")], Some(&DomainStatus::default()), 0, false);
         let described: Vec<_> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         assert_eq!(described.len(), described.iter().collect::<BTreeSet<_>>().len());

@@ -7,6 +7,7 @@
 use super::{ComponentCount, DomainPattern};
 use crate::handlers::fan_out::{Gathered, ask_objects};
 use crate::handlers::json_body::{self, error};
+use crate::handlers::kinship;
 use crate::handlers::lists::require_all_rows;
 use crate::handlers::summary::span::Span;
 use crate::handlers::{Answer, Call, Outcome, invalid_query, json};
@@ -176,13 +177,30 @@ fn analysis(gathered: Gathered<Known>, wanted: &Wanted) -> Analysis {
     let mut merged: BTreeMap<String, (DomainPattern, u64)> = BTreeMap::new();
     let mut records = 0u64;
     let failed_components = gathered.incomplete(|(_, now, before)| now.damaged_hours + before.damaged_hours > 0);
+    let (mut patterns, mut counted) = (Vec::new(), Vec::new());
     for (entry, (views, now, before)) in gathered.answers {
-        let of = |counts: &CountsAnswer, id: &str| {
-            counts.totals.get("pattern").and_then(|patterns| patterns.get(id)).copied().unwrap_or(0)
-        };
         records = records.saturating_add(now.totals.get("level").map_or(0, |levels| levels.values().sum()));
+        patterns.push((entry.clone(), views));
+        counted.push((entry.component, now, before));
+    }
+    let (kinship, known) = kinship::together(Gathered { answers: patterns, failed: Vec::new() });
+    // By component and the id that is shown: in the span, before it.
+    let mut frequencies: BTreeMap<(String, String), (u64, u64)> = BTreeMap::new();
+    for (component, now, before) in counted {
+        let mut add = |counts: &CountsAnswer, side: fn(&mut (u64, u64)) -> &mut u64| {
+            for (id, count) in counts.totals.get("pattern").into_iter().flatten() {
+                let shown = kinship.shown(&component, id).to_owned();
+                let sum = side(frequencies.entry((component.clone(), shown)).or_default());
+                *sum = sum.saturating_add(*count);
+            }
+        };
+        add(&now, |sums| &mut sums.0);
+        add(&before, |sums| &mut sums.1);
+    }
+    for (entry, views) in known.answers {
         for view in views {
-            let (frequency, earlier) = (of(&now, &view.id), of(&before, &view.id));
+            let place = (entry.component.clone(), view.id.clone());
+            let (frequency, earlier) = frequencies.get(&place).copied().unwrap_or_default();
             let count = ComponentCount { component: entry.component.clone(), count: frequency };
             match merged.get_mut(&view.id) {
                 Some((known, sum)) => {
@@ -319,5 +337,27 @@ mod tests {
         assert_eq!(rows, [("p", 7, 9, false, 0.7), ("new", 2, 0, true, 0.2)]);
         assert_eq!((analysis.total, analysis.records, analysis.partial), (2, 10, true));
         assert_eq!(analysis.patterns[0].pattern.components[0], ComponentCount { component: "b".into(), count: 4 });
+    }
+
+    #[test]
+    fn a_pattern_of_several_shards_is_one_row_with_the_sum_of_their_counts() {
+        let shard = |shard| ComponentEntry { component: "hot".into(), shard, registered_at_ms: 0 };
+        let wanted = asked(&json!({"time_range": "1h"})).unwrap();
+        let same = |id: &str, first_seen_ms| PatternView { template: "same <*>".into(), ..view(id, first_seen_ms) };
+        let answers = vec![
+            (
+                shard(0),
+                (vec![same("p", NOW), view("alone", 5)], counts(&[("p", 3), ("alone", 1)]), counts(&[("p", 1)])),
+            ),
+            (shard(1), (vec![same("q", 5)], counts(&[("q", 6)]), counts(&[("q", 2)]))),
+        ];
+        let analysis = analysis(Gathered { answers, failed: vec![] }, &wanted);
+        let rows: Vec<_> = analysis
+            .patterns
+            .iter()
+            .map(|it| (it.pattern.id.as_str(), it.frequency, it.frequency_before, it.is_new, it.share))
+            .collect();
+        assert_eq!(rows, [("p", 9, 3, false, 0.9), ("alone", 1, 0, false, 0.1)], "and it is as old as in any of them");
+        assert_eq!(analysis.patterns[0].pattern.components, [ComponentCount { component: "hot".into(), count: 9 }]);
     }
 }

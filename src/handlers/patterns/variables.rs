@@ -8,6 +8,7 @@
 use super::DomainPattern;
 use crate::handlers::Call;
 use crate::handlers::fan_out::{Gathered, ask_these};
+use crate::handlers::kinship::Kinship;
 use crate::processors::calls::{ComponentEntry, VariablesCall, VariablesView};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -68,22 +69,30 @@ struct NumbersView {
     p99: f64,
 }
 
-/// Asks for the variables of these patterns and puts them there; returns the components that did not answer.
-pub(super) async fn add(call: &Call<'_>, patterns: &mut [DomainPattern], objects: Vec<ComponentEntry>) -> Vec<String> {
-    let asked = VariablesCall {
-        patterns: patterns.iter().map(|pattern| pattern.id.clone()).collect(),
-        bytes_max: ANSWER_BYTES_MAX.min(ANSWERS_BYTES_MAX / objects.len().max(1)),
-    };
-    let asked = &asked;
-    let gathered =
-        ask_these(call, objects, |stubs, address| async move { stubs.variables(&address, asked).await }).await;
-    put(patterns, gathered)
+/// Asks for the variables of these patterns, each object under the ids that it has them under, and puts them there;
+/// returns the components that did not answer.
+pub(super) async fn add(
+    call: &Call<'_>,
+    patterns: &mut [DomainPattern],
+    kinship: &Kinship,
+    objects: Vec<ComponentEntry>,
+) -> Vec<String> {
+    let bytes_max = ANSWER_BYTES_MAX.min(ANSWERS_BYTES_MAX / objects.len().max(1));
+    let shown: Vec<String> = patterns.iter().map(|pattern| pattern.id.clone()).collect();
+    let gathered = ask_these(call, objects, |stubs, address| {
+        let asked = VariablesCall { patterns: kinship.all_held(&address.entry(), &shown), bytes_max };
+        async move { stubs.variables(&address, &asked).await }
+    })
+    .await;
+    put(patterns, kinship, gathered)
 }
 
-fn put(patterns: &mut [DomainPattern], gathered: Gathered<Vec<VariablesView>>) -> Vec<String> {
+fn put(patterns: &mut [DomainPattern], kinship: &Kinship, gathered: Gathered<Vec<VariablesView>>) -> Vec<String> {
     let mut by_pattern: BTreeMap<String, Vec<VariablesView>> = BTreeMap::new();
-    for view in gathered.answers.into_iter().flat_map(|(_, views)| views) {
-        by_pattern.entry(view.id.clone()).or_default().push(view);
+    for (entry, views) in gathered.answers {
+        for view in views {
+            by_pattern.entry(kinship.shown(&entry.component, &view.id).to_owned()).or_default().push(view);
+        }
     }
     for pattern in patterns {
         let merged = together(&pattern.template, &by_pattern.remove(&pattern.id).unwrap_or_default());
@@ -138,6 +147,9 @@ fn view_of(place: usize, variable: &Variable) -> VariableView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handlers::kinship;
+    use crate::handlers::patterns::ComponentCount;
+    use crate::processors::calls::PatternView;
     use sapwood_engine::pattern::Miner;
     use sapwood_engine::record::Record;
     use serde_json::json;
@@ -177,6 +189,28 @@ mod tests {
         assert_eq!((&numbers["unit"], &numbers["min"], &numbers["max"]), (&json!("ms"), &json!(10.0), &json!(1_000.0)));
         assert_eq!(seen[1]["top"][0], json!({"value": "2", "count": 2, "error": 0}));
         assert!(seen[1].get("values").is_none() && seen[1].get("since").is_none());
+    }
+
+    #[test]
+    fn what_shards_hold_of_one_pattern_under_two_ids_adds_up_under_the_one_that_is_shown() {
+        let (lead, follower) = (answer(&["took 10 ms"]), answer(&["took 30 ms", "took 50 ms"]));
+        let follower = VariablesView { id: "00000000000000ff".into(), ..follower };
+        let known = |view: &VariablesView| PatternView {
+            id: view.id.clone(),
+            template: "took <*>".into(),
+            count: view.count,
+            ..PatternView::default()
+        };
+        let shard = |shard| ComponentEntry { component: "hot".into(), shard, registered_at_ms: 0 };
+        let answers = vec![(shard(0), vec![known(&lead)]), (shard(1), vec![known(&follower)])];
+        let (kinship, united) = kinship::together(Gathered { answers, failed: vec![] });
+        let view = united.answers.into_iter().flat_map(|(_, views)| views).next().unwrap();
+        let count = ComponentCount { component: "hot".into(), count: view.count };
+        let mut patterns = vec![DomainPattern::new(view, count)];
+        let answers = vec![(shard(0), vec![lead]), (shard(1), vec![follower])];
+        put(&mut patterns, &kinship, Gathered { answers, failed: vec![] });
+        let seen = serde_json::to_value(&patterns[0].variables).unwrap();
+        assert_eq!((&seen[0]["count"], &seen[0]["numbers"]["max"]), (&json!(3), &json!(50.0)));
     }
 
     #[test]

@@ -108,6 +108,9 @@ pub struct DecisionView {
 /// Stream to edge.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct BaselineAnswer {
+    /// The domain's clocks: a name or a rule.
+    #[serde(default)]
+    pub time_zone: String,
     /// The series that were asked for: one, or the most frequent ones; none if it is not watched.
     pub series: Vec<SeriesView>,
     /// Series that are watched.

@@ -171,7 +171,7 @@ impl From<&Erasure> for ReceiptView {
         let tiers = [("objects", streams), ("domain", erasure.domain.clone()), ("copies", erasure.copies.clone())];
         let mut waiting_for: Vec<String> = Vec::new();
         for part in erasure.parts.iter().filter(|part| part.state < PartState::Erased) {
-            if waiting_for.last() != Some(&part.component) {
+            if !waiting_for.contains(&part.component) {
                 waiting_for.push(part.component.clone());
             }
         }

@@ -6,7 +6,7 @@
 //! idle object can sleep.
 
 use super::{Inner, bytes, now};
-use crate::processors::calls::{AppendAnswer, AppendCall, RegisterCall};
+use crate::processors::calls::{AppendAnswer, AppendCall, RegisterCall, StreamAddress};
 use crate::storage::fault::Fault;
 use futures::channel::oneshot;
 use sapwood_engine::machine::row::Heads;
@@ -55,7 +55,7 @@ impl Inner {
             return bytes(AppendAnswer::Unregistered.encode());
         }
         self.meet(&call.address)?;
-        if let Some(refusal) = self.register(&call).await? {
+        if let Some(refusal) = self.register(&call.address).await? {
             return bytes(refusal.encode());
         }
         if self.intake.waiting_bytes.get() + body.len() > WAITING_BYTES_MAX {
@@ -77,17 +77,19 @@ impl Inner {
     }
 
     /// Registers with the domain before anything is acknowledged; once in an object's life.
-    async fn register(&self, call: &AppendCall) -> Result<Option<AppendAnswer>, Fault> {
+    pub(super) async fn register(&self, address: &StreamAddress) -> Result<Option<AppendAnswer>, Fault> {
         let (is_registered, config) =
             self.with_live(|live| Ok((live.machine.is_registered(), Rc::clone(&live.config))))?;
         if is_registered {
             return Ok(None);
         }
-        let address = &call.address;
         let register =
             RegisterCall { domain: address.domain.clone(), component: address.component.clone(), shard: address.shard };
         let refusal = match self.stubs(&config).register(&register).await {
-            Ok(Some(Told { view, lessons, seed })) => {
+            Ok(Some(Told { view, lessons, seed, map })) => {
+                if let Some(map) = map {
+                    self.transition(Event::Spread(map), now())?;
+                }
                 if let Some(seed) = seed {
                     self.transition(Event::Seeded(seed), now())?;
                 }
@@ -163,7 +165,7 @@ impl Inner {
         let answers = match self.transition(Event::Append(batches), now()) {
             Err(fault) => Err(fault),
             Ok(effects) => {
-                let tells = !effects.alerts.is_empty();
+                let (tells, forwards, heat) = (!effects.alerts.is_empty(), effects.forward, effects.heat);
                 let answers = effects.replies.into_iter().map(|reply| self.answer_to(reply)).collect::<Vec<_>>();
                 // The answers would be held by the output gate anyway; waiting here lets the next group gather.
                 match self.state.storage().sync().await {
@@ -171,6 +173,12 @@ impl Inner {
                         self.show(effects.tail);
                         if tells {
                             self.hand_over_soon();
+                        }
+                        if forwards {
+                            self.forward_soon();
+                        }
+                        if let Some(load) = heat {
+                            self.tell_heat(load);
                         }
                         Ok(answers)
                     }
@@ -210,6 +218,8 @@ impl Inner {
             }
             AppendReply::KeyReused => AppendAnswer::KeyReused,
             AppendReply::Revoked => AppendAnswer::Revoked,
+            AppendReply::Newer(map) => AppendAnswer::Newer(map),
+            AppendReply::Unknown(known) => AppendAnswer::Unknown(known),
             AppendReply::Unreadable(error) => {
                 crate::monitoring::report("SegmentUnreadable", &[("error", &error)]);
                 AppendAnswer::Unreadable

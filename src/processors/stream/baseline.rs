@@ -15,6 +15,7 @@ impl Live {
         let detectors = self.machine.detectors();
         let wanted = call.series.as_deref().map(|name| Subject::parse(name).map(|subject| self.current(subject)));
         let mut answer = BaselineAnswer {
+            time_zone: self.config.time_zone().to_owned(),
             series_total: detectors.watched() as u64 + 3,
             late: detectors.late(),
             unwatched: detectors.unwatched(),

@@ -45,6 +45,9 @@ const PUBLISH_INTERVAL: Millis = Millis::from_mins(5);
 
 impl Inner {
     pub(super) async fn perform_outside(self: Rc<Self>, effects: Effects) -> Result<(), Fault> {
+        if effects.forward {
+            Rc::clone(&self).forward().await;
+        }
         self.hand_over_alerts(&effects.deliver).await?;
         if let Some(prior) = &effects.lend {
             self.lend(prior).await?;
@@ -133,9 +136,9 @@ impl Inner {
     /// Removes expired rows in slices. A row leaves only when it is folded and, unless a sink has been away for as long
     /// as records are kept, when the sinks have it.
     ///
-    /// `from` is event time; of the older rows those go that were also received before `received_before`.
-    async fn retain(&self, from: Timestamp, received_before: Timestamp) -> Result<(), Fault> {
-        self.prune_d1(from).await;
+    /// Returns how many records left D1. `from` is event time; of the older rows those go that were also received before `received_before`.
+    async fn retain(&self, from: Timestamp, received_before: Timestamp) -> Result<u64, Fault> {
+        let copies = self.prune_d1(from).await;
         let oldest = self.with_live(|live| {
             let machine = &live.machine;
             let retention = machine.settings().retention;
@@ -153,7 +156,7 @@ impl Inner {
             live.rows.journal().oldest()
         })?;
         self.transition(Event::Retained(oldest), now())?;
-        Ok(())
+        Ok(copies)
     }
 
     /// Whether the component holds more than it may.
@@ -166,23 +169,71 @@ impl Inner {
 
     /// Removes what leaves before its time, a place a turn: by age, or because the component holds too much.
     async fn thin(&self, is_over: bool) -> Result<(), Fault> {
-        let mut records = 0;
+        let (mut records, mut copies) = (0, 0);
         for _ in 0..THIN_PLACES {
             if is_over && !self.holds_too_much()? {
                 break;
+            }
+            let ids = self.copies_to_thin(is_over)?;
+            let mut are_copies_gone = true;
+            match self.remove_copies(&ids).await? {
+                Ok(removed) => copies += removed,
+                Err(fault) => {
+                    are_copies_gone = false;
+                    crate::monitoring::report("D1NotPruned", &[("fault", &fault)]);
+                    // Nothing leads to the copies once their records are husks. What is too much goes all the same; its
+                    // copies leave with their age.
+                    if !is_over {
+                        self.with_live(|live| {
+                            live.machine.thin_later(now());
+                            Ok(())
+                        })?;
+                        break;
+                    }
+                }
             }
             let mut live = self.take_live(None)?;
             let NextThinning::Now(thinning) = live.machine.next_thinning(&live.rows, is_over, now())? else {
                 self.live.replace(Some(live));
                 break;
             };
+            if are_copies_gone && thinning.copies != ids {
+                // Something came meanwhile, and a pattern shows another record now. The machine is ahead of its rows and
+                // is forgotten; then it is looked at again.
+                drop(live);
+                continue;
+            }
             records += thinning.records;
             self.store_thinning(live, thinning).await?;
         }
         if records > 0 {
-            crate::monitoring::report("RecordsExpiredEarly", &[("count", &records)]);
+            crate::monitoring::report("RecordsExpiredEarly", &[("count", &records), ("copies", &copies)]);
         }
         Ok(())
+    }
+
+    /// What leaves next, by the ids of its copies in D1. They go first: a record that is still here leads to its copy, and
+    /// the copy of one that is not would stay.
+    fn copies_to_thin(&self, is_over: bool) -> Result<Vec<String>, Fault> {
+        self.with_live(|live| {
+            if !live.machine.settings().has_d1 {
+                return Ok(Vec::new());
+            }
+            let thinning = live.machine.would_thin(&live.rows, is_over, now())?;
+            Ok(thinning.map(|thinning| thinning.copies).unwrap_or_default())
+        })
+    }
+
+    /// Takes copies out of D1; how many there were. The outer error is ours, the inner one D1's.
+    async fn remove_copies(&self, ids: &[String]) -> Result<Result<u64, Fault>, Fault> {
+        if ids.is_empty() {
+            return Ok(Ok(0));
+        }
+        let identity = self.with_live(|live| Ok(live.machine.identity().clone()))?;
+        Ok(match self.env.d1("LOGS_DB") {
+            Ok(database) => d1::remove(&database, &identity.domain, &identity.component, ids).await,
+            Err(error) => Err(Fault::new("open D1", error)),
+        })
     }
 
     async fn store_thinning(&self, mut live: Live, thinning: Thinning) -> Result<(), Fault> {
@@ -202,20 +253,31 @@ impl Inner {
         let selection = call.selection();
         let (mut answer, mut seq) = (CleanupAnswer::default(), 0);
         loop {
-            let live = self.take_live(None)?;
-            let Some((next, thinning)) = live.machine.select_in_place(&live.rows, &selection, before, seq, now())?
-            else {
-                self.live.replace(Some(live));
+            // First the copies, as in `thin`.
+            let looked =
+                self.with_live(|live| live.machine.select_in_place(&live.rows, &selection, before, seq, now()))?;
+            let Some((next, found)) = looked else {
                 answer.is_complete = true;
                 return Ok(answer);
+            };
+            if call.is_dry_run || found.records == 0 {
+                answer.copies += self.count_copies(&found.copies).await?;
+                answer.rows += found.bodies.len() as u64;
+                answer.records += found.records;
+                seq = next;
+                continue;
+            }
+            answer.copies += self.remove_copies(&found.copies).await??;
+            let live = self.take_live(None)?;
+            let selected = live.machine.select_in_place(&live.rows, &selection, before, seq, now())?;
+            let Some((next, thinning)) = selected.filter(|(_, thinning)| thinning.copies == found.copies) else {
+                // Something else happened to the place meanwhile: look again.
+                self.live.replace(Some(live));
+                continue;
             };
             seq = next;
             answer.rows += thinning.bodies.len() as u64;
             answer.records += thinning.records;
-            if call.is_dry_run || thinning.records == 0 {
-                self.live.replace(Some(live));
-                continue;
-            }
             self.store_thinning(live, thinning).await?;
             if answer.rows >= SELECTED_ROWS_MAX {
                 return Ok(answer);
@@ -237,10 +299,11 @@ impl Inner {
         };
         let (rows, records) = expiring()?;
         let mut left = rows;
+        let mut copies = if call.is_dry_run { self.count_expiring_copies(before).await? } else { 0 };
         if !call.is_dry_run {
             let mut trimmed_to = Some(0);
             for _ in 0..CLEANUP_ROUNDS {
-                self.retain(before, now()).await?;
+                copies += self.retain(before, now()).await?;
                 if let Some(after) = trimmed_to {
                     trimmed_to = self.with_live(|live| {
                         let (received_before, seq_max) = live.machine.removable(now(), now());
@@ -254,23 +317,43 @@ impl Inner {
                 }
             }
         }
-        Ok(CleanupAnswer { rows, records, is_complete: call.is_dry_run || left == 0 })
+        Ok(CleanupAnswer { rows, records, copies, is_complete: call.is_dry_run || left == 0 })
     }
 
-    /// Removes from D1 what expires here. What could not be removed goes with the next time.
-    async fn prune_d1(&self, from: Timestamp) {
+    async fn count_copies(&self, ids: &[String]) -> Result<u64, Fault> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let identity = self.with_live(|live| Ok(live.machine.identity().clone()))?;
+        let database = self.env.d1("LOGS_DB").map_err(|error| Fault::new("open D1", error))?;
+        d1::count(&database, &identity.domain, &identity.component, ids).await
+    }
+
+    async fn count_expiring_copies(&self, before: Timestamp) -> Result<u64, Fault> {
+        let (has_d1, identity) =
+            self.with_live(|live| Ok((live.machine.settings().has_d1, live.machine.identity().clone())))?;
+        if !has_d1 {
+            return Ok(0);
+        }
+        let database = self.env.d1("LOGS_DB").map_err(|error| Fault::new("open D1", error))?;
+        d1::expiring(&database, &identity.domain, &identity.component, before.0).await
+    }
+
+    /// Removes from D1 what expires here; how many records. What could not be removed goes with the next time.
+    async fn prune_d1(&self, from: Timestamp) -> u64 {
         let pruned = match self.with_live(|live| Ok((live.machine.settings().has_d1, live.machine.identity().clone())))
         {
             Ok((true, identity)) => match self.env.d1("LOGS_DB") {
                 Ok(database) => d1::prune(&database, &identity.domain, &identity.component, from.0).await,
                 Err(error) => Err(Fault::new("open D1", error)),
             },
-            Ok((false, _)) => Ok(()),
+            Ok((false, _)) => Ok(0),
             Err(fault) => Err(fault),
         };
-        if let Err(fault) = pruned {
+        pruned.unwrap_or_else(|fault| {
             crate::monitoring::report("D1NotPruned", &[("fault", &fault)]);
-        }
+            0
+        })
     }
 
     async fn flush_d1(&self) -> Result<(), Fault> {

@@ -5,8 +5,8 @@
 use super::{Inner, Live, json, now};
 use crate::processors::calls::{
     BaselineCall, CountsAnswer, CountsCall, DeploymentView, ExemplarView, FaultView, FeedbackView, HitView,
-    IncidentView, NamingView, PatternView, RecordCall, ReplayCall, SearchAnswer, SearchCall, SinkView, StatusAnswer,
-    VariablesCall, VariablesView, WindowsCall,
+    IncidentView, NamingView, PatternView, PatternsCall, RecordCall, ReplayCall, SearchAnswer, SearchCall, SinkView,
+    StatusAnswer, VariablesCall, VariablesView, WindowsCall,
 };
 use crate::storage::fault::Fault;
 use crate::storage::journal::{BlockFigures, Place};
@@ -43,7 +43,7 @@ impl Inner {
                 "/search" => json(&live.search(&read::<SearchCall>(body)?, &damaged)?),
                 "/record" => json(&live.record(&read::<RecordCall>(body)?)?),
                 "/counts" => json(&live.counts(&read::<CountsCall>(body)?)?),
-                "/patterns" => json(&live.patterns()),
+                "/patterns" => json(&live.patterns(read::<Option<PatternsCall>>(body)?.unwrap_or_default())),
                 "/baseline" => json(&live.baseline(&read::<BaselineCall>(body)?)),
                 "/variables" => json(&live.variables(&read::<VariablesCall>(body)?)),
                 "/incidents" => json(&incident_views(&live.machine, now())),
@@ -86,7 +86,7 @@ impl Live {
         // Records are stored under the id that their pattern had then.
         filter.patterns = filter.patterns.iter().flat_map(|&id| self.machine.miner().ids_of(id)).collect();
         let identity = self.machine.identity();
-        let after = query.cursor.as_ref().map(|cursor| cursor.position_for(&identity.component));
+        let after = query.cursor.as_ref().map(|cursor| cursor.position_for(&identity.component, identity.shard));
         let mut page = Page::new(filter.clone(), order, after, query.limit as usize);
         let mut places = self.rows.journal().places(filter.from, filter.to)?;
         if order == Order::Ascending {
@@ -341,12 +341,20 @@ impl Live {
         renamed.unwrap_or_else(|| key.key.clone())
     }
 
-    fn patterns(&self) -> Vec<PatternView> {
+    fn patterns(&self, call: PatternsCall) -> Vec<PatternView> {
         let tag = self.machine.identity().tag();
         let miner = self.machine.miner();
-        // One that counts nothing was left, or not yet reached, by its lines when lessons joined it to another.
-        let seen = miner.patterns().filter(|pattern| pattern.count > 0);
-        let mut patterns: Vec<_> = seen.map(|pattern| pattern_view(miner, pattern, tag)).collect();
+        // Also those that count nothing: other shards of the component may count them. Readers leave the rest out.
+        let mut called: BTreeMap<PatternId, Vec<String>> = BTreeMap::new();
+        for (theirs, ours) in self.machine.called() {
+            called.entry(ours).or_default().push(theirs.to_string());
+        }
+        let mut view = |pattern: &Pattern| {
+            let called = called.remove(&pattern.id).unwrap_or_default();
+            let view = PatternView { called, ..pattern_view(miner, pattern, tag) };
+            if call.is_brief { view.in_brief() } else { view }
+        };
+        let mut patterns: Vec<_> = miner.patterns().map(&mut view).collect();
         patterns.sort_by(|left, right| right.count.cmp(&left.count).then_with(|| left.id.cmp(&right.id)));
         patterns
     }
@@ -462,6 +470,7 @@ pub(super) fn pattern_view(miner: &Miner, pattern: &Pattern, tag: u32) -> Patter
             link: naming.link.clone(),
         }),
         aliases: miner.ids_of(pattern.id).iter().skip(1).map(PatternId::to_string).collect(),
+        called: Vec::new(),
         children: miner.children_of(pattern.id).map(|id| id.to_string()).collect(),
         parent: miner.parent_of(pattern.id).map(|id| id.to_string()),
     }

@@ -17,8 +17,15 @@ impl Live {
     pub(super) fn windows(&self, call: &WindowsCall) -> Result<WindowsAnswer, Fault> {
         let (from, width) = (Timestamp(call.from_ms), Millis(call.width_ms.max(1)));
         let wanted = call.series.iter().filter_map(|name| Wanted::parse(name)).map(|one| self.as_now(one)).collect();
-        let mut windows = Windows::new(from, width, call.windows, wanted);
-        let to = from.plus(Millis(width.0.saturating_mul(i64::try_from(call.windows).unwrap_or(i64::MAX))));
+        let zone = self.machine.detectors().zone();
+        let days = call.days_to_ms.map(|to| zone.days(from, Timestamp(to), call.windows)).unwrap_or_default();
+        let (from, to, mut windows) = match (days.first(), days.last()) {
+            (Some(&from), Some(&to)) => (from, to, Windows::between(days.clone(), wanted)),
+            _ => {
+                let span = Millis(width.0.saturating_mul(i64::try_from(call.windows).unwrap_or(i64::MAX)));
+                (from, from.plus(span), Windows::new(from, width, call.windows, wanted))
+            }
+        };
         let is_exact = if width < MINUTE {
             self.count_records(from, to, &mut windows)?
         } else {
@@ -31,7 +38,9 @@ impl Live {
             Some((id.clone(), self.machine.miner().pattern(PatternId::parse(id)?)?.template.clone()))
         };
         let templates = top.get("pattern").into_iter().flatten().filter_map(template).collect();
-        Ok(WindowsAnswer { series: told.series, folded: told.folded, top, templates, is_exact })
+        let starts_ms = days.iter().map(|start| start.0).collect();
+        let time_zone = self.config.time_zone().to_owned();
+        Ok(WindowsAnswer { starts_ms, time_zone, series: told.series, folded: told.folded, top, templates, is_exact })
     }
 
     /// A pattern that was merged since is asked for, and counted, as the one that took it over.

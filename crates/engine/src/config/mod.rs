@@ -207,6 +207,12 @@ settings! {
         lateness: Millis = span("LATENESS");
         /// IDEMPOTENCY_WINDOW.
         idempotency_window: Millis = span("IDEMPOTENCY_WINDOW");
+        /// SHARDS_MAX: objects of a component that is split by itself.
+        shards_max: usize = size("SHARDS_MAX");
+        /// SHARD_RECORDS: records a second that one object should take.
+        shard_records: u64 = count("SHARD_RECORDS");
+        /// SHARD_REQUESTS: requests a second that one object should take.
+        shard_requests: u64 = count("SHARD_REQUESTS");
         /// OBJECT_TIMEOUT.
         object_timeout: Millis = span("OBJECT_TIMEOUT");
         /// REDACT_EMAIL.

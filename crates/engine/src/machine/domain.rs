@@ -6,6 +6,7 @@
 //! again until it arrived (`unsynced`), so that a revoked key stops at the objects at once.
 
 mod erasing;
+mod sharding;
 
 use crate::baseline::{Prior, Seed};
 use crate::bytes::{ReadError, Reader, Writer};
@@ -15,6 +16,7 @@ use crate::machine::erasure::{Counts, Erasure, Scope, Step, StepOutcome};
 use crate::machine::outbox::{Due, Outbox, RetryPolicy};
 use crate::machine::stream::{DomainView, Lease};
 use crate::pattern::lesson::{Lesson, LessonFault, Lessons, Teaching, UndoFault};
+use crate::shard::{ShardFault, ShardMap};
 use crate::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,6 +66,10 @@ pub struct DomainSettings {
     pub targets: Vec<String>,
     /// Whether streams copy to D1.
     pub has_copies: bool,
+    /// Objects over which a hot component is spread at most; 1: none is split by itself.
+    pub shards_max: u16,
+    /// How long batch keys and record ids are remembered.
+    pub key_window: Millis,
 }
 
 impl Default for DomainSettings {
@@ -74,6 +80,8 @@ impl Default for DomainSettings {
             retry: RetryPolicy::default(),
             targets: Vec::new(),
             has_copies: false,
+            shards_max: 8,
+            key_window: Millis::from_hours(24),
         }
     }
 }
@@ -98,6 +106,24 @@ pub enum Event {
         version: u64,
         /// What.
         prior: Prior,
+    },
+    /// Somebody wants a component spread over so many objects.
+    Spread {
+        /// Component.
+        component: String,
+        /// Objects.
+        shards: u16,
+        /// Who.
+        by: String,
+    },
+    /// A shard tells how hot it is.
+    Heat {
+        /// Component.
+        component: String,
+        /// Shard.
+        shard: u16,
+        /// In thousandths of what one thread should take.
+        load: u32,
     },
     /// A key was made.
     KeyCreated {
@@ -215,6 +241,10 @@ pub enum Answer {
     Undone(Box<Lesson>),
     /// Why it was not.
     NotUndone(UndoFault),
+    /// How the component is spread now.
+    Spread(ShardMap),
+    /// Why it is not.
+    NotSpread(ShardFault),
     /// What was there before has to go first.
     NotYet,
     /// The id of the erasure that sees to it, and whether it was there before.
@@ -313,6 +343,8 @@ pub struct DomainMachine {
     disabled: BTreeSet<String>,
     unsynced: BTreeSet<(String, u16)>,
     lessons: Lessons,
+    /// There are lessons that this build could not read.
+    has_unread_lessons: bool,
     /// Streams that may not have the newest lessons; all of them are in `unsynced` too.
     untaught: BTreeSet<(String, u16)>,
     sync_failures: u32,
@@ -325,6 +357,7 @@ pub struct DomainMachine {
     alerts_dropped: u64,
     /// Erasures by id, finished ones too.
     erasures: BTreeMap<String, Erasure>,
+    shards: sharding::Shards,
 }
 
 /// The id of a message: one alert to one target.
@@ -352,7 +385,10 @@ impl DomainMachine {
         // One that cannot be read is of a later build, which will go on with it.
         let erasures = stored.erasures.iter().filter_map(|row| Erasure::decode(row).ok());
         machine.erasures = erasures.map(|erasure| (erasure.id.clone(), erasure)).collect();
-        machine.lessons = stored.lessons.as_deref().map(Lessons::decode).transpose()?.unwrap_or_default();
+        // Those that cannot be read are of a later build, or damaged: streams keep what they were told.
+        let lessons = stored.lessons.as_deref().map(Lessons::decode);
+        machine.has_unread_lessons = matches!(lessons, Some(Err(_)));
+        machine.lessons = lessons.and_then(Result::ok).unwrap_or_default();
         match stored.state {
             Some(state) => machine.read_state(&state)?,
             None => {
@@ -376,6 +412,8 @@ impl DomainMachine {
             Event::Lent { component, shard, version, prior } => {
                 self.take_prior((component, shard), version, prior, &mut effects);
             }
+            Event::Spread { component, shards, by } => self.spread(&component, shards, &by, now, &mut effects),
+            Event::Heat { component, shard, load } => self.take_load(component, shard, load, now, &mut effects),
             Event::KeyCreated { id, entry } => {
                 effects.answer = Answer::NoRoom;
                 if self.keys.len() < KEYS_MAX {
@@ -483,8 +521,10 @@ impl DomainMachine {
         }
         let is_reserved = matches!(key.0.as_str(), "default" | "other");
         let room = self.settings.components_max.min(limits::COMPONENTS_MAX);
-        let named = self.components.keys().filter(|(name, _)| !matches!(name.as_str(), "default" | "other")).count();
-        if !is_reserved && named >= room {
+        let is_known = self.components.keys().any(|(name, _)| *name == key.0);
+        let names: BTreeSet<&str> = self.components.keys().map(|(name, _)| name.as_str()).collect();
+        let named = names.into_iter().filter(|name| !matches!(*name, "default" | "other")).count();
+        if !is_reserved && !is_known && named >= room {
             effects.answer = Answer::Full;
             return;
         }
@@ -493,7 +533,7 @@ impl DomainMachine {
         self.components.insert(key, component);
         // Of what the domain's detectors may spend on false alarms each stream has its share. All learn it when their
         // number doubles, which is less than two messages a stream.
-        let exponent = exponent_of(self.components.len());
+        let exponent = exponent_of(self.components.keys().filter(|(_, shard)| *shard == 0).count());
         if self.view.streams_exponent != exponent {
             self.view.streams_exponent = exponent;
             self.changed(effects);
@@ -558,9 +598,13 @@ impl DomainMachine {
         Ok((lessons, ids))
     }
 
-    fn set_lessons(&mut self, lessons: Lessons, effects: &mut Effects) {
+    fn set_lessons(&mut self, mut lessons: Lessons, effects: &mut Effects) {
         if lessons.version == self.lessons.version {
             return;
+        }
+        if std::mem::take(&mut self.has_unread_lessons) {
+            // Newer than any that a stream may have: each change of lessons was one of the view too.
+            lessons.version = lessons.version.max(self.view.version.saturating_add(1));
         }
         self.lessons = lessons;
         self.untaught = self.components.keys().cloned().collect();
@@ -681,6 +725,7 @@ impl DomainMachine {
         }
         // Builds without lessons end here, and pass by what follows.
         write_streams(&mut out, &self.untaught);
+        self.shards.write(&mut out);
         out.into_bytes()
     }
 
@@ -700,6 +745,9 @@ impl DomainMachine {
         self.alerts_dropped = input.uint()?;
         if !input.is_empty() {
             self.untaught = read_streams(&mut input)?;
+        }
+        if !input.is_empty() {
+            self.shards = sharding::Shards::read(&mut input)?;
         }
         Ok(())
     }
@@ -861,7 +909,8 @@ mod tests {
         assert_eq!((effects.answer, effects.lessons_changed), (Answer::Taught(vec![1]), false));
         assert_eq!(machine.view().version, version);
         let damaged = Stored { lessons: Some(vec![9]), ..Stored::default() };
-        assert!(DomainMachine::restore(DomainSettings::default(), damaged).is_err());
+        let restored = DomainMachine::restore(DomainSettings::default(), damaged).unwrap();
+        assert!(restored.has_unread_lessons && restored.lessons().is_empty(), "it is no reason to stay away");
     }
 
     #[test]

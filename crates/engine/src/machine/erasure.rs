@@ -273,6 +273,8 @@ pub struct Erasure {
     pub next_at: Timestamp,
     /// When it was done.
     pub finished_at: Option<Timestamp>,
+    /// Until when an answer to a sweep is that of another copy of the first. Not kept: who starts anew hears of none.
+    settles_until: Timestamp,
 }
 
 impl Erasure {
@@ -300,6 +302,7 @@ impl Erasure {
             last_error: None,
             next_at: now,
             finished_at: None,
+            settles_until: Timestamp(0),
         };
         if erasure.parts.is_empty() {
             erasure.stage = Stage::Copies;
@@ -397,6 +400,10 @@ impl Erasure {
                 if matches!(self.stage, Stage::Copies | Stage::Settling) =>
             {
                 add_counts(&mut self.copies, &counts);
+                // The first sweep may have been sent out twice; the second comes when writes on their way have arrived.
+                if self.stage == Stage::Settling && now < self.settles_until {
+                    return;
+                }
                 if is_done {
                     self.stage = match self.stage {
                         Stage::Copies if has_copies => Stage::Settling,
@@ -407,6 +414,9 @@ impl Erasure {
                 // A sweep that was not answered may still be on its way: it must not take what is told again.
                 let waits = matches!(self.stage, Stage::Settling | Stage::Retelling);
                 let wait = if is_done && waits { SETTLE } else { Millis(0) };
+                if self.stage == Stage::Settling {
+                    self.settles_until = now.plus(wait);
+                }
                 self.succeed(now.plus(wait));
                 return self.close(now);
             }
@@ -552,6 +562,7 @@ impl Erasure {
             last_error: input.optional_text()?.map(str::to_owned),
             next_at: Timestamp(input.int()?),
             finished_at: instant(input.int()?),
+            settles_until: Timestamp(0),
         })
     }
 }

@@ -12,9 +12,11 @@ mod deployments;
 mod detection;
 mod feedback;
 mod finding;
+mod forwarding;
 mod outgoing;
 mod packing;
 mod retracting;
+mod sharding;
 mod state;
 mod store;
 mod thinning;
@@ -28,9 +30,11 @@ pub use detection::{Decision, Verdict};
 use feedback::Feedbacks;
 pub use feedback::{Demand, Feedback, FeedbackAnswer, Opinion, Threshold};
 pub use finding::{Found, Slice, SliceRoom, UserSearch};
+pub use forwarding::{FORWARD_EVERY, Forward, HeardAnswer};
 pub use outgoing::{D1Span, LoadSpan, Outgoing};
 pub use packing::{BlockPolicy, LooseRow, Next, Packing};
 pub use retracting::{Line, Retraction};
+pub use sharding::{Recall, Under};
 pub use state::{Checkpoint, Stored, Told, decode_domain_view, decode_told, encode_domain_view, encode_told};
 pub use store::{Outline, Restored, SettingsOf, StreamStore};
 pub use thinning::{NextThinning, PlaceOutline, Rank, RetentionPolicy, Selection, Thinning};
@@ -46,6 +50,7 @@ use crate::pattern::lesson::Lessons;
 use crate::pattern::{Exemplar, Miner, PatternId};
 use crate::record::Record;
 use crate::record_id::{RecordId, object_tag};
+use crate::shard::{HeatPolicy, ShardMap};
 use crate::time::{Millis, Timestamp};
 use crate::triage::{Alert, AlertPattern, AlertPolicy, ErrorWatch, Incident, Incidents};
 use std::collections::{BTreeMap, VecDeque};
@@ -96,6 +101,8 @@ pub struct StreamSettings {
     pub blocks: BlockPolicy,
     /// The clocks of domains that name none.
     pub zone: Zone,
+    /// What one thread should take.
+    pub heat: HeatPolicy,
 }
 
 impl Default for StreamSettings {
@@ -112,6 +119,7 @@ impl Default for StreamSettings {
             retry: RetryPolicy { base: Millis::from_secs(1), cap: Millis::from_mins(5) },
             blocks: BlockPolicy::default(),
             zone: Zone::default(),
+            heat: HeatPolicy::default(),
         }
     }
 }
@@ -166,6 +174,19 @@ pub enum Event {
     Append(Vec<Batch>),
     /// The alarm, early, late or twice.
     Wake,
+    /// The domain tells how the component is spread; an older map is ignored.
+    Spread(ShardMap),
+    /// Another shard of the component tells the lead what came to it.
+    Heard {
+        /// Which shard.
+        shard: u16,
+        /// See [`Forward::digest`].
+        digest: Vec<u8>,
+    },
+    /// The lead has heard what was to be told.
+    Forwarded(Box<Forward>, HeardAnswer),
+    /// The lead was away.
+    ForwardFailed(String),
     /// The domain object registered this object and told its view.
     Registered(DomainView),
     /// The domain object's view changed.
@@ -272,6 +293,14 @@ pub struct Effects {
     pub packing_changed: bool,
     /// What the slice of a retraction came to.
     pub slice: Option<Slice>,
+    /// Whether the row of what is known of shards has to be written.
+    pub sharding_changed: bool,
+    /// Whether to tell the lead what came here.
+    pub forward: bool,
+    /// The answer to what another shard told; none if it cannot be read.
+    pub heard: Option<HeardAnswer>,
+    /// How hot the object is, in thousandths of what one thread should take, if the domain should know.
+    pub heat: Option<u32>,
 }
 
 /// One component's machine.
@@ -302,6 +331,7 @@ pub struct StreamMachine {
     outbox: Outbox,
     /// What the last slices of erasures of users came to.
     slices: finding::Slices,
+    sharding: sharding::Sharding,
     d1: Sink,
     data_service: Sink,
     /// What changed since D1 got it, and with which row.
@@ -349,6 +379,7 @@ impl StreamMachine {
             lease: Lease::default(),
             outbox: Outbox::default(),
             slices: finding::Slices::default(),
+            sharding: sharding::Sharding::default(),
             d1: Sink::default(),
             data_service: Sink::default(),
             d1_patterns: BTreeMap::new(),
@@ -396,6 +427,16 @@ impl StreamMachine {
                 self.note_feedback((&incident, opinion), (by, note), now, &mut effects);
             }
             Event::FeedbackUndone(incident) => self.undo_feedback(&incident, now, &mut effects),
+            Event::Spread(map) => self.take_map(&map, now, &mut effects),
+            Event::Heard { shard, digest } => self.hear(shard, &digest, now, &mut effects),
+            Event::Forwarded(forward, answer) => {
+                self.forwarded(*forward, answer, now);
+                effects.sharding_changed = true;
+            }
+            Event::ForwardFailed(error) => {
+                self.forward_failed(&error, now);
+                effects.sharding_changed = true;
+            }
             Event::Deployed(deployment) => self.announce(deployment, now, &mut effects),
             Event::Seeded(seed) => {
                 let body = state::encode_seeded(&seed);
@@ -563,6 +604,9 @@ impl StreamMachine {
             && self.flush_at.is_none();
         // What goes outside is what the checkpoint holds.
         effects.checkpoint |= effects.flush_d1 && self.folded < self.last;
+        if self.forward_due().is_some_and(|at| at <= now) {
+            self.begin_forwarding(now, effects);
+        }
         effects.deliver = self.outbox.due(now, 16);
         if self.retain_at.is_some_and(|at| at <= now) {
             effects.retain_from = Some(now.minus(self.settings.retention));
@@ -601,6 +645,7 @@ impl StreamMachine {
             sink(&self.d1, self.settings.has_d1 && self.is_d1_behind()),
             sink(&self.data_service, self.settings.has_data_service && self.data_service.cursor < self.last),
             self.retain_at,
+            self.forward_due(),
             self.pack_at.filter(|_| self.flush_at.is_none()),
         ]
         .into_iter()

@@ -45,6 +45,30 @@ impl Shelf {
         all
     }
 
+    /// Puts these bodies in the place of those that rows have, wherever they lie.
+    pub fn replace(&mut self, bodies: &[(u64, Vec<u8>)]) {
+        let bodies: BTreeMap<u64, &Vec<u8>> = bodies.iter().map(|(seq, body)| (*seq, body)).collect();
+        for (seq, body) in &bodies {
+            if let Some(row) = self.rows.get_mut(seq).or_else(|| self.aside.get_mut(seq)) {
+                (row.body, row.levels) = ((*body).clone(), row.levels | HUSKS);
+                self.written += 1;
+            }
+        }
+        for (_, block) in self.blocks.values_mut() {
+            let mut rows = compaction::unpack(block).unwrap();
+            let mut is_other = false;
+            for row in &mut rows {
+                if let Some(body) = bodies.get(&row.seq) {
+                    (row.body, is_other) = ((*body).clone(), true);
+                }
+            }
+            if is_other {
+                *block = compaction::pack(&rows).unwrap().body;
+                self.written += 1;
+            }
+        }
+    }
+
     fn set(&mut self, name: &str, value: Option<Vec<u8>>) {
         if let Some(value) = value {
             self.written += 1;
@@ -219,6 +243,7 @@ impl StreamStore for Shelf {
         self.set("packing", checkpoint.packing);
         self.set("thinned", checkpoint.thinned);
         self.set("slices", checkpoint.slices);
+        self.set("sharding", checkpoint.sharding);
         self.set("detection", Some(checkpoint.detection));
         self.set("state", Some(checkpoint.state));
         self.folded = checkpoint.folded;
@@ -226,6 +251,10 @@ impl StreamStore for Shelf {
     }
     fn set_packing(&mut self, row: Vec<u8>) -> Result<(), Infallible> {
         self.set("packing", Some(row));
+        Ok(())
+    }
+    fn set_sharding(&mut self, row: Vec<u8>) -> Result<(), Infallible> {
+        self.set("sharding", Some(row));
         Ok(())
     }
     fn store_block(&mut self, packing: &Packing) -> Result<(), Infallible> {
@@ -243,26 +272,7 @@ impl StreamStore for Shelf {
         Ok(())
     }
     fn store_thinning(&mut self, thinning: &Thinning) -> Result<(), Infallible> {
-        let bodies: BTreeMap<u64, &Vec<u8>> = thinning.bodies.iter().map(|(seq, body)| (*seq, body)).collect();
-        for (seq, body) in &bodies {
-            if let Some(row) = self.rows.get_mut(seq).or_else(|| self.aside.get_mut(seq)) {
-                (row.body, row.levels) = ((*body).clone(), row.levels | HUSKS);
-                self.written += 1;
-            }
-        }
-        for (_, block) in self.blocks.values_mut() {
-            let mut rows = compaction::unpack(block).unwrap();
-            let mut is_other = false;
-            for row in &mut rows {
-                if let Some(body) = bodies.get(&row.seq) {
-                    (row.body, is_other) = ((*body).clone(), true);
-                }
-            }
-            if is_other {
-                *block = compaction::pack(&rows).unwrap().body;
-                self.written += 1;
-            }
-        }
+        self.replace(&thinning.bodies);
         if let Some(seq) = thinning.gone_up_to {
             self.rows.retain(|row, _| *row > seq);
             self.aside.retain(|row, _| *row > seq);
@@ -277,11 +287,13 @@ impl StreamStore for Shelf {
             let pages = self.pages.iter().filter(|((of, _), _)| *of == kind);
             pages.map(|((_, number), body)| Page { number: *number, body: body.clone() }).collect()
         };
+        let decoded = self.patterns.values().map(|body| Pattern::decode(body));
+        let (patterns, damaged): (Vec<_>, Vec<_>) = decoded.partition(Result::is_ok);
         let stored = Stored {
             folded: self.folded,
             state: meta("state"),
             detection: meta("detection"),
-            patterns: self.patterns.values().map(|body| Pattern::decode(body).unwrap()).collect(),
+            patterns: patterns.into_iter().flatten().collect(),
             learnt: meta("learnt"),
             taught: meta("taught"),
             key_pages: pages(0),
@@ -292,14 +304,19 @@ impl StreamStore for Shelf {
             packing: meta("packing"),
             thinned: meta("thinned"),
             slices: meta("slices"),
+            sharding: meta("sharding"),
         };
-        Ok((stored, 0))
+        Ok((stored, damaged.len() as u64))
     }
     fn all_rollups(&self) -> Result<Vec<(Timestamp, Rollup)>, Infallible> {
         Ok(self.hours.iter().map(|(hour, rollup)| (*hour, rollup.clone())).collect())
     }
     fn rows_after(&self, after: u64, visit: &mut dyn FnMut(Row) -> bool) -> Result<(), Infallible> {
-        self.all().range(after + 1..).all(|(_, row)| visit(row.clone()));
+        if self.blocks.is_empty() && self.aside.is_empty() {
+            self.rows.range(after + 1..).all(|(_, row)| visit(row.clone()));
+        } else {
+            self.all().range(after + 1..).all(|(_, row)| visit(row.clone()));
+        }
         Ok(())
     }
     fn row(&self, seq: u64) -> Result<Option<Row>, Infallible> {

@@ -168,8 +168,10 @@ impl World {
             if self.random.permille(self.plan.fails_write) {
                 self.streams[stream].disk.fails_in = Some(self.random.below(3) as u32);
             }
-            let mut shown = Vec::new();
+            let (mut shown, mut copies) = (Vec::new(), Vec::new());
             let thinned = self.with_stream(stream, |machine, store| {
+                let would = machine.would_thin(store, false, now)?;
+                copies.extend(would.map(|thinning| thinning.copies).unwrap_or_default());
                 let patterns = machine.miner().patterns();
                 let all = patterns.flat_map(|pattern| pattern.exemplars.iter().chain(&pattern.last));
                 shown.extend(all.map(|exemplar| (exemplar.seq, usize::from(exemplar.index))));
@@ -180,6 +182,10 @@ impl World {
                 Ok(next)
             });
             self.streams[stream].spared.extend(shown);
+            // They leave D1 first, whatever becomes of the write.
+            for id in copies {
+                self.peers.d1.records.remove(&(stream, id));
+            }
             self.end_turn(stream);
             let Ok(NextThinning::Now(thinning)) = thinned else { return true };
             self.tell(|| format!("stream {stream} removes {} records early", thinning.records));

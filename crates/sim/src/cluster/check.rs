@@ -120,9 +120,14 @@ impl World {
         for (number, sent) in self.ledger.sent.iter().enumerate() {
             let held: Vec<u32> = sent.uids.clone().map(|uid| copies.get(&uid).copied().unwrap_or(0)).collect();
             // Whoever cannot read the state row has no view until it registers again; the edge refuses the key meanwhile.
-            let was_rebuilt = self.streams.get(sent.stream).is_some_and(|object| object.was_rebuilt);
-            let erased = self.streams.get(sent.stream).map(|object| &object.disk.durable.erased);
-            let is_erased = erased.is_some_and(|erased| erased.knows(sent));
+            let shards: Vec<&StreamObject> =
+                self.streams.iter().filter(|object| object.number % self.plan.streams == sent.stream).collect();
+            let was_rebuilt = shards.iter().any(|object| object.was_rebuilt);
+            let has_erased = shards.iter().any(|object| object.disk.durable.erased.times > 0);
+            // Of what was only counted nothing tells that it went; where components are spread, not even its key.
+            let was_counted = sent.receipts.iter().any(|(receipt, _)| receipt.accepted == 0);
+            let is_erased = shards.iter().any(|object| object.disk.durable.erased.knows(sent))
+                || has_erased && self.spreads && was_counted;
             if is_erased {
                 // Sent again it was stored anew, once.
                 if held.iter().any(|count| *count > 1) && sent.declared != Declared::Nothing {
@@ -135,7 +140,7 @@ impl World {
             }
             if let Some(victim) = sent.steals_from.and_then(|victim| self.ledger.sent.get(victim)) {
                 let answered = !sent.receipts.is_empty() || sent.refused.is_some();
-                let was_in_window = erased.is_none_or(|erased| erased.times == 0)
+                let was_in_window = shards.iter().all(|object| object.disk.durable.erased.times == 0)
                     && !victim.receipts.is_empty()
                     && self.plan.settings.key_window.0 > 3_600_000;
                 if answered && was_in_window && sent.refused != Some(AppendAnswer::KeyReused) && !is_revoked(sent) {
@@ -188,7 +193,7 @@ impl World {
     fn check_directory(&self, wrong: &mut Vec<String>) {
         for object in &self.streams {
             let has_records = object.disk.durable.rows().values().any(|row| row.kind != RowKind::Event);
-            let key = (object.identity.component.clone(), 0);
+            let key = (object.identity.component.clone(), object.identity.shard);
             if has_records && !self.domain.disk.durable.components.contains_key(&key) {
                 wrong.push(format!("stream {} has records and its domain does not know it", object.number));
             }
@@ -209,6 +214,18 @@ impl World {
                 let Some(id) = &it.record.id else { continue };
                 if journal.contains_key(&it.seq) && !self.peers.d1.records.contains_key(&(stream, id.clone())) {
                     wrong.push(format!("stream {stream}: record {id} is not in D1"));
+                }
+            }
+            for (seq, row) in &journal {
+                let Some(whole) = object.disk.durable.whole.get(seq) else { continue };
+                let pairs =
+                    records(&row.body).unwrap_or_default().into_iter().zip(records(&whole.body).unwrap_or_default());
+                for (index, (_, was)) in pairs.enumerate().filter(|(_, (is, was))| is.is_husk() && !was.is_husk()) {
+                    let id =
+                        was.id.clone().unwrap_or_else(|| machine.record_id(row.at, *seq, index as u16).to_string());
+                    if self.peers.d1.records.contains_key(&(stream, id.clone())) {
+                        wrong.push(format!("stream {stream}: record {id} left, and its copy is in D1"));
+                    }
                 }
             }
             let in_d1 = |id: &String| self.peers.d1.patterns.get(&(stream, id.clone())).map_or(0, |(row, _)| row.count);
@@ -307,6 +324,18 @@ impl World {
             if u64::from(loose) >= settings.blocks.records_min {
                 wrong.push(format!("stream {number}: {loose} old records wait for their block for ever"));
             }
+            if machine.is_follower() && machine.lead().cursor < machine.last_seq() {
+                let (heard, last) = (machine.lead().cursor, machine.last_seq());
+                wrong.push(format!("stream {number}: its lead has heard up to row {heard} of {last}"));
+            }
+            if machine.is_follower() {
+                wrong.extend(self.unheard(object).map(|it| format!("stream {number}: {it}")));
+            }
+            if machine.is_follower()
+                && (machine.incidents().all().next().is_some() || !object.disk.durable.told.is_empty())
+            {
+                wrong.push(format!("stream {number}: a follower told people something"));
+            }
             if machine.folded_seq() < machine.last_seq() {
                 wrong.push(format!("stream {number}: rows are not folded"));
             }
@@ -321,6 +350,21 @@ impl World {
         if waiting > 0 {
             wrong.push(format!("{waiting} messages wait for their targets for ever"));
         }
+    }
+}
+
+impl World {
+    /// What a lead has not heard though its shard stored it.
+    fn unheard(&self, object: &StreamObject) -> Option<String> {
+        let lead = self.streams.get(object.number % self.plan.streams)?;
+        let heard = lead.live.as_ref()?.heard_from(object.identity.shard);
+        let is_anew = |object: &StreamObject| object.disk.durable.erased.times > 0;
+        if is_anew(object) || is_anew(lead) || object.disk.durable.has_retracted {
+            return None;
+        }
+        let last = object.disk.durable.rows().into_values().filter(|row| row.kind != RowKind::Event && row.count > 0);
+        let last = last.map(|row| row.seq).max().unwrap_or(0);
+        (heard < last).then(|| format!("its lead heard row {heard} last, records are up to row {last}"))
     }
 }
 

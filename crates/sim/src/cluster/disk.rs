@@ -177,6 +177,7 @@ pub struct StreamRows {
     packing: Option<Vec<u8>>,
     thinned: Option<Vec<u8>>,
     slices: Option<Vec<u8>>,
+    sharding: Option<Vec<u8>>,
     /// Rows as they were before records of them were removed; only the checkers read them.
     pub whole: BTreeMap<u64, Row>,
     /// The D1 that was last written to.
@@ -231,6 +232,8 @@ pub enum StreamWrite {
     Packing(Vec<u8>),
     Thinned(Vec<u8>),
     Slices(Vec<u8>),
+    /// What is known of shards.
+    Sharding(Vec<u8>),
     Rewrite(Vec<(u64, Vec<u8>)>),
     RewriteOf(String, Vec<(u64, Vec<u8>)>),
     /// The rows of the span leave the journal; those named stay aside.
@@ -354,6 +357,7 @@ impl Rows for StreamRows {
             StreamWrite::Packing(row) => self.packing = Some(row),
             StreamWrite::Thinned(row) => self.thinned = Some(row),
             StreamWrite::Slices(row) => self.slices = Some(row),
+            StreamWrite::Sharding(row) => self.sharding = Some(row),
             StreamWrite::Rewrite(bodies) => self.rewrite(&bodies),
             StreamWrite::RewriteOf(user, bodies) => {
                 self.has_retracted = true;
@@ -464,12 +468,17 @@ impl StreamStore for StreamDisk<'_> {
         }
         writes.extend(checkpoint.thinned.map(StreamWrite::Thinned));
         writes.extend(checkpoint.slices.map(StreamWrite::Slices));
+        writes.extend(checkpoint.sharding.map(StreamWrite::Sharding));
         writes.push(StreamWrite::KeyPagesGone(checkpoint.key_pages_gone));
         writes.push(StreamWrite::IdPagesGone(checkpoint.id_pages_gone));
         if self.is(Mutant::CheckpointInTwoCommits) {
             self.later.extend(writes.split_off(split));
         }
         writes.into_iter().try_for_each(|write| self.disk.write(write))
+    }
+
+    fn set_sharding(&mut self, row: Vec<u8>) -> Result<(), WriteFailed> {
+        self.disk.write(StreamWrite::Sharding(row))
     }
 
     fn set_packing(&mut self, row: Vec<u8>) -> Result<(), WriteFailed> {
@@ -533,6 +542,7 @@ impl StreamStore for StreamDisk<'_> {
             packing: rows.packing.clone(),
             thinned: rows.thinned.clone(),
             slices: rows.slices.clone(),
+            sharding: rows.sharding.clone(),
         };
         Ok((stored, damaged))
     }

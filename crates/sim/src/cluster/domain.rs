@@ -179,6 +179,11 @@ impl DomainObject {
         DomainMachine::restore(self.settings.clone(), self.stored()).unwrap_or_default()
     }
 
+    /// How long streams remember batch keys.
+    pub fn remember_keys_for(&mut self, window: Millis) {
+        self.settings.key_window = window;
+    }
+
     /// Whether a key is revoked and all streams have said that they know.
     pub fn is_revoked_everywhere(&self, key: &str) -> bool {
         // Most keys are not: no machine has to be restored to know that.
@@ -362,9 +367,21 @@ impl World {
         self.leave_domain(Parcel::Answer(from, answer));
     }
 
+    /// The component of a stream, and which of its shards it is.
+    pub(super) fn name_of(&self, stream: usize) -> (String, u16) {
+        let identity = &self.streams[stream].identity;
+        (identity.component.clone(), identity.shard)
+    }
+
+    /// The stream of a component's shard.
+    pub(super) fn number_of(&self, component: &str, shard: u16) -> usize {
+        let component: usize = component.trim_start_matches('c').parse().unwrap_or(0);
+        component + usize::from(shard) * self.plan.streams
+    }
+
     fn register(&mut self, stream: usize) -> Answer {
-        let component = self.streams[stream].identity.component.clone();
-        match self.domain_transition(Input::Register { component, shard: 0 }).map(|effects| effects.answer) {
+        let (component, shard) = self.name_of(stream);
+        match self.domain_transition(Input::Register { component, shard }).map(|effects| effects.answer) {
             Ok(Reply::Registered) => {
                 let told = self.domain.live.as_ref().map(|it| (self.view_of(it), it.lessons().clone()));
                 told.map_or(Answer::Failed, |(view, lessons)| Answer::Registered(view, lessons))
@@ -384,7 +401,7 @@ impl World {
     }
 
     fn take_alert(&mut self, stream: usize, id: &str, version: u64) -> Answer {
-        let component = (self.streams[stream].identity.component.clone(), 0);
+        let component = self.name_of(stream);
         let machine = self.domain.live.take().unwrap_or_else(|| self.domain.load());
         let is_old = machine.is_of_old_life(&component.0, version);
         self.domain.live = Some(machine);
@@ -439,14 +456,19 @@ impl World {
         let Some(machine) = &self.domain.live else { return };
         let view = self.view_of(machine);
         let lessons = |component: &str, shard| machine.lessons_for(component, shard).cloned();
-        let told: Vec<_> = effects.sync.iter().map(|(name, shard)| (name.clone(), lessons(name, *shard))).collect();
-        for (component, lessons) in told {
-            let stream = component.trim_start_matches('c').parse().unwrap_or(0);
+        let told: Vec<_> = effects
+            .sync
+            .iter()
+            .map(|(name, shard)| {
+                (self.number_of(name, *shard), lessons(name, *shard), machine.shard_map(name).cloned())
+            })
+            .collect();
+        for (stream, lessons, map) in told {
             let waiter = self.domain.start(Task::Syncing(stream, view.version));
             self.leave_domain(Parcel::Call(
                 waiter,
                 Place::Stream(stream),
-                Rc::new(Call::Configure(view.clone(), lessons)),
+                Rc::new(Call::Configure(view.clone(), lessons, map)),
             ));
         }
     }
@@ -472,9 +494,9 @@ impl World {
                 }
             }
             Some(Task::Syncing(stream, version)) => {
-                let component = self.streams[stream].identity.component.clone();
+                let (component, shard) = self.name_of(stream);
                 let is_there = matches!(answer, Some(Answer::Done)) || self.mutant == Some(Mutant::SyncedUnseen);
-                let input = if is_there { Input::Synced { component, shard: 0, version } } else { Input::SyncFailed };
+                let input = if is_there { Input::Synced { component, shard, version } } else { Input::SyncFailed };
                 // If that cannot be written, the view is pushed again.
                 let _written = self.domain_transition(input);
                 self.domain_alarm_done();

@@ -39,6 +39,8 @@ pub struct Asked {
     id: String,
     user: String,
     only: Option<usize>,
+    /// Components there are: streams that differ by this many are shards of one.
+    components: usize,
     /// By stream.
     held: BTreeMap<usize, Held>,
 }
@@ -46,7 +48,7 @@ pub struct Asked {
 impl Asked {
     /// Whether a record of this user in this stream is meant.
     pub fn is_about(&self, stream: usize, user: Option<&str>) -> bool {
-        user == Some(&self.user) && self.only.is_none_or(|only| only == stream)
+        user == Some(&self.user) && self.only.is_none_or(|only| only == stream % self.components)
     }
 }
 
@@ -83,7 +85,8 @@ impl World {
         let component = only.map(|stream| self.streams[stream].identity.component.clone());
         let known = &self.domain.disk.current.components;
         let is_meant = |object: &&StreamObject| {
-            only.is_none_or(|only| only == object.number) && known.contains_key(&(object.identity.component.clone(), 0))
+            let name = (object.identity.component.clone(), object.identity.shard);
+            only.is_none_or(|only| only == object.number % self.plan.streams) && known.contains_key(&name)
         };
         let held = self.streams.iter().filter(is_meant).map(|object| {
             let times = object.disk.durable.erased.times;
@@ -94,7 +97,7 @@ impl World {
         let event = Input::Erase { id: id.clone(), scope, by: "ann".into(), alerts: Vec::new() };
         let Ok(effects) = self.domain_transition(event) else { return };
         if effects.answer == Reply::Erasing(id.clone(), false) {
-            self.asked.push(Asked { id, user, only, held });
+            self.asked.push(Asked { id, user, only, components: self.plan.streams, held });
         }
         self.erase_due();
     }
@@ -233,7 +236,11 @@ impl World {
         let (mut gone, mut sent) = (0, 0);
         let domain = self.domain.load();
         for erasure in domain.erasures().filter(|erasure| matches!(erasure.scope, Scope::User { .. })) {
-            for part in erasure.parts.iter().filter(|part| part.component == object.identity.component) {
+            for part in erasure
+                .parts
+                .iter()
+                .filter(|part| (&part.component, part.shard) == (&object.identity.component, object.identity.shard))
+            {
                 gone += part.counts.get("records").copied().unwrap_or(0);
                 sent += part.sent.records;
             }

@@ -1,12 +1,13 @@
 //! What clients sent and were told: the truth that the checkers hold against everything else.
 
-use super::message::AppendAnswer;
+use super::message::{AppendAnswer, Piece};
 use crate::random::Random;
 use sapwood_engine::level::Level;
 use sapwood_engine::machine::row::{BatchKey, Receipt};
-use sapwood_engine::machine::stream::Batch;
+use sapwood_engine::machine::stream::{Batch, Recall, Under};
 use sapwood_engine::record::Record;
 use sapwood_engine::segment;
+use sapwood_engine::shard::{Identity, Mode, id_hash};
 use sapwood_engine::time::Timestamp;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -116,7 +117,8 @@ impl Ledger {
             (Declared::Key, None) => Some(BatchKey { hash: random.next_u64() | 1, fingerprint: number as u64 + 1 }),
             _ => None,
         };
-        let batch = Batch { key, key_id, segments: segment::encode(&records), rejected: random.below(3) as u32 };
+        let batch =
+            Batch { key, key_id, segments: segment::encode(&records), rejected: random.below(3) as u32, under: None };
         self.sent.push(Sent {
             stream,
             batch,
@@ -131,6 +133,34 @@ impl Ledger {
             is_revoked: false,
         });
         number
+    }
+
+    /// What an object gets of a batch.
+    pub fn batch_of(&self, piece: &Piece) -> Batch {
+        let whole = &self.sent[piece.sent].batch;
+        let Some(step) = &piece.step else { return whole.clone() };
+        let all: Vec<Record> =
+            whole.segments.iter().flat_map(|segment| segment::decode(segment).unwrap_or_default()).collect();
+        let records: Vec<Record> = step.records.iter().filter_map(|&at| all.get(at).cloned()).collect();
+        let id = |record: &Record| record.id.as_ref().map_or(0, |id| id_hash(id));
+        let recall = (step.mode == Mode::Recall)
+            .then(|| Recall { records: records.len() as u32, ids: records.iter().map(id).collect() });
+        let fingerprint = whole.key.map_or(0, |key| key.fingerprint);
+        Batch {
+            key: step.key.map(|hash| BatchKey { hash, fingerprint }),
+            key_id: whole.key_id.clone(),
+            segments: if recall.is_some() { Vec::new() } else { segment::encode(&records) },
+            rejected: if step.records.first() == Some(&0) { whole.rejected } else { 0 },
+            under: Some(Under { map: step.map.clone(), known: step.known.clone(), recall }),
+        }
+    }
+
+    /// By what a retry of a batch is known.
+    pub fn identity_of(&self, number: usize) -> Identity {
+        let sent = &self.sent[number];
+        let all = sent.batch.segments.iter().flat_map(|segment| segment::decode(segment).unwrap_or_default());
+        let ids = all.map(|record| record.id.as_ref().map(|id| id_hash(id))).collect();
+        Identity { key: sent.batch.key.map(|key| key.hash), any: sent.uids.start << 32, ids }
     }
 
     /// A batch that was stored under its key.

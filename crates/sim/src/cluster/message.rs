@@ -1,8 +1,9 @@
 //! What travels between the places of a cluster.
 
 use sapwood_engine::machine::row::Receipt;
-use sapwood_engine::machine::stream::{DomainView, Lease, Slice};
+use sapwood_engine::machine::stream::{DomainView, HeardAnswer, Lease, Slice};
 use sapwood_engine::pattern::lesson::Lessons;
+use sapwood_engine::shard::{ShardMap, Step};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -29,8 +30,10 @@ pub type CallId = u64;
 /// A call.
 #[derive(Clone, Debug)]
 pub enum Call {
-    /// Append this batch of the ledger.
-    Append(usize),
+    /// Append this batch of the ledger, or a piece of it.
+    Append(Piece),
+    /// A shard tells the lead what came to it.
+    Heard(u16, Vec<u8>),
     /// A stream introduces itself.
     Register(usize),
     /// A stream asks for records.
@@ -45,8 +48,8 @@ pub enum Call {
     EraseUser(String, String, u64),
     /// D1 forgets.
     Sweep(Swept),
-    /// The domain tells its view, and its lessons where they may not be known.
-    Configure(DomainView, Option<Lessons>),
+    /// The domain tells its view, its lessons where they may not be known, and how the component is spread.
+    Configure(DomainView, Option<Lessons>, Option<ShardMap>),
     /// Which database is this?
     Epoch,
     /// Write to the database.
@@ -57,13 +60,22 @@ pub enum Call {
     Deliver(String),
 }
 
+/// What of a batch goes to one object.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// The batch.
+    pub sent: usize,
+    /// Where its component is spread: what this shard is asked. Otherwise all of the batch is to be stored.
+    pub step: Option<Rc<Step>>,
+}
+
 /// What D1 forgets.
 #[derive(Clone, Debug)]
 pub enum Swept {
     /// Everything of these streams.
     Streams(Vec<usize>),
-    /// Records of a user, in one stream or in all.
-    User(String, Option<usize>),
+    /// Records of a user, in these streams or in all.
+    User(String, Option<Vec<usize>>),
 }
 
 /// A pattern as D1 holds it.
@@ -107,6 +119,8 @@ pub enum Answer {
     Erased(u64, bool),
     /// What became of a slice of a user's records.
     UserErased(Slice),
+    /// The lead has heard.
+    Heard(HeardAnswer),
     /// Done.
     Done,
     /// It did not work out; nothing was done, as far as the other side knows.
@@ -124,6 +138,10 @@ pub enum AppendAnswer {
     KeyReused,
     /// The credential was revoked.
     Revoked,
+    /// The component is spread otherwise.
+    Newer(ShardMap),
+    /// Asked only for what is known: these ids.
+    Unknown(Vec<u32>),
     /// Come again.
     Unavailable,
 }

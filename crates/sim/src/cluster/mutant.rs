@@ -87,11 +87,19 @@ pub enum Mutant {
     SliceForgotten,
     /// Erasing a domain forgets which of its keys are revoked.
     DomainErasedKeysForgotten,
+    /// Whoever sends to a component that was spread anew does not ask who has the batch already.
+    NobodyRecalled,
+    /// A shard takes what comes under an older map.
+    OlderMapsTaken,
+    /// The key of a batch is the same in every epoch.
+    OneKeyInAllEpochs,
+    /// A follower takes it for granted that its lead hears it.
+    LeadCursorBeforeAnswer,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 46] = [
         Self::AnswerBeforeCommit,
         Self::KeyTableForgotten,
         Self::IdTableForgotten,
@@ -134,6 +142,10 @@ impl Mutant {
         Self::UserErasedUnfolded,
         Self::SliceForgotten,
         Self::DomainErasedKeysForgotten,
+        Self::NobodyRecalled,
+        Self::OlderMapsTaken,
+        Self::OneKeyInAllEpochs,
+        Self::LeadCursorBeforeAnswer,
     ];
 
     /// Its name on the command line: `answer-before-commit`.

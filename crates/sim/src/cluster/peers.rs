@@ -76,7 +76,7 @@ impl Peers {
                 Answer::Done
             }
             Call::Sweep(Swept::User(user, only)) => {
-                let is_meant = |of: usize| only.is_none_or(|only| only == of);
+                let is_meant = |of: usize| only.as_ref().is_none_or(|only| only.contains(&of));
                 self.d1.records.retain(|(of, _), theirs| !is_meant(*of) || theirs.as_ref() != Some(user));
                 Answer::Done
             }

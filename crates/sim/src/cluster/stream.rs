@@ -7,12 +7,13 @@
 
 use super::alarm::AlarmRun;
 use super::disk::{Disk, StreamDisk, StreamRows, StreamWrite, WriteFailed};
-use super::message::{Answer, AppendAnswer, Call, CallId, Place, Waiter};
+use super::message::{Answer, AppendAnswer, Call, CallId, Piece, Place, Waiter};
 use super::mutant::Mutant;
 use super::world::{Event, Parcel, WAKES_MAX, World};
 use sapwood_engine::machine::row::Heads;
 use sapwood_engine::machine::stream::{
-    AppendReply, DomainView, Effects, Event as Input, Identity, StreamMachine, StreamSettings, StreamStore,
+    AppendReply, DomainView, Effects, Event as Input, Forward, HeardAnswer, Identity, StreamMachine, StreamSettings,
+    StreamStore,
 };
 use sapwood_engine::pattern::lesson::Lessons;
 use sapwood_engine::segment;
@@ -27,11 +28,15 @@ const GROUP_MAX: usize = 4;
 #[derive(Clone, Debug)]
 pub enum Task {
     /// An append waits for the domain to know the object.
-    Registering(CallId, usize),
+    Registering(CallId, Piece),
+    /// A lead that has nothing yet waits for the domain to know it, before it hears.
+    Meeting(CallId, u16, Vec<u8>),
     /// An append waits for quota.
-    Leasing(CallId, usize),
+    Leasing(CallId, Piece),
     /// An alert is handed over right after its commit.
     HandingOver(VecDeque<String>),
+    /// The lead is told what came here.
+    Forwarding(Box<Forward>),
     /// The alarm's work.
     Alarm(AlarmRun),
 }
@@ -42,6 +47,7 @@ struct Committing {
     commit: u64,
     answers: Vec<(CallId, Answer)>,
     tells: bool,
+    forwards: bool,
 }
 
 /// After so long the platform repeats an alarm that failed, the first time.
@@ -80,9 +86,10 @@ pub struct StreamObject {
     pub skew: i64,
     pub(super) tasks: BTreeMap<u64, Task>,
     next_task: u64,
-    waiting: VecDeque<(CallId, usize)>,
+    waiting: VecDeque<(CallId, Piece)>,
     committing: Option<Committing>,
     pub(super) is_handing_over: bool,
+    pub(super) is_forwarding: bool,
     pub(super) is_awake: bool,
     armed_at: Option<i64>,
     /// While an alarm is worked off: when it was set for, if this life of the object set it.
@@ -99,10 +106,10 @@ pub struct StreamObject {
 
 impl StreamObject {
     /// An object that nobody has called yet.
-    pub fn new(number: usize, is_partial: bool, settings: &StreamSettings) -> Self {
+    pub fn new((number, component, shard): (usize, usize, u16), is_partial: bool, settings: &StreamSettings) -> Self {
         Self {
             number,
-            identity: Identity { domain: "d".into(), component: format!("c{number}"), shard: 0 },
+            identity: Identity { domain: "d".into(), component: format!("c{component}"), shard },
             settings: settings.clone(),
             overrides_late: false,
             disk: Disk::new(is_partial),
@@ -116,6 +123,7 @@ impl StreamObject {
             waiting: VecDeque::new(),
             committing: None,
             is_handing_over: false,
+            is_forwarding: false,
             is_awake: false,
             armed_at: None,
             running_for: None,
@@ -178,11 +186,16 @@ impl StreamObject {
 
     /// Whether something of it is on its way outside, or waits for its commit.
     pub(super) fn has_something_under_way(&self) -> bool {
-        self.is_awake || self.is_handing_over || self.committing.is_some() || !self.waiting.is_empty()
+        self.is_awake
+            || self.is_handing_over
+            || self.is_forwarding
+            || self.committing.is_some()
+            || !self.waiting.is_empty()
     }
 
     /// It was erased: what waited belongs to the object that was.
     pub(super) fn begin_anew(&mut self) {
+        self.is_forwarding = false;
         self.live = None;
         self.tasks.clear();
         self.armed_at = None;
@@ -200,6 +213,7 @@ impl StreamObject {
         self.waiting.clear();
         self.committing = None;
         self.is_handing_over = false;
+        self.is_forwarding = false;
         self.is_awake = false;
         self.armed_at = None;
         self.running_for = None;
@@ -409,11 +423,12 @@ impl World {
 
     pub(super) fn stream_called(&mut self, stream: usize, from: CallId, call: &Call) {
         match call {
-            Call::Append(sent) => {
-                self.ledger.sent[*sent].arrivals += 1;
-                self.tell(|| format!("stream {stream} gets batch {sent}"));
-                self.append(stream, from, *sent);
+            Call::Append(piece) => {
+                self.ledger.sent[piece.sent].arrivals += 1;
+                self.tell(|| format!("stream {stream} gets batch {}: {:?}", piece.sent, piece.step));
+                self.append(stream, from, piece.clone());
             }
+            Call::Heard(shard, digest) => self.heard(stream, from, *shard, digest),
             Call::Erase(version, is_dry_run) => self.erase_called(stream, from, *version, *is_dry_run),
             Call::EraseUser(erasure, user, after) => self.erase_user_called(stream, from, erasure, user, *after),
             Call::Retell => self.retell_called(stream, from),
@@ -421,11 +436,14 @@ impl World {
             Call::Configure(..) if self.streams[stream].disk.current.is_blank() => {
                 self.leave_stream(stream, Parcel::Answer(from, Answer::Failed));
             }
-            Call::Configure(view, lessons) => {
+            Call::Configure(view, lessons, map) => {
                 let mut told = self.stream_transition(stream, Input::Configure(view.clone()));
                 self.follow_overrides(stream);
                 if let (Ok(_), Some(lessons)) = (&told, lessons) {
                     told = self.stream_transition(stream, Input::Taught(lessons.clone()));
+                }
+                if let (Ok(_), Some(map)) = (&told, map) {
+                    told = self.stream_transition(stream, Input::Spread(map.clone()));
                 }
                 let answer = match told {
                     Ok(_) => Answer::Done,
@@ -449,7 +467,7 @@ impl World {
         self.leave_stream(stream, Parcel::Answer(from, Answer::Append(AppendAnswer::Unavailable)));
     }
 
-    fn append(&mut self, stream: usize, from: CallId, sent: usize) {
+    fn append(&mut self, stream: usize, from: CallId, sent: Piece) {
         match self.with_stream(stream, |machine, _| Ok(machine.is_registered())) {
             Ok(true) => self.lease(stream, from, sent),
             Ok(false) => {
@@ -460,7 +478,7 @@ impl World {
         }
     }
 
-    fn registered(&mut self, stream: usize, from: CallId, sent: usize, answer: Option<Answer>) {
+    fn registered(&mut self, stream: usize, from: CallId, sent: Piece, answer: Option<Answer>) {
         let (view, lessons) = match answer {
             Some(Answer::Registered(view, lessons)) => (view, lessons),
             _ if self.mutant == Some(Mutant::AcknowledgedUnregistered) => (DomainView::default(), Lessons::default()),
@@ -475,9 +493,9 @@ impl World {
         }
     }
 
-    fn lease(&mut self, stream: usize, from: CallId, sent: usize) {
-        let segments = &self.ledger.sent[sent].batch.segments;
-        let records: usize = segments.iter().filter_map(|segment| segment::count(segment).ok()).sum();
+    fn lease(&mut self, stream: usize, from: CallId, sent: Piece) {
+        let batch = self.ledger.batch_of(&sent);
+        let records: usize = batch.segments.iter().filter_map(|segment| segment::count(segment).ok()).sum();
         let now = self.stream_now(stream);
         match self.with_stream(stream, |machine, _| Ok(machine.lease_wanted(records as u64, now))) {
             Ok(Some(wanted)) => {
@@ -489,7 +507,7 @@ impl World {
         }
     }
 
-    fn enqueue(&mut self, stream: usize, from: CallId, sent: usize) {
+    fn enqueue(&mut self, stream: usize, from: CallId, sent: Piece) {
         self.streams[stream].waiting.push_back((from, sent));
         if self.streams[stream].committing.is_none() {
             self.commit(stream);
@@ -504,7 +522,16 @@ impl World {
         if group.is_empty() {
             return;
         }
-        let batches = group.iter().map(|(_, sent)| self.ledger.sent[*sent].batch.clone()).collect();
+        let mut batches: Vec<_> = group.iter().map(|(_, piece)| self.ledger.batch_of(piece)).collect();
+        if self.mutant == Some(Mutant::OlderMapsTaken)
+            && let Some(machine) = &self.streams[stream].live
+        {
+            for under in batches.iter_mut().filter_map(|batch| batch.under.as_mut()) {
+                if machine.shard_map().is_newer_than(&under.map) {
+                    under.map = machine.shard_map().clone();
+                }
+            }
+        }
         let effects = match self.stream_transition(stream, Input::Append(batches)) {
             Ok(effects) => effects,
             Err(WriteFailed) => {
@@ -514,11 +541,11 @@ impl World {
                 return self.commit(stream);
             }
         };
-        let tells = !effects.alerts.is_empty();
+        let (tells, forwards) = (!effects.alerts.is_empty(), effects.forward);
         let mut answers = Vec::new();
-        for ((from, sent), reply) in group.into_iter().zip(effects.replies) {
-            self.tell(|| format!("stream {stream}: batch {sent}: {reply:?}"));
-            let answer = self.answer_to(stream, sent, reply);
+        for ((from, piece), reply) in group.into_iter().zip(effects.replies) {
+            self.tell(|| format!("stream {stream}: batch {}: {reply:?}", piece.sent));
+            let answer = self.answer_to(stream, piece.sent, reply);
             answers.push((from, Answer::Append(answer)));
         }
         if self.mutant == Some(Mutant::AnswersTooMany) {
@@ -532,9 +559,12 @@ impl World {
         match pending {
             _ if self.mutant == Some(Mutant::AnswerBeforeCommit) => {
                 answers.into_iter().for_each(|(from, answer)| self.answer(from, answer));
+                if forwards {
+                    self.forward(stream);
+                }
                 self.commit(stream);
             }
-            Some(commit) => self.streams[stream].committing = Some(Committing { commit, answers, tells }),
+            Some(commit) => self.streams[stream].committing = Some(Committing { commit, answers, tells, forwards }),
             None => {
                 answers.into_iter().for_each(|(from, answer)| self.answer(from, answer));
                 self.commit(stream);
@@ -568,6 +598,8 @@ impl World {
             }
             AppendReply::KeyReused => AppendAnswer::KeyReused,
             AppendReply::Revoked => AppendAnswer::Revoked,
+            AppendReply::Newer(map) => AppendAnswer::Newer(map),
+            AppendReply::Unknown(known) => AppendAnswer::Unknown(known),
             AppendReply::Unreadable(error) => {
                 self.violate(format!("stream {stream}: batch {sent} is unreadable: {error}"));
                 AppendAnswer::Unavailable
@@ -581,12 +613,81 @@ impl World {
         if object.life != life || object.committing.as_ref().is_none_or(|it| it.commit > commit) {
             return;
         }
-        let Some(Committing { answers, tells, .. }) = object.committing.take() else { return };
+        let Some(Committing { answers, tells, forwards, .. }) = object.committing.take() else { return };
         answers.into_iter().for_each(|(from, answer)| self.answer(from, answer));
         if tells {
             self.hand_over_soon(stream);
         }
+        if forwards {
+            self.forward(stream);
+        }
         self.commit(stream);
+    }
+
+    // --- shards -----------------------------------------------------------------------------------
+
+    /// Tells the lead what it has not heard, one call at a time.
+    pub(super) fn forward(&mut self, stream: usize) {
+        if self.streams[stream].is_forwarding {
+            return;
+        }
+        let next = self.with_stream(stream, |machine, store| machine.next_to_forward(store));
+        let Ok(Some(next)) = next else { return };
+        self.tell(|| format!("stream {stream} tells its lead up to row {}: {} records", next.cursor, next.records));
+        if next.is_empty {
+            let is_last = next.is_last;
+            let told = self.stream_transition(stream, Input::Forwarded(Box::new(next), HeardAnswer::default()));
+            if told.is_ok() && !is_last {
+                self.forward(stream);
+            }
+            return;
+        }
+        self.streams[stream].is_forwarding = true;
+        let lead = stream % self.plan.streams;
+        let mut cursor_first = None;
+        if self.mutant == Some(Mutant::LeadCursorBeforeAnswer) {
+            cursor_first = Some(next.clone());
+        }
+        let call = Call::Heard(self.streams[stream].identity.shard, next.digest.clone());
+        let waiter = self.streams[stream].start(Task::Forwarding(Box::new(next)));
+        self.leave_stream(stream, Parcel::Call(waiter, Place::Stream(lead), Rc::new(call)));
+        if let Some(next) = cursor_first {
+            let _written = self.stream_transition(stream, Input::Forwarded(Box::new(next), HeardAnswer::default()));
+        }
+    }
+
+    fn forwarded(&mut self, stream: usize, forward: Box<Forward>, answer: Option<Answer>) {
+        self.streams[stream].is_forwarding = false;
+        let is_last = forward.is_last;
+        let input = match answer {
+            Some(Answer::Heard(answer)) => Input::Forwarded(forward, answer),
+            _ => Input::ForwardFailed("no answer".into()),
+        };
+        let is_heard = matches!(input, Input::Forwarded(..));
+        // If that cannot be written, the lead is told again.
+        if self.stream_transition(stream, input).is_ok() && is_heard && !is_last {
+            self.forward(stream);
+        }
+    }
+
+    /// The lead hears what came to one of its shards.
+    fn heard(&mut self, stream: usize, from: CallId, shard: u16, digest: &[u8]) {
+        match self.with_stream(stream, |machine, _| Ok(machine.is_registered())) {
+            Ok(true) => {}
+            Ok(false) => {
+                let waiter = self.streams[stream].start(Task::Meeting(from, shard, digest.to_vec()));
+                return self.leave_stream(stream, Parcel::Call(waiter, Place::Domain, Rc::new(Call::Register(stream))));
+            }
+            Err(WriteFailed) => return self.leave_stream(stream, Parcel::Answer(from, Answer::Failed)),
+        }
+        let effects = self.stream_transition(stream, Input::Heard { shard, digest: digest.to_vec() });
+        let Ok(Effects { heard: Some(answer), alerts, .. }) = effects else {
+            return self.leave_stream(stream, Parcel::Answer(from, Answer::Failed));
+        };
+        self.leave_stream(stream, Parcel::Answer(from, Answer::Heard(answer)));
+        if !alerts.is_empty() {
+            self.hand_over_soon(stream);
+        }
     }
 
     fn hand_over_soon(&mut self, stream: usize) {
@@ -636,6 +737,18 @@ impl World {
         let Some(task) = self.streams[stream].tasks.remove(&task) else { return };
         match task {
             Task::Registering(from, sent) => self.registered(stream, from, sent, answer),
+            Task::Meeting(from, shard, digest) => match answer {
+                Some(Answer::Registered(view, lessons)) => {
+                    let taught = self.stream_transition(stream, Input::Taught(lessons));
+                    let registered = taught.and_then(|_| self.stream_transition(stream, Input::Registered(view)));
+                    self.follow_overrides(stream);
+                    match registered {
+                        Ok(_) => self.heard(stream, from, shard, &digest),
+                        Err(WriteFailed) => self.leave_stream(stream, Parcel::Answer(from, Answer::Failed)),
+                    }
+                }
+                _ => self.leave_stream(stream, Parcel::Answer(from, Answer::Failed)),
+            },
             Task::Leasing(from, sent) => {
                 if let Some(Answer::Leased(lease)) = answer {
                     // Not written is not granted: the batch is counted, as over quota.
@@ -649,6 +762,7 @@ impl World {
                 }
                 self.hand_over_next(stream, ids);
             }
+            Task::Forwarding(forward) => self.forwarded(stream, forward, answer),
             Task::Alarm(run) => self.alarm_resumed(stream, run, answer),
         }
     }
@@ -673,6 +787,9 @@ impl World {
         match self.stream_transition(stream, Input::Wake) {
             Ok(effects) => {
                 let later = !self.streams[stream].later.is_empty();
+                if effects.forward {
+                    self.forward(stream);
+                }
                 let run = AlarmRun::new(effects, due);
                 self.alarm_step(stream, run);
                 if later {

@@ -2,9 +2,10 @@
 
 use super::disk::Disk;
 use super::domain::DomainObject;
+use super::edge::{Edges, SHARDS_MAX};
 use super::erase_user::Asked;
 use super::ledger::{Declared, Ledger};
-use super::message::{Answer, AppendAnswer, Call, CallId, Calls, Place, Waiter};
+use super::message::{Answer, AppendAnswer, Call, CallId, Calls, Piece, Place, Waiter};
 use super::mutant::Mutant;
 use super::peers::Peers;
 use super::plan::Plan;
@@ -53,6 +54,8 @@ pub enum Event {
     EraseUser(String, Option<usize>),
     /// An administrator erases the domain.
     EraseDomain,
+    /// An administrator spreads a component over so many shards.
+    Spread(usize, u16),
 }
 
 /// What leaves an object as soon as its commits are on disk.
@@ -86,6 +89,10 @@ pub struct World {
     pub asked: Vec<Asked>,
     /// What clients know.
     pub ledger: Ledger,
+    /// What edges know, where components are spread.
+    pub edges: Edges,
+    /// Whether any component ever is.
+    pub spreads: bool,
     /// Calls under way.
     pub calls: Calls,
     /// What was seen to be wrong on the way.
@@ -105,8 +112,17 @@ impl World {
         let mut random = Random::new(seed);
         let plan = Plan::of(&mut random);
         let is_partial = mutant == Some(Mutant::PartialCommit);
-        let mut streams: Vec<_> =
-            (0..plan.streams).map(|number| StreamObject::new(number, is_partial, &plan.settings)).collect();
+        // A chance of its own: seeds without it are the runs that they were before there were shards.
+        let mut apart = Random::new(!seed.rotate_left(16));
+        let spreads = apart.permille(350);
+        let shards = if spreads { SHARDS_MAX } else { 1 };
+        let numbers = (0..shards).flat_map(|shard| (0..plan.streams).map(move |component| (component, shard)));
+        let mut streams: Vec<_> = (0..)
+            .zip(numbers)
+            .map(|(number, (component, shard))| {
+                StreamObject::new((number, component, shard), is_partial, &plan.settings)
+            })
+            .collect();
         for object in &mut streams {
             object.overrides_late = mutant == Some(Mutant::OverridesAfterReplay);
         }
@@ -121,6 +137,8 @@ impl World {
             peers: Peers { targets: vec![BTreeMap::new(); targets], ..Peers::default() },
             asked: Vec::new(),
             ledger: Ledger::default(),
+            edges: Edges::default(),
+            spreads,
             calls: Calls::default(),
             violations: Vec::new(),
             story: VecDeque::new(),
@@ -131,7 +149,16 @@ impl World {
             random,
             plan,
         };
+        world.domain.remember_keys_for(world.plan.settings.key_window);
         world.after(0, Event::Make);
+        if spreads {
+            for _ in 0..apart.between(1, 5) {
+                let component = apart.below(world.plan.streams as u64) as usize;
+                let shards = *apart.pick(&[1, 2, 3, SHARDS_MAX, SHARDS_MAX]);
+                let at = apart.below(world.plan.active_ms) as i64;
+                world.after(at, Event::Spread(component, shards));
+            }
+        }
         if world.plan.drops_d1 {
             let at = world.random.below(world.plan.active_ms) as i64;
             world.after(at, Event::DropD1);
@@ -195,9 +222,14 @@ impl World {
     pub fn heal(&mut self) {
         self.tell(|| "the faults are over".into());
         self.plan.heal();
-        for stream in 0..self.streams.len() {
+        for stream in 0..self.plan.streams {
             let sent = self.ledger.make(stream, self.now, None, false, &mut self.random);
             self.after(60_000, Event::Send(sent));
+        }
+        // So that shards that get no more notice it too if D1 was dropped.
+        for stream in self.plan.streams..self.streams.len() {
+            let from = self.calls.open(Waiter { place: Place::Domain, life: 0, task: 0 });
+            self.after(60_000, Event::Arrive { from, to: Place::Stream(stream), call: Rc::new(Call::Retell) });
         }
     }
 
@@ -252,6 +284,7 @@ impl World {
             Event::EraseComponent(stream) => self.erase_component(stream),
             Event::EraseUser(user, only) => self.erase_user(user, only),
             Event::EraseDomain => self.erase_domain(),
+            Event::Spread(component, shards) => self.spread(component, shards),
         }
     }
 
@@ -262,7 +295,7 @@ impl World {
             return;
         }
         self.made += 1;
-        let stream = self.random.skewed(self.streams.len() as u64) as usize;
+        let stream = self.random.skewed(self.plan.streams as u64) as usize;
         let key_id = Some(format!("key-{}", self.random.below(3)));
         let sent = self.ledger.make(stream, self.now, key_id, true, &mut self.random);
         self.send_batch(sent);
@@ -286,8 +319,11 @@ impl World {
         let sent = &mut self.ledger.sent[number];
         sent.attempts += 1;
         let to = Place::Stream(sent.stream);
+        if self.spreads {
+            return self.dispatch_batch(number);
+        }
         let waiter = Waiter { place: Place::Client(number), life: 0, task: 0 };
-        self.call(waiter, to, Rc::new(Call::Append(number)));
+        self.call(waiter, to, Rc::new(Call::Append(Piece { sent: number, step: None })));
     }
 
     /// Whether the key of a batch is revoked for good: once it was revoked everywhere nothing makes it valid again.
@@ -299,7 +335,7 @@ impl World {
         self.ledger.revoked.contains(&key)
     }
 
-    fn client_answered(&mut self, number: usize, answer: Option<Answer>) {
+    pub(super) fn client_answered(&mut self, number: usize, answer: Option<Answer>) {
         self.tell(|| format!("client: batch {number} answered {answer:?}"));
         let sent = &mut self.ledger.sent[number];
         match answer {
@@ -414,6 +450,7 @@ impl World {
 
     fn resume(&mut self, waiter: Waiter, answer: Option<Answer>) {
         match waiter.place {
+            Place::Client(_) if waiter.life > 0 => self.edge_answered(waiter.life, waiter.task, answer),
             Place::Client(number) => self.client_answered(number, answer),
             Place::Stream(stream) => self.stream_resumed(stream, waiter.life, waiter.task, answer),
             Place::Domain => self.domain_resumed(waiter.life, waiter.task, answer),

@@ -135,9 +135,11 @@ impl DomainMachine {
     pub(super) fn erasure_due(&mut self, now: Timestamp, effects: &mut Effects) {
         for erasure in self.erasures.values_mut().filter(|it| !it.is_finished() && it.next_at <= now) {
             let id = erasure.id.clone();
-            if erasure.stage == Stage::Retelling && erasure.scope == Scope::Domain {
-                // The sweeps took what was written by whoever joined since, too.
-                erasure.join(self.components.keys());
+            if erasure.stage == Stage::Retelling && !matches!(erasure.scope, Scope::User { .. }) {
+                // The sweeps took what was written by whoever joined since, too: a component of the domain, a shard of the
+                // component.
+                let of = if let Scope::Component(name) = &erasure.scope { Some(name.clone()) } else { None };
+                erasure.join(self.components.keys().filter(|(name, _)| of.as_ref().is_none_or(|of| of == name)));
                 if erasure.parts.is_empty() {
                     erasure.finish(now);
                 }

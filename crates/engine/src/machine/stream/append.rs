@@ -4,9 +4,11 @@
 //! row; then the rows are folded in order. Replay starts at the second step, so both see the same rows in the same
 //! order.
 
+use super::sharding::Under;
 use super::{Effects, Lease, StreamMachine};
 use crate::bytes::{ReadError, Writer};
 use crate::detect::Facts;
+use crate::level::Level;
 use crate::limits;
 use crate::machine::row::{self, BatchHead, BatchKey, Fate, Heads, Place, Receipt, Row, RowKind};
 use crate::machine::window::Entry;
@@ -14,9 +16,9 @@ use crate::pattern::{Exemplar, Owner, PatternId};
 use crate::record::Record;
 use crate::record_id::RecordId;
 use crate::segment;
+use crate::shard::{ShardMap, id_hash};
 use crate::time::Timestamp;
 use crate::triage::Incident;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// The records of one request for this component.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +31,8 @@ pub struct Batch {
     pub segments: Vec<Vec<u8>>,
     /// Records of the same request that were refused at the edge and belong here.
     pub rejected: u32,
+    /// How the caller thinks that the component is spread, if it was ever split.
+    pub under: Option<Under>,
 }
 
 /// The answer to one batch.
@@ -47,8 +51,20 @@ pub enum AppendReply {
     KeyReused,
     /// The credential was revoked.
     Revoked,
+    /// The component is spread otherwise by now; nothing was stored.
+    Newer(ShardMap),
+    /// Asked only for what is known: not the key, and of the records (by place) these ids.
+    Unknown(Vec<u32>),
     /// A segment could not be read: the caller (our own edge) is broken, or the bytes were damaged on the way.
     Unreadable(ReadError),
+}
+
+/// An error on its way to the rules that judge it, wherever it is stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub record: RecordId,
+    pub level: Level,
+    pub timestamp: Timestamp,
 }
 
 /// A record as the live tail shows it.
@@ -93,7 +109,7 @@ impl Draft {
     fn push(&mut self, segment: &[u8], records: Vec<Record>) {
         for (offset, record) in records.iter().enumerate() {
             if let Some(id) = &record.id {
-                self.heads.foreign_ids.push(((self.records.len() + offset) as u16, xxh3_64(id.as_bytes())));
+                self.heads.foreign_ids.push(((self.records.len() + offset) as u16, id_hash(id)));
             }
         }
         self.body.bytes(segment);
@@ -126,6 +142,14 @@ impl StreamMachine {
         self.keys.expire(now, self.settings.key_window);
         self.ids.expire(now, self.settings.key_window);
         let mut drafts: Vec<Draft> = Vec::new();
+        let records =
+            batches.iter().flat_map(|batch| &batch.segments).filter_map(|it| segment::count(it).ok()).sum::<usize>();
+        let (policy, is_split) = (self.settings.heat, !self.sharding.map.is_whole());
+        effects.heat = self.sharding.heat.count(records as u64, batches.len() as u64, now, &policy, is_split);
+        // A newer map holds before anything is decided, so that nothing is under an older one from here on.
+        for under in batches.iter().filter_map(|batch| batch.under.as_ref()) {
+            self.take_map(&under.map, now, effects);
+        }
         for batch in batches {
             let reply = self.place(batch, now, &mut drafts);
             effects.replies.push(reply);
@@ -134,10 +158,12 @@ impl StreamMachine {
             return;
         }
         drafts.sort_by_key(|draft| draft.seq);
+        let mut has_new_error = false;
         for mut draft in drafts {
             self.count_outcomes(&draft.heads, draft.kind, draft.records.len());
             let patterns = self.fold(&draft.records, draft.seq, now, Some(effects));
             draft.heads.set_patterns(&patterns);
+            has_new_error |= self.is_follower() && self.is_news_to_the_lead(&draft.records, &patterns);
             if self.view.is_watched && draft.kind == RowKind::Segments {
                 for (index, record) in draft.records.iter().enumerate() {
                     let id = self.record_id(now, draft.seq, index as u16);
@@ -148,6 +174,9 @@ impl StreamMachine {
             effects.rows.push(draft.seal(now));
         }
         self.set_dirty(now);
+        if self.is_follower() {
+            self.follow(has_new_error, now, effects);
+        }
         effects.checkpoint |= self.counters.pending_cells() >= limits::PENDING_CELLS_MAX;
     }
 
@@ -160,11 +189,21 @@ impl StreamMachine {
             if batch.key.is_some_and(|key| key.fingerprint != known.fingerprint) {
                 return AppendReply::KeyReused;
             }
-            let duplicate: usize = batch.segments.iter().filter_map(|segment| segment::count(segment).ok()).sum();
-            let receipt = Receipt { at: now, duplicate: duplicate as u32, ..Receipt::default() };
+            let sent: usize = batch.segments.iter().filter_map(|segment| segment::count(segment).ok()).sum();
+            let asked = batch.under.as_ref().and_then(|under| under.recall.as_ref()).map_or(0, |recall| recall.records);
+            let receipt = Receipt { at: now, duplicate: asked.saturating_add(sent as u32), ..Receipt::default() };
             let head = BatchHead { key: batch.key, rejected: batch.rejected, is_replay: true, receipt };
             self.draft(drafts, RowKind::Segments, 0, 0, 0).heads.batches.push(head);
             return AppendReply::Replayed { seq: known.seq, hash: known.hash };
+        }
+        let under = batch.under.unwrap_or_default();
+        if self.sharding.map.is_newer_than(&under.map) {
+            return AppendReply::Newer(self.sharding.map.clone());
+        }
+        if let Some(recall) = &under.recall {
+            let is_known = |id: u64| id != 0 && self.ids.find(id).is_some();
+            let known = (0u32..).zip(&recall.ids).filter(|(_, id)| is_known(**id)).map(|(place, _)| place);
+            return AppendReply::Unknown(known.collect());
         }
         let mut decoded = Vec::with_capacity(batch.segments.len());
         for segment in &batch.segments {
@@ -178,7 +217,8 @@ impl StreamMachine {
         for (segment, records) in batch.segments.iter().zip(decoded) {
             let first = fates.len();
             for record in &records {
-                fates.push(self.fate(record, now));
+                let is_known = under.known.contains(&(fates.len() as u32));
+                fates.push(self.fate(record, is_known, now));
             }
             let of_segment = fates.get(first..).unwrap_or_default();
             if of_segment.iter().all(|&fate| fate == Fate::Accepted) {
@@ -201,10 +241,10 @@ impl StreamMachine {
         AppendReply::Stored(receipt)
     }
 
-    fn fate(&mut self, record: &Record, now: Timestamp) -> Fate {
+    fn fate(&mut self, record: &Record, is_known: bool, now: Timestamp) -> Fate {
         if let Some(id) = &record.id {
-            let hash = xxh3_64(id.as_bytes());
-            if self.ids.find(hash).is_some() {
+            let hash = id_hash(id);
+            if is_known || self.ids.find(hash).is_some() {
                 return Fate::Duplicate;
             }
             self.ids.insert(Entry { hash, fingerprint: 0, seq: 0, at: now });
@@ -323,6 +363,13 @@ impl StreamMachine {
                 continue;
             }
             let index = index as u16;
+            if self.is_follower() {
+                let observed = self.miner.observe(record, seq, index, at);
+                self.follow_patterns(seq);
+                self.counters.count(record, observed.id);
+                patterns.push(observed.id);
+                continue;
+            }
             self.see_release(record, at);
             let observed = self.miner.observe(record, seq, index, at);
             self.follow_patterns(seq);
@@ -335,14 +382,23 @@ impl StreamMachine {
                 firsts.push((index, observed));
             }
             if record.level.is_error() {
-                for told in self.judge(record, &facts, (seq, index, at)) {
+                let id = self.record_id(at, seq, index);
+                if at.since(record.timestamp) <= self.settings.alerts.lateness {
+                    self.remember_error(record, facts.pattern, &id);
+                }
+                let seen = Seen { record: id, level: record.level, timestamp: record.timestamp };
+                for told in self.judge(&seen, &facts, at) {
                     self.tell_group(told, at, Some(record), effects.as_deref_mut());
                 }
             }
         }
         self.counters.settle();
         self.note_for_d1(records, &patterns, seq);
-        self.detection.learn_delay(records, at, self.settings.alerts.lateness);
+        if self.is_follower() {
+            return patterns;
+        }
+        let times = records.iter().map(|record| record.timestamp);
+        self.detection.learn_delay(times, at, self.settings.alerts.lateness);
         self.look_at_firsts(records, &firsts, at);
         self.survey_variables();
         self.raise(Vec::new(), seq, at, effects);
@@ -390,23 +446,21 @@ impl StreamMachine {
         self.d1_patterns.insert(into, seq);
     }
 
-    /// Looks at one error record; returns the groups of incidents to be told now.
-    fn judge(&mut self, record: &Record, facts: &Facts, (seq, index, at): (u64, u16, Timestamp)) -> Vec<Vec<Incident>> {
+    /// Looks at one error; returns the groups of incidents to be told now.
+    pub(super) fn judge(&mut self, seen: &Seen, facts: &Facts, now: Timestamp) -> Vec<Vec<Incident>> {
         let policy = self.settings.alerts;
-        if at.since(record.timestamp) > policy.lateness {
+        // What another shard took its time to tell was not late when it came.
+        if seen.record.received_at.since(seen.timestamp) > policy.lateness {
             return Vec::new();
         }
-        let pattern = facts.pattern;
-        let record_id = self.record_id(at, seq, index);
-        self.remember_error(record, pattern, &record_id);
-        let id = record_id.to_string();
+        let id = seen.record.to_string();
         let trigger = crate::triage::Trigger {
             record_id: &id,
-            record: record_id,
-            pattern,
-            level: record.level,
-            timestamp: record.timestamp,
-            now: at,
+            record: seen.record,
+            pattern: facts.pattern,
+            level: seen.level,
+            timestamp: seen.timestamp,
+            now,
         };
         let mut told = Vec::new();
         if facts.is_new_pattern {
@@ -415,10 +469,16 @@ impl StreamMachine {
         } else {
             told.extend(self.incidents.feed(&trigger, self.feedbacks.new_records(), &policy));
         }
-        if let Some(burst) = self.watch.count(record.timestamp, &self.feedbacks.of_errors(policy)) {
+        if let Some(burst) = self.watch.count(seen.timestamp, &self.feedbacks.of_errors(policy)) {
             told.extend(self.incidents.on_burst(burst, &trigger, &policy));
         }
         told
+    }
+
+    /// Whether there is an error of a pattern that the lead may not know.
+    fn is_news_to_the_lead(&self, records: &[Record], patterns: &[PatternId]) -> bool {
+        let mut errors = records.iter().zip(patterns).filter(|(record, _)| record.level.is_error());
+        errors.any(|(_, pattern)| !self.sharding.told.contains(pattern))
     }
 
     fn remember_error(&mut self, record: &Record, pattern: PatternId, id: &RecordId) {
@@ -465,7 +525,7 @@ impl StreamMachine {
 
 /// What is kept of a record over quota: everything that is counted, and of the text its template. A template is mined
 /// like the line it came from, so the count goes to the same pattern.
-fn without_text(mut record: Record) -> Record {
+pub(super) fn without_text(mut record: Record) -> Record {
     let message = match &record.message_template {
         Some(_) => String::new(),
         None => crate::pattern::template_of(crate::pattern::told(&record)),

@@ -100,12 +100,17 @@ pub(super) struct Detection {
 
 impl Detection {
     /// A row was received `at`: learns how late its records came, those beyond `lateness` aside.
-    pub(super) fn learn_delay(&mut self, records: &[Record], at: Timestamp, lateness: Millis) {
-        let newest = records.iter().map(|record| record.timestamp.min(at)).max();
+    pub(super) fn learn_delay(
+        &mut self,
+        times: impl Iterator<Item = Timestamp> + Clone,
+        at: Timestamp,
+        lateness: Millis,
+    ) {
+        let newest = times.clone().map(|time| time.min(at)).max();
         if let Some(newest) = newest.filter(|newest| *newest > self.newest || self.newest == Timestamp::default()) {
             (self.newest, self.age) = (newest, at.since(newest));
         }
-        let delays = records.iter().map(|record| at.since(record.timestamp)).filter(|delay| *delay <= lateness);
+        let delays = times.map(|time| at.since(time)).filter(|delay| *delay <= lateness);
         let longest = delays.max().unwrap_or_default();
         self.delay = longest.max(Millis(self.delay.0 - self.delay.0 / 32));
     }

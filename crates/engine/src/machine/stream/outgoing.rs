@@ -178,7 +178,11 @@ impl StreamMachine {
     /// what the sinks have, and what no retry can ask for any more.
     pub fn removable(&self, received_before: Timestamp, now: Timestamp) -> (Timestamp, u64) {
         let StreamSettings { has_d1, has_data_service, key_window, .. } = self.settings;
-        let sinks = [(has_d1, self.d1.cursor), (has_data_service, self.data_service.cursor)];
+        let sinks = [
+            (has_d1, self.d1.cursor),
+            (has_data_service, self.data_service.cursor),
+            (self.is_follower(), self.sharding.lead.cursor),
+        ];
         let cursors = sinks.into_iter().filter(|(is_on, _)| *is_on).map(|(_, cursor)| cursor);
         (received_before.min(now.minus(key_window)), cursors.fold(self.folded, u64::min))
     }

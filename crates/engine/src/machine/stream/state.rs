@@ -9,6 +9,7 @@ use super::deployments::{Deployment, Deployments};
 use super::detection::Detection;
 use super::feedback::{Feedback, Feedbacks};
 use super::finding::Slices;
+use super::sharding::Sharding;
 use super::{DomainView, Identity, Lease, Outcomes, StreamMachine, StreamSettings};
 use crate::baseline::Seed;
 use crate::bytes::{ReadError, Reader, Writer};
@@ -19,6 +20,7 @@ use crate::machine::sink::Sink;
 use crate::machine::window::{Page, Window};
 use crate::pattern::lesson::Lessons;
 use crate::pattern::{Exemplar, Miner, Pattern, PatternId};
+use crate::shard::ShardMap;
 use crate::time::Timestamp;
 use crate::triage::{ErrorWatch, Incidents};
 use std::collections::BTreeMap;
@@ -37,6 +39,8 @@ const EVENT_DEPLOYED: u8 = 7;
 const EVENT_RETRACTION: u8 = 8;
 const EVENT_SEEDED: u8 = 9;
 const EVENT_LENT: u8 = 10;
+const EVENT_SPREAD: u8 = 11;
+const EVENT_HEARD: u8 = 12;
 
 /// Rows to write in one commit.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +69,8 @@ pub struct Checkpoint {
     pub thinned: Option<Vec<u8>>,
     /// The last slices of erasures, if one was added. A row of its own: a build that does not know it reads all others.
     pub slices: Option<Vec<u8>>,
+    /// What is known of the component's shards, if that changed. A row of its own, too.
+    pub sharding: Option<Vec<u8>>,
     /// Pages of batch keys.
     pub key_pages: Vec<Page>,
     /// Pages of batch keys that left.
@@ -106,6 +112,8 @@ pub struct Stored {
     pub thinned: Option<Vec<u8>>,
     /// The last slices of erasures.
     pub slices: Option<Vec<u8>>,
+    /// What is known of the component's shards.
+    pub sharding: Option<Vec<u8>>,
 }
 
 impl StreamMachine {
@@ -176,6 +184,8 @@ impl StreamMachine {
         machine.read_packing(stored.packing.as_deref());
         machine.read_thinned(stored.thinned.as_deref());
         // What cannot be read is forgotten: a call that comes again is then told what is left to erase, which is nothing.
+        // What cannot be read is heard again, or shown again.
+        machine.sharding = stored.sharding.as_deref().and_then(|row| Sharding::read(row).ok()).unwrap_or_default();
         machine.slices = stored.slices.as_deref().and_then(|row| Slices::read(row).ok()).unwrap_or_default();
         machine
     }
@@ -205,6 +215,7 @@ impl StreamMachine {
             packing: self.take_packing(),
             thinned: self.take_thinned(),
             slices: self.slices.take_row(),
+            sharding: self.sharding.take_row(),
             key_pages,
             key_pages_gone,
             id_pages,
@@ -337,26 +348,39 @@ pub struct Told {
     pub lessons: Option<Lessons>,
     /// What a newcomer begins with, if anybody has anything to lend.
     pub seed: Option<Seed>,
+    /// How the component is spread, if it ever was split. Without it an object that nobody calls would take, for ever, what
+    /// an edge sends that has not heard of the change either.
+    pub map: Option<ShardMap>,
 }
 
 /// What the domain object tells a stream as bytes: see [`Told`].
-pub fn encode_told(view: &DomainView, lessons: Option<&Lessons>, seed: Option<&Seed>) -> Vec<u8> {
+pub fn encode_told(
+    view: &DomainView,
+    lessons: Option<&Lessons>,
+    seed: Option<&Seed>,
+    map: Option<&ShardMap>,
+) -> Vec<u8> {
     let mut out = Writer::new();
     out.raw(&encode_domain_view(view));
-    // Lessons of version 0 are none, and make room for what follows.
+    // Lessons of version 0 are none, and so is a seed without bytes: they make room for what follows.
     match lessons {
         Some(lessons) => out.bytes(&lessons.encode()),
-        None if seed.is_some() => out.bytes(&Lessons::default().encode()),
+        None if seed.is_some() || map.is_some() => out.bytes(&Lessons::default().encode()),
         None => {}
     }
-    if let Some(seed) = seed {
-        out.bytes(&seed.encode());
+    match seed {
+        Some(seed) => out.bytes(&seed.encode()),
+        None if map.is_some() => out.bytes(&[]),
+        None => {}
+    }
+    if let Some(map) = map {
+        out.bytes(&map.encode());
     }
     out.into_bytes()
 }
 
 /// Reads what [`encode_told`] wrote. Builds without lessons write, and read, the view alone; those without seeds, what is
-/// before them. A seed that cannot be read is none: it is worth hours, and registering must not fail for it.
+/// before them. A seed or a map that cannot be read is none: registering must not fail for it.
 ///
 /// # Errors
 /// Damaged bytes.
@@ -365,7 +389,8 @@ pub fn decode_told(bytes: &[u8]) -> Result<Told, ReadError> {
     let view = read_view(&mut input)?;
     let lessons = if input.is_empty() { None } else { Some(Lessons::decode(input.bytes()?)?) };
     let seed = if input.is_empty() { None } else { Seed::decode(input.bytes()?).ok() };
-    Ok(Told { view, lessons: lessons.filter(|lessons| lessons.version > 0), seed })
+    let map = input.bytes().ok().and_then(|map| ShardMap::decode(map).ok());
+    Ok(Told { view, lessons: lessons.filter(|lessons| lessons.version > 0), seed, map })
 }
 
 /// Reads what [`encode_domain_view`] wrote.
@@ -460,6 +485,23 @@ pub(super) fn encode_lent(hours: u32) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// The body of an event row: the component is spread in this way from now on.
+pub(super) fn encode_spread(map: &ShardMap) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.u8(EVENT_SPREAD);
+    out.bytes(&map.encode());
+    out.into_bytes()
+}
+
+/// The body of an event row: what another shard told.
+pub(super) fn encode_heard(shard: u16, digest: &[u8]) -> Vec<u8> {
+    let mut out = Writer::with_capacity(digest.len() + 8);
+    out.u8(EVENT_HEARD);
+    out.uint(u64::from(shard));
+    out.bytes(digest);
+    out.into_bytes()
+}
+
 /// The body of an event row: records granted by the domain.
 pub(super) fn encode_lease(lease: &Lease) -> Vec<u8> {
     let mut out = Writer::new();
@@ -526,6 +568,15 @@ pub(super) fn apply_event(machine: &mut StreamMachine, body: &[u8], now: Timesta
             let hours = input.u32()?;
             machine.take_lent(hours, now);
             Ok(())
+        }
+        EVENT_SPREAD => {
+            machine.sharding.adopt(&ShardMap::decode(input.bytes()?)?);
+            machine.set_dirty(now);
+            Ok(())
+        }
+        EVENT_HEARD => {
+            let shard = u16::try_from(input.uint()?).map_err(|_| ReadError::Overflow)?;
+            machine.hear_again(shard, input.bytes()?, now)
         }
         EVENT_CLOSE => {
             let until = Timestamp(input.int()?).clamped();

@@ -61,6 +61,11 @@ pub trait StreamStore {
     /// # Errors
     /// See [`StreamStore::append`].
     fn set_packing(&mut self, row: Vec<u8>) -> Result<(), Self::Error>;
+    /// Writes what is known of the component's shards.
+    ///
+    /// # Errors
+    /// See [`StreamStore::append`].
+    fn set_sharding(&mut self, row: Vec<u8>) -> Result<(), Self::Error>;
     /// Stores a block, and sets aside what stays beside it. In the same commit the rows of the span leave the journal.
     ///
     /// # Errors
@@ -130,7 +135,7 @@ impl Effects {
     /// Whether writing them takes more than one statement, so that a store has to see to it that none stays alone.
     pub fn takes_a_transaction(&self) -> bool {
         let statements = self.rows.len() + self.alerts.len() + self.delivered.len() + usize::from(self.packing_changed);
-        statements > 1 || self.sinks_changed || self.checkpoint
+        statements > 1 || self.sinks_changed || self.checkpoint || self.sharding_changed
     }
 
     /// Writes the rows of a transition, in the order that [`Effects`] states; all in one commit of the store.
@@ -152,6 +157,11 @@ impl Effects {
         }
         if self.checkpoint {
             store.checkpoint(machine.checkpoint())?;
+        }
+        if self.sharding_changed
+            && let Some(row) = machine.write_sharding()
+        {
+            store.set_sharding(row)?;
         }
         if self.packing_changed {
             store.set_packing(machine.write_packing())?;

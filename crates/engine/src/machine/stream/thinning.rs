@@ -146,6 +146,9 @@ pub struct Thinning {
     pub bodies: Vec<(u64, Vec<u8>)>,
     /// Records that leave.
     pub records: u64,
+    /// Their ids, where D1 may have copies of them: whoever stores this takes those out first, since nothing leads to
+    /// them afterwards.
+    pub copies: Vec<String>,
     /// Places up to this row leave whole.
     pub gone_up_to: Option<u64>,
     /// The row with the cursors.
@@ -194,6 +197,33 @@ impl StreamMachine {
                 Ok(found)
             }
         }
+    }
+
+    /// What [`StreamMachine::next_thinning`] would say to store, without going on: copies elsewhere have to leave first,
+    /// and that takes its time.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn would_thin<S: StreamStore>(
+        &mut self,
+        store: &S,
+        is_over: bool,
+        now: Timestamp,
+    ) -> Result<Option<Thinning>, S::Error> {
+        let before = (self.thinned, self.thinned_written, self.thin_at);
+        let found = self.next_thinning(store, is_over, now);
+        if !matches!(found, Ok(NextThinning::Later(_))) {
+            (self.thinned, self.thinned_written, self.thin_at) = before;
+        }
+        Ok(match found? {
+            NextThinning::Now(thinning) => Some(thinning),
+            NextThinning::Later(_) => None,
+        })
+    }
+
+    /// Copies could not be taken out: look again after the policy's delay.
+    pub fn thin_later(&mut self, now: Timestamp) {
+        self.thin_at = Some(now.plus(self.settings.retention_policy.delay));
     }
 
     fn look_for_thinning<S: StreamStore>(
@@ -300,6 +330,12 @@ impl StreamMachine {
             });
             if let Ok(Some(found)) = found {
                 thinning.records += found.lines.len() as u64;
+                if self.settings.has_d1 {
+                    let id = |(index, record): &(u16, Record)| {
+                        record.id.clone().unwrap_or_else(|| self.record_id(row.at, row.seq, *index).to_string())
+                    };
+                    thinning.copies.extend(found.lines.iter().map(id));
+                }
                 thinning.bodies.push((row.seq, found.body));
             }
         }

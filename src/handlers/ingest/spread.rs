@@ -1,0 +1,128 @@
+//! The records of a component that is spread over several objects, on their way: which calls are made is decided by
+//! [`Dispatch`]; here they are made, a few at a time, and their answers read.
+
+use super::assemble::{PartFailure, PartFate};
+use super::prepare::Part;
+use super::{CALLS_AT_ONCE, Sending, key_hash};
+use crate::edge::known::with_memory;
+use crate::monitoring::report;
+use crate::processors::calls::{AppendAnswer, AppendCall, StreamAddress};
+use futures::{StreamExt, stream};
+use sapwood_engine::machine::row::BatchKey;
+use sapwood_engine::machine::stream::{Batch, Recall, Under};
+use sapwood_engine::record::Record;
+use sapwood_engine::segment;
+use sapwood_engine::shard::{Dispatch, Identity, Mode, Outcome, ShardMap, Step};
+use sapwood_engine::time::Millis;
+use std::cell::OnceCell;
+
+/// One component's part of a request, while it is on its way.
+struct Spreading<'a> {
+    sending: &'a Sending<'a>,
+    component: &'a str,
+    part: &'a Part,
+    /// Its records, once somebody needs only some of them.
+    records: OnceCell<Option<Vec<Record>>>,
+}
+
+/// Brings a part to the shards of its component. Every record ends in one of the pieces.
+pub(super) async fn spread(
+    sending: &Sending<'_>,
+    component: &str,
+    part: &Part,
+    mut rejected: u32,
+    (map, window): (ShardMap, Millis),
+) -> Vec<(Part, PartFate)> {
+    let call = sending.call;
+    let count = usize::try_from(part.count).unwrap_or(usize::MAX);
+    let mut ids = part.id_hashes.clone();
+    ids.resize(count, None);
+    // Any number will do, as long as it is another one for another request.
+    let any = xxhash_rust::xxh3::xxh3_64(call.head.request_id.as_bytes());
+    let key = sending.batch.map(|(key, _)| key_hash(call.domain(), key.as_str(), &part.component));
+    let mut dispatch = Dispatch::new(map, Identity { key, any, ids }, call.now, window);
+    let spreading = Spreading { sending, component, part, records: OnceCell::new() };
+    loop {
+        let steps = dispatch.next_calls();
+        if steps.is_empty() {
+            break;
+        }
+        let calls = steps.into_iter().enumerate().map(|(at, step)| {
+            let rejected = if at == 0 { rejected } else { 0 };
+            let spreading = &spreading;
+            async move {
+                let outcome = spreading.perform(&step, rejected).await;
+                (at, step, outcome)
+            }
+        });
+        let answered: Vec<_> = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE).collect().await;
+        for (at, step, outcome) in answered {
+            if at == 0 && matches!(outcome, Outcome::Settled(PartFate::Done { .. })) {
+                rejected = 0;
+            }
+            if let Outcome::Newer(map) = &outcome {
+                with_memory(|memory| memory.learn_shards(call.domain(), component, map));
+            }
+            dispatch.take(step, outcome, || PartFate::Failed(PartFailure::Unavailable));
+        }
+    }
+    dispatch.into_parts().into_iter().map(|piece| (part.piece(&piece.records), piece.fate)).collect()
+}
+
+impl Spreading<'_> {
+    async fn perform(&self, step: &Step, rejected: u32) -> Outcome<PartFate> {
+        let Some(append) = self.append_call(step, rejected) else {
+            return Outcome::Settled(PartFate::Failed(PartFailure::Broken));
+        };
+        let answer = self.sending.call.stubs().append(&append).await;
+        if let Err(error) = &answer {
+            report("AppendFailed", &[("request", &self.sending.call.head.request_id), ("error", error)]);
+        }
+        match answer {
+            Ok(AppendAnswer::Newer(map)) => Outcome::Newer(map),
+            Ok(AppendAnswer::Unknown(known)) if step.mode == Mode::Recall => Outcome::Unknown(known),
+            // A build that does not know the question has stored nothing, and says that it stored that.
+            Ok(AppendAnswer::Stored(_)) if step.mode == Mode::Recall => {
+                Outcome::Settled(PartFate::Failed(PartFailure::Unavailable))
+            }
+            answer => {
+                let fate = PartFate::of(answer, self.component, step.shard);
+                // A component that is in the directory has room for its shards.
+                Outcome::Settled(fate.unwrap_or(PartFate::Failed(PartFailure::Unavailable)))
+            }
+        }
+    }
+
+    /// The call of a step; `None` if our own segments cannot be read.
+    fn append_call(&self, step: &Step, rejected: u32) -> Option<AppendCall> {
+        let is_recall = step.mode == Mode::Recall;
+        let is_whole = step.records.len() as u64 == self.part.count;
+        let segments = match (is_recall, is_whole) {
+            (true, _) => Vec::new(),
+            (false, true) => self.part.segments.clone(),
+            (false, false) => {
+                let records = self.records.get_or_init(|| decoded(&self.part.segments)).as_ref()?;
+                let wanted = step.records.iter().map(|&at| records.get(at).cloned());
+                segment::encode(&wanted.collect::<Option<Vec<_>>>()?)
+            }
+        };
+        let id = |at: &usize| self.part.id_hashes.get(*at).copied().flatten().unwrap_or(0);
+        let recall = is_recall
+            .then(|| Recall { records: step.records.len() as u32, ids: step.records.iter().map(id).collect() });
+        let fingerprint = self.sending.batch.map(|(_, fingerprint)| *fingerprint);
+        let key = step.key.zip(fingerprint).map(|(hash, fingerprint)| BatchKey { hash, fingerprint });
+        let key_id = self.sending.call.principal.key_id.map(|id| id.to_string());
+        let under = Some(Under { map: step.map.clone(), known: step.known.clone(), recall });
+        let (domain, component) = (self.sending.call.domain().to_owned(), self.component.to_owned());
+        let address = StreamAddress { domain, component, shard: step.shard };
+        Some(AppendCall { address, batch: Batch { key, key_id, segments, rejected, under } })
+    }
+}
+
+fn decoded(segments: &[Vec<u8>]) -> Option<Vec<Record>> {
+    let mut records = Vec::new();
+    for segment in segments {
+        records.extend(segment::decode(segment).ok()?);
+    }
+    Some(records)
+}

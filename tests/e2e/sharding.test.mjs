@@ -1,0 +1,172 @@
+// A component that is spread over several objects is one component to whoever sends, reads and is told: nothing is lost or
+// doubled while it is spread anew, a new error is told once, and a component that is too hot is split by itself.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { before, test } from "node:test";
+
+import { components, findAll, metrics, search } from "./account.mjs";
+import { startReceiver, startWorker, until } from "./harness.mjs";
+import { ownDomain } from "./own-domain.mjs";
+
+let service, webhook;
+
+before(async () => {
+  webhook = await startReceiver();
+  service = await startWorker({
+    vars: { WEBHOOK_URL: webhook.url, ALERT_GROUP_WINDOW: "0ms", FLUSH_INTERVAL: "200ms", SHARD_REQUESTS: "1" },
+  });
+});
+
+const line = (component, number, more = {}) => ({ level: "info", component, message: `order ${number} took its way`, ...more });
+const post = (key, json, batchKey, headers = {}) =>
+  service.request("POST", "/api/logs", { key, json, headers: { ...(batchKey && { "Idempotency-Key": batchKey }), ...headers } });
+const spread = (key, component, shards) => service.request("PUT", `/api/components/${component}/shards`, { key, json: { shards } });
+const shardsOf = async (key, component) => {
+  const metric = await metrics(service, key);
+  return [0, 1, 2, 3].map((shard) => {
+    try {
+      return metric("sapwood_records_total", { component, shard: String(shard), outcome: "accepted" });
+    } catch {
+      return 0;
+    }
+  });
+};
+
+test("every request is stored once and answered alike while its component is spread anew, with a power cut in between", async () => {
+  const { key } = await ownDomain(service, "respread", webhook);
+  const component = "orders";
+  const headers = { Prefer: "return=representation" };
+  const requests = [];
+  let number = 0;
+  /** Requests of every kind: with a key, with ids, with both, some records with ids and some without. */
+  const make = (kind) => {
+    const records = Array.from({ length: 12 }, (_, at) => {
+      number += 1;
+      const hasId = kind === "ids" || kind === "both" || (kind === "mixed" && at % 2 === 0);
+      return line(component, number, hasId ? { id: `order-${number}` } : {});
+    });
+    return { records, batchKey: kind === "ids" ? undefined : randomUUID(), kind };
+  };
+  const sendNew = async () => {
+    for (const kind of ["key", "ids", "both", "mixed"]) {
+      const request = make(kind);
+      const reply = await post(key, request.records, request.batchKey, headers);
+      assert.deepEqual([reply.status, reply.json?.accepted], [202, 12], reply.text);
+      requests.push({ ...request, answer: reply.json });
+    }
+  };
+  const repeatAll = async () => {
+    for (const { records, batchKey, kind, answer } of requests) {
+      const reply = await post(key, records, batchKey, headers);
+      assert.equal(reply.status, 202, reply.text);
+      if (batchKey) {
+        assert.equal(reply.headers.get("Idempotency-Replayed"), "true", `${kind}: ${reply.text}`);
+        assert.deepEqual(reply.json, answer, kind);
+      } else {
+        assert.deepEqual([reply.json.accepted, reply.json.duplicate], [0, 12], reply.text);
+      }
+    }
+  };
+  await sendNew();
+  for (const shards of [4, 2, 8, 1]) {
+    const changed = await spread(key, component, shards);
+    assert.deepEqual([changed.status, changed.json?.shards], [200, shards], changed.text);
+    await repeatAll();
+    await sendNew();
+    await repeatAll();
+    if (shards === 2) {
+      await service.kill9();
+      await service.restart();
+      await repeatAll();
+    }
+  }
+  const reused = await post(key, [line(component, 0)], requests[0].batchKey);
+  assert.deepEqual([reused.status, reused.json?.code], [422, "idempotency_key_reused"], "the first body is what the key means");
+
+  const all = await findAll(service, key, { component }, { limit: 7 });
+  assert.equal(all.length, number);
+  assert.equal(new Set(all.map((record) => record.message)).size, number, "each line once");
+  const byId = await service.request("GET", `/api/logs/${all[0].id}`, { key });
+  assert.equal(byId.json?.message ?? byId.json?.record?.message, all[0].message, byId.text);
+  const listed = (await components(service, key)).get(component);
+  assert.equal(listed.accepted, number, JSON.stringify(listed));
+  assert.ok((await shardsOf(key, component)).filter((accepted) => accepted > 0).length > 1, "several objects have their share");
+  const patterns = (await service.request("GET", `/api/logs/analytics/patterns?component=${component}`, { key })).json;
+  const found = patterns.patterns.filter((pattern) => pattern.template.startsWith("order"));
+  assert.deepEqual(found.map((pattern) => pattern.count), [number], "one pattern of all of them");
+
+  // Four earlier ways may be asked about; a fifth has to wait, and says how long.
+  const full = await spread(key, component, 2);
+  assert.deepEqual([full.status, full.json?.code], [409, "spread_too_often"], full.text);
+  assert.ok(Number(full.headers.get("Retry-After")) > 80_000, full.text);
+  const audit = (await service.request("GET", "/api/audit", { key })).text;
+  for (const change of ["1 -> 4", "4 -> 2", "2 -> 8", "8 -> 1"]) assert.ok(audit.includes(`${component}: ${change} shards`), audit);
+});
+
+test("a new error is told once whichever shards it comes to, and its incident is the component's", async () => {
+  const { key, told, read, send } = await ownDomain(service, "told-once", webhook);
+  const component = "payments";
+  await send(Array.from({ length: 40 }, (_, number) => line(component, number)));
+  assert.equal((await spread(key, component, 4)).status, 200);
+  for (let number = 0; number < 40; number += 1) await send([line(component, 100 + number)]);
+  assert.ok((await shardsOf(key, component)).every((accepted) => accepted > 0), "all four have their share");
+  for (let number = 0; number < 24; number += 1) await send([{ level: "error", component, message: `ledger ${number} is locked` }]);
+  const alert = await until("somebody is told", () => told()[0]);
+  assert.match(JSON.stringify(alert), /ledger <\*> is locked/);
+  // Every follower has told the lead what it has when nothing waits any more.
+  const errors = await until("the lead has heard of all errors", async () => {
+    const { incidents } = await read(`/api/incidents?component=${component}`);
+    return incidents.length > 0 && incidents;
+  });
+  assert.equal(new Set(errors.map((incident) => incident.id)).size, errors.length);
+  assert.equal(errors.filter((incident) => JSON.stringify(incident).includes("new_pattern")).length, 1, JSON.stringify(errors));
+  assert.equal(told().filter((data) => JSON.stringify(data).includes("new_pattern")).length, 1, "told once");
+  const [incident] = errors.filter((one) => JSON.stringify(one).includes("new_pattern"));
+  const shown = await search(service, key, { component, level: "error", limit: 100 });
+  assert.equal(shown.total, 24);
+  const feedback = await service.request("POST", `/api/incidents/${encodeURIComponent(incident.id)}/feedback`, { key, json: { verdict: "noise" } });
+  assert.equal(feedback.status, 200, feedback.text);
+});
+
+test("what cannot be is refused, and nothing is changed", async () => {
+  const { key, send } = await ownDomain(service, "refused-shards", webhook);
+  await send([line("orders", 1)]);
+  const put = (json, component = "orders", as = key) => service.request("PUT", `/api/components/${component}/shards`, { key: as, json });
+  for (const [json, code] of [
+    [{ shards: 0 }, "out_of_range"],
+    [{ shards: 17 }, "out_of_range"],
+    [{ shards: "4" }, "out_of_range"],
+    [{ shards: 1.5 }, "out_of_range"],
+    [{}, "missing_field"],
+    [{ shards: 2, count: 3 }, "unknown_field"],
+  ]) {
+    const reply = await put(json);
+    assert.deepEqual([reply.status, reply.json?.errors?.[0]?.code], [400, code], `${JSON.stringify(json)}: ${reply.text}`);
+  }
+  assert.equal((await put({ shards: 2 }, "nowhere")).status, 404);
+  const reader = await service.key(["ingest", "read"], { domain: "refused-shards.example" });
+  assert.deepEqual([(await put({ shards: 2 }, "orders", reader)).status], [403]);
+  assert.equal((await service.request("GET", "/api/components/orders/shards", { key })).status, 405);
+  assert.deepEqual(await shardsOf(key, "orders"), [1, 0, 0, 0]);
+  assert.equal((await put({ shards: 1 })).status, 200, "it is so already");
+  assert.ok(!(await service.request("GET", "/api/audit", { key })).text.includes("component.spread"), "nothing to book");
+});
+
+test("a component that has more than one object should take for a minute is split by itself", async () => {
+  const { key } = await ownDomain(service, "hot", webhook);
+  let sent = 0;
+  await until(
+    "it is split",
+    async () => {
+      // Two requests a second are twice what SHARD_REQUESTS says here.
+      for (let request = 0; request < 2; request += 1) {
+        sent += 1;
+        assert.equal((await post(key, [line("hot", sent)])).status, 202);
+      }
+      const audit = await service.request("GET", "/api/audit", { key });
+      return audit.text.includes("hot: 1 -> ");
+    },
+    { within: 150_000, every: 500 },
+  );
+  assert.equal((await findAll(service, key, { component: "hot" })).length, sent);
+});
