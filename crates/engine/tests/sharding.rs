@@ -12,8 +12,10 @@ use proptest::prelude::*;
 use sapwood_engine::level::Level;
 use sapwood_engine::machine::row::{BatchKey, Fate, Heads, Receipt};
 use sapwood_engine::machine::stream::{
-    AppendReply, Batch, Event, HeardAnswer, Identity as Object, Recall, StreamMachine, StreamSettings, Under,
+    AppendReply, Batch, Event, HeardAnswer, Identity as Object, Line, Recall, Retraction, Slice, StreamMachine,
+    StreamSettings, Under,
 };
+use sapwood_engine::pattern::PatternId;
 use sapwood_engine::record::Record;
 use sapwood_engine::segment;
 use sapwood_engine::shard::{Dispatch, Identity, Mode, Outcome, ShardMap, Step};
@@ -504,4 +506,122 @@ fn a_new_error_is_told_in_the_turn_in_which_a_follower_stores_it() {
     assert_eq!(spread.told().len(), 1, "another shard's first is not the component's");
     spread.sleep(START + MINUTE);
     assert_eq!(spread.told().len(), 1);
+}
+
+/// A record that comes to one certain shard.
+fn of_shard(shard: u64, shards: u64, from: u64, message: &str, level: Level) -> Record {
+    let number = (from..).find(|it: &u64| (xxh3_64(it.to_string().as_bytes()) >> 32) % shards == shard).unwrap();
+    Record {
+        message: message.into(),
+        level,
+        timestamp: Timestamp(START),
+        component: "hot".into(),
+        request_id: Some(number.to_string()),
+        ..Record::default()
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_not_heard_and_what_a_follower_cannot_read_is_counted() {
+    let mut spread = Component::new(2, false);
+    for bytes in [Vec::new(), vec![9], vec![1, 200, 200], vec![0xff; 64]] {
+        assert_eq!(spread.shards[0].handle(Event::Heard { shard: 1, digest: bytes }, START).1, None);
+    }
+    let good = {
+        spread.shards[1].handle(Event::Append(vec![batch(&[of_shard(1, 2, 0, "disk is gone", Level::ERROR)])]), START);
+        spread.shards[1].machine.next_to_forward(&spread.shards[1].shelf).unwrap().unwrap().digest
+    };
+    for cut in 0..good.len() {
+        let heard = Event::Heard { shard: 1, digest: good[..cut].to_vec() };
+        assert_eq!(spread.shards[0].handle(heard, START).1, None, "cut after {cut} bytes");
+    }
+    assert_eq!(
+        spread.shards[0].handle(Event::Heard { shard: 0, digest: good.clone() }, START).1,
+        None,
+        "the lead itself"
+    );
+    assert_eq!(spread.shards[1].handle(Event::Heard { shard: 1, digest: good.clone() }, START).1, None, "no lead");
+    assert_eq!(spread.shards[0].machine.last_seq(), 0, "nothing of it was kept");
+    assert!(spread.shards[0].handle(Event::Heard { shard: 1, digest: good }, START).1.is_some());
+
+    // The row of two records is damaged before the lead heard of it; the next one is told all the same.
+    let two = [of_shard(1, 2, 9, "a line", Level::INFO), of_shard(1, 2, 99, "a line", Level::INFO)];
+    spread.shards[1].handle(Event::Append(vec![batch(&two)]), START);
+    let damaged = spread.shards[1].machine.last_seq();
+    let row = spread.shards[1].shelf.rows.get_mut(&damaged).unwrap();
+    let middle = row.body.len() / 2;
+    row.body[middle] ^= 0xff;
+    spread.handle(1, Event::Append(vec![batch(&[of_shard(1, 2, 999, "disk is gone", Level::ERROR)])]), START);
+    spread.sleep(START + MINUTE);
+    let lead = spread.shards[1].machine.lead();
+    assert_eq!((lead.cursor, lead.undeliverable), (spread.shards[1].machine.last_seq(), 2));
+    assert_eq!(lead.delivered, 2, "the two errors");
+}
+
+fn batch(records: &[Record]) -> Batch {
+    Batch { segments: segment::encode(records), ..Batch::default() }
+}
+
+#[test]
+fn what_is_told_at_once_fits_a_row_and_every_new_error_is_shown_in_the_end() {
+    let mut spread = Component::new(2, false);
+    // Errors that are new, each with 12 KB of words that nobody else has: 3.6 MB, of which a row holds 1.9.
+    let word = |number: u64, part: u64| {
+        let hash = xxh3_64(format!("{number} {part}").as_bytes());
+        hash.to_le_bytes().iter().map(|byte| char::from(b'a' + byte % 26)).collect::<String>()
+    };
+    let long = |number: u64| (0..1_400).map(|part| word(number, part)).collect::<Vec<_>>().join(" ");
+    for number in 0..300 {
+        let record = of_shard(1, 2, number * 10, &format!("{} broke", long(number)), Level::ERROR);
+        let effects = spread.shards[1].machine.handle(Event::Append(vec![batch(&[record])]), Timestamp(START));
+        let shard = &mut spread.shards[1];
+        effects.write(&mut shard.machine, &mut shard.shelf).unwrap();
+    }
+    let patterns = spread.shards[1].machine.miner().patterns().count();
+    let mut calls = 0;
+    while let Some(next) = spread.shards[1].machine.next_to_forward(&spread.shards[1].shelf).unwrap() {
+        calls += 1;
+        assert!(next.digest.len() < sapwood_engine::limits::ROW_BYTES_MAX, "{} bytes", next.digest.len());
+        let heard = Event::Heard { shard: 1, digest: next.digest.clone() };
+        let answer = spread.shards[0].handle(heard, START).1.unwrap();
+        spread.shards[1].handle(Event::Forwarded(Box::new(next), answer), START);
+    }
+    assert!(calls > 1, "one call could hold all of it");
+    assert_eq!(spread.shards[0].machine.miner().patterns().count(), patterns);
+    assert!(spread.shards[0].machine.miner().patterns().all(|it| it.count == 0), "the lead counts none of them");
+}
+
+#[test]
+fn words_of_an_erased_user_leave_the_lead_too() {
+    let mut spread = Component::new(2, false);
+    let mut of_bob = of_shard(1, 2, 0, "only bob-the-first ever wrote these words", Level::ERROR);
+    of_bob.user_id = Some("bob".into());
+    spread.handle(1, Event::Append(vec![batch(&[of_bob.clone()])]), START);
+    spread.handle(1, Event::Append(vec![batch(&[of_shard(1, 2, 50, "disk is gone", Level::ERROR)])]), START);
+    spread.sleep(START + MINUTE);
+    let known = |spread: &Component| -> Vec<String> {
+        spread.shards[0]
+            .machine
+            .miner()
+            .patterns()
+            .filter(|it| it.id != PatternId::OVERFLOW)
+            .map(|it| it.template.clone())
+            .collect()
+    };
+    assert!(known(&spread).iter().any(|template| template.contains("bob-the-first")), "{:?}", known(&spread));
+    let follower = &mut spread.shards[1];
+    let (seq, row) = follower.shelf.rows.iter().find(|(_, row)| row.count == 1).unwrap();
+    let pattern = Heads::decode(&row.heads).unwrap().pattern_at(0);
+    let line = Line { at: row.at, seq: *seq, index: 0, pattern, record: of_bob };
+    let retraction = Retraction {
+        user: "bob".into(),
+        lines: vec![line],
+        rows_gone: std::collections::BTreeSet::new(),
+        slice: Slice::default(),
+    };
+    spread.handle(1, Event::Retract(retraction), START + MINUTE);
+    spread.sleep(START + 2 * MINUTE);
+    assert_eq!(known(&spread), ["disk is gone"]);
+    spread.restart();
+    assert_eq!(known(&spread), ["disk is gone"], "and stay away");
 }

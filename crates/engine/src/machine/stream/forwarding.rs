@@ -36,8 +36,11 @@ pub const FORWARD_EVERY: Millis = Millis::from_secs(2);
 const FACTS_MAX: usize = 8_192;
 /// Rows of one call.
 const ROWS_MAX: usize = 512;
-/// Specimens of one call, each at most about 2 KB: a row of the lead's journal has to hold them.
+/// Specimens of one call: half for any record, all of it for errors. Once half is taken no further row is opened.
 const SPECIMENS_MAX: usize = 512;
+/// The same in bytes: a row of the lead's journal has to hold them, beside facts and ids.
+const SPECIMEN_BYTES_MAX: usize = 1 << 20;
+const _: () = assert!(SPECIMEN_BYTES_MAX + 700_000 < crate::limits::ROW_BYTES_MAX, "a digest fits a row");
 /// How long whoever tells the lead is trusted to be alive: longer than a call may take.
 const PATIENCE: Millis = Millis::from_secs(30);
 /// How long a lead that is away is left alone at most.
@@ -87,6 +90,8 @@ pub struct Forward {
     pub cursor: u64,
     /// Records told of.
     pub records: u64,
+    /// Records of rows that cannot be read: the lead never hears of them.
+    pub unreadable: u64,
     /// Whether there is nothing that the lead has to hear: it need not be called.
     pub is_empty: bool,
     /// Patterns that the lead knows then.
@@ -201,44 +206,75 @@ struct Draft<'a> {
     digest: Digest,
     slots: BTreeMap<PatternId, u32>,
     shown: BTreeSet<PatternId>,
+    /// Bytes of the specimens.
+    specimen_bytes: usize,
     records: u64,
+    unreadable: u64,
 }
 
 impl Draft<'_> {
+    /// Whether another row may be opened. What it adds is bounded by itself.
+    fn has_room(&self) -> bool {
+        self.records < FACTS_MAX as u64 && self.has_room_for(Level::INFO)
+    }
+
+    fn has_room_for(&self, level: Level) -> bool {
+        // An error has to be heard of, however many there are.
+        let share = if level.is_error() { 1 } else { 2 };
+        self.shown.len() < SPECIMENS_MAX / share && self.specimen_bytes < SPECIMEN_BYTES_MAX / share
+    }
+
     fn take(&mut self, row: &Row) {
-        let (Ok(records), Ok(heads)) = (row::records(&row.body), Heads::decode(&row.heads)) else { return };
+        let (Ok(records), Ok(heads)) = (row::records(&row.body), Heads::decode(&row.heads)) else {
+            self.unreadable += u64::from(row.count);
+            return;
+        };
         let mut told = Told { seq: row.seq, at: row.at, facts: Vec::with_capacity(records.len()) };
         for (index, record) in records.into_iter().enumerate() {
             if record.is_husk() {
                 continue;
             }
-            let pattern = self.pattern(heads.pattern_at(index), &record);
-            let next = self.slots.len() as u32;
-            let slot = *self.slots.entry(pattern).or_insert(next);
-            if slot == next {
-                self.digest.patterns.push(pattern);
-            }
             let (level, timestamp) = (record.level, record.timestamp);
             let duration_ms = record.duration_ms.map(|duration| duration as f32);
+            let slot = self.slot(heads.pattern_at(index), record);
             told.facts.push(Fact { slot, index: index as u16, level, timestamp, duration_ms });
-            let is_known = pattern == PatternId::OVERFLOW || self.machine.sharding.told.contains(&pattern);
-            if !is_known && self.shown.insert(pattern) {
-                self.digest.shown.push(slot);
-                self.digest.specimens.push(super::append::without_text(record));
-            }
         }
         self.records += told.facts.len() as u64;
         self.digest.rows.push(told);
     }
 
-    /// Under which pattern a record is told: none, if it would take one more specimen than there is room for.
-    fn pattern(&self, id: PatternId, record: &Record) -> PatternId {
+    /// Under which place a record's pattern is told; it is shown if the lead may not know it, and told as none if there is
+    /// no room to show it.
+    fn slot(&mut self, id: PatternId, record: Record) -> u32 {
         let id = self.machine.miner.resolve(id);
-        let is_shown = self.machine.sharding.told.contains(&id) || self.shown.contains(&id);
-        // An error has to be heard of, however many there are.
-        let has_room =
-            self.shown.len() < SPECIMENS_MAX / 2 || record.level.is_error() && self.shown.len() < SPECIMENS_MAX;
-        if is_shown || has_room { id } else { PatternId::OVERFLOW }
+        let is_known =
+            id == PatternId::OVERFLOW || self.machine.sharding.told.contains(&id) || self.shown.contains(&id);
+        if is_known {
+            return self.slot_of(id);
+        }
+        if !self.has_room_for(record.level) {
+            return self.slot_of(PatternId::OVERFLOW);
+        }
+        let specimen = super::append::without_text(record);
+        let bytes: usize = segment::encode(std::slice::from_ref(&specimen)).iter().map(Vec::len).sum();
+        if self.specimen_bytes + bytes > SPECIMEN_BYTES_MAX {
+            return self.slot_of(PatternId::OVERFLOW);
+        }
+        let slot = self.slot_of(id);
+        self.specimen_bytes += bytes;
+        self.shown.insert(id);
+        self.digest.shown.push(slot);
+        self.digest.specimens.push(specimen);
+        slot
+    }
+
+    fn slot_of(&mut self, id: PatternId) -> u32 {
+        let next = self.slots.len() as u32;
+        let slot = *self.slots.entry(id).or_insert(next);
+        if slot == next {
+            self.digest.patterns.push(id);
+        }
+        slot
     }
 }
 
@@ -257,11 +293,13 @@ impl StreamMachine {
             digest: Digest::default(),
             slots: BTreeMap::new(),
             shown: BTreeSet::new(),
+            specimen_bytes: 0,
             records: 0,
+            unreadable: 0,
         };
         let (mut cursor, mut rows, mut is_last) = (after, 0, true);
         store.rows_after(after, &mut |row| {
-            if rows >= ROWS_MAX || draft.records >= FACTS_MAX as u64 {
+            if rows >= ROWS_MAX || !draft.has_room() {
                 is_last = false;
                 return false;
             }
@@ -272,7 +310,7 @@ impl StreamMachine {
             }
             true
         })?;
-        let Draft { mut digest, shown, records, .. } = draft;
+        let Draft { mut digest, shown, records, unreadable, .. } = draft;
         let is_gone = |id: &&PatternId| self.miner.pattern(**id).is_none();
         digest.gone = self.sharding.told.iter().filter(is_gone).copied().collect();
         let gone = digest.gone.clone();
@@ -282,6 +320,7 @@ impl StreamMachine {
             digest: digest.encode(),
             cursor,
             records,
+            unreadable,
             told: shown.into_iter().collect(),
             gone,
             is_empty,
@@ -312,8 +351,8 @@ impl StreamMachine {
 
     /// The lead has heard.
     pub(super) fn forwarded(&mut self, forward: Forward, answer: HeardAnswer, now: Timestamp) {
-        let Forward { cursor, records, told, gone, .. } = forward;
-        self.sharding.lead.advanced(cursor, 0, records, 0);
+        let Forward { cursor, records, unreadable, told, gone, .. } = forward;
+        self.sharding.lead.advanced(cursor, 0, records, unreadable);
         self.sharding.told.extend(told);
         for id in &gone {
             self.sharding.told.remove(id);
