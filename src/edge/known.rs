@@ -7,6 +7,7 @@
 //! Before a domain is known nothing may be taken in for it: its own redaction rules are part of the view, and a secret
 //! stored is stored. Best effort otherwise: an isolate may vanish at any time, and the objects check revocation again.
 
+use crate::monitoring::report;
 pub use crate::processors::calls::view_key as kv_key;
 use crate::processors::calls::{DirectoryAnswer, SpreadComponents};
 use crate::processors::settings;
@@ -79,7 +80,14 @@ impl DomainKnowledge {
             redact_email: config.redacts_email(),
             extra_names: config.redact_names().clone(),
         });
-        let spread = view.spread.maps().map(|(name, map)| (name.to_owned(), map)).collect();
+        let read = |(name, map): (&str, Result<ShardMap, _>)| match map {
+            Ok(map) => Some((name.to_owned(), map)),
+            Err(error) => {
+                report("ShardMapUnreadable", &[("component", &name), ("error", &error)]);
+                None
+            }
+        };
+        let spread = view.spread.maps().filter_map(read).collect();
         Self { config, redactor, version: view.version, revoked: view.revoked.iter().cloned().collect(), spread }
     }
 
@@ -272,6 +280,28 @@ mod tests {
         assert_eq!(known.config.retention_days(), config().retention_days());
         let plain = knowledge(&[], &[]);
         assert_eq!(plain.redactor.redact_text("patient_number=12345"), "patient_number=12345");
+    }
+
+    #[test]
+    fn the_newest_map_wins_whoever_told_it_and_what_is_learned_is_bounded() {
+        let map = |shards, at| ShardMap::default().changed(shards, Timestamp(at), Millis(10)).unwrap();
+        let (older, newer) = (map(2, 1_000_000), map(4, 2_000_000));
+        let of_domain = |map: Option<&ShardMap>| {
+            let spread = SpreadComponents::new(map.map(|map| ("cart", map)).into_iter());
+            DomainKnowledge::new(&config(), &PublishedView { spread, ..PublishedView::default() })
+        };
+        let mut memory = Memory::default();
+        assert_eq!(memory.shard_map(&of_domain(None), "d.com", "cart"), ShardMap::default());
+        assert_eq!(memory.shard_map(&of_domain(Some(&older)), "d.com", "cart"), older);
+        memory.learn_shards("d.com", "cart", &newer);
+        memory.learn_shards("d.com", "cart", &older);
+        assert_eq!(memory.shard_map(&of_domain(Some(&older)), "d.com", "cart"), newer, "a shard knew more");
+        assert_eq!(memory.shard_map(&of_domain(Some(&map(8, 3_000_000))), "d.com", "cart"), map(8, 3_000_000));
+        assert_eq!(memory.shard_map(&of_domain(None), "e.com", "cart"), ShardMap::default(), "another domain's");
+        for number in 0..SPREAD_MAX + 5 {
+            memory.learn_shards("d.com", &number.to_string(), &older);
+            assert!(memory.spread.len() <= SPREAD_MAX);
+        }
     }
 
     #[test]

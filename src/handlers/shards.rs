@@ -31,6 +31,11 @@ pub async fn spread(call: &Call<'_>, component: &str, request: &mut Request) -> 
         SpreadAnswer::NotFound => {
             Err(Problem::new(ProblemCode::NotFound, "no component has this name; nothing was changed").into())
         }
+        SpreadAnswer::Unread => {
+            let detail = "how the component is spread was written by a newer build, and this one cannot read it; change \
+                          it with the newer build";
+            Err(Problem::new(ProblemCode::Unavailable, detail).into())
+        }
         SpreadAnswer::Count => Err(invalid_query(vec![out_of_range()])),
         SpreadAnswer::TooOften(until_ms) => {
             let wait = until_ms.saturating_sub(call.now.0).max(0) / 1_000 + 1;

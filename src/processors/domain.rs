@@ -297,6 +297,9 @@ impl Inner {
                     .map_err(|error| Fault::new("load", error))?
             }
         };
+        for (what, error) in machine.unread() {
+            report("DomainRowUnreadable", &[("what", what), ("error", error)]);
+        }
         let mut live = Live { domain, machine, rows, base: Rc::clone(&config), config };
         live.apply_overrides();
         Ok(live)
@@ -351,6 +354,7 @@ impl Inner {
             }
             Answer::NotSpread(ShardFault::Count) => SpreadAnswer::Count,
             Answer::NotSpread(ShardFault::TooOften(until)) => SpreadAnswer::TooOften(until.0),
+            Answer::NotSpread(ShardFault::Unread) => SpreadAnswer::Unread,
             _ => SpreadAnswer::NotFound,
         })
     }

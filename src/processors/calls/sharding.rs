@@ -68,6 +68,8 @@ pub enum SpreadAnswer {
     Count,
     /// It was changed too often; not before this instant, ms.
     TooOften(i64),
+    /// This build cannot read how it is spread.
+    Unread,
 }
 
 /// How a component is spread.
@@ -98,10 +100,13 @@ impl SpreadComponents {
         self.0.is_empty()
     }
 
-    /// Those that can be read: one of a later build is learned from the shards themselves.
-    pub fn maps(&self) -> impl Iterator<Item = (&str, ShardMap)> {
-        let read = |text: &String| ShardMap::decode(&STANDARD_NO_PAD.decode(text).ok()?).ok();
-        self.0.iter().filter_map(move |(name, text)| Some((name.as_str(), read(text)?)))
+    /// Each of them, or why it cannot be read. One of a later build is learned from the shards themselves.
+    pub fn maps(&self) -> impl Iterator<Item = (&str, Result<ShardMap, ReadError>)> {
+        let read = |text: &String| {
+            let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| ReadError::Unknown("base64"))?;
+            ShardMap::decode(&bytes)
+        };
+        self.0.iter().map(move |(name, text)| (name.as_str(), read(text)))
     }
 }
 
@@ -160,12 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn maps_survive_json_and_those_that_cannot_be_read_are_left_out() {
+    fn maps_survive_json_and_those_that_cannot_be_read_say_why() {
         let map = ShardMap::default().changed(4, Timestamp(5), Millis(10)).unwrap();
         let view = SpreadComponents::new([("cart", &map)].into_iter());
         let mut read: SpreadComponents = serde_json::from_str(&serde_json::to_string(&view).unwrap()).unwrap();
         read.0.push(("later".to_owned(), "CQ".to_owned()));
         read.0.push(("broken".to_owned(), "!".to_owned()));
-        assert_eq!(read.maps().collect::<Vec<_>>(), [("cart", map)]);
+        let read: Vec<_> = read.maps().collect();
+        assert_eq!(read[0], ("cart", Ok(map)));
+        assert!(read[1].1.is_err() && read[2].1 == Err(ReadError::Unknown("base64")), "{read:?}");
     }
 }

@@ -345,6 +345,8 @@ pub struct DomainMachine {
     lessons: Lessons,
     /// There are lessons that this build could not read.
     has_unread_lessons: bool,
+    /// What of the rows could not be read, and why.
+    unread: Vec<(&'static str, ReadError)>,
     /// Streams that may not have the newest lessons; all of them are in `unsynced` too.
     untaught: BTreeSet<(String, u16)>,
     sync_failures: u32,
@@ -382,13 +384,22 @@ impl DomainMachine {
             stored.components.into_iter().map(|(name, shard, component)| ((name, shard), component)).collect();
         machine.keys = stored.keys.into_iter().collect();
         machine.outbox = Outbox::restore(stored.outbox);
-        // One that cannot be read is of a later build, which will go on with it.
-        let erasures = stored.erasures.iter().filter_map(|row| Erasure::decode(row).ok());
-        machine.erasures = erasures.map(|erasure| (erasure.id.clone(), erasure)).collect();
-        // Those that cannot be read are of a later build, or damaged: streams keep what they were told.
-        let lessons = stored.lessons.as_deref().map(Lessons::decode);
-        machine.has_unread_lessons = matches!(lessons, Some(Err(_)));
-        machine.lessons = lessons.and_then(Result::ok).unwrap_or_default();
+        // What cannot be read is of a later build, or damaged. Its row stays as it is; later builds will go on with it.
+        for row in &stored.erasures {
+            match Erasure::decode(row) {
+                Ok(erasure) => _ = machine.erasures.insert(erasure.id.clone(), erasure),
+                Err(fault) => machine.unread.push(("erasure", fault)),
+            }
+        }
+        // Streams keep the lessons that they were told.
+        match stored.lessons.as_deref().map(Lessons::decode) {
+            Some(Ok(lessons)) => machine.lessons = lessons,
+            Some(Err(fault)) => {
+                machine.has_unread_lessons = true;
+                machine.unread.push(("lessons", fault));
+            }
+            None => {}
+        }
         match stored.state {
             Some(state) => machine.read_state(&state)?,
             None => {
@@ -672,6 +683,10 @@ impl DomainMachine {
     pub fn view(&self) -> &DomainView {
         &self.view
     }
+    /// What could not be read when the machine was restored, and why: everything else is there.
+    pub fn unread(&self) -> &[(&'static str, ReadError)] {
+        &self.unread
+    }
     /// What people taught about patterns.
     pub fn lessons(&self) -> &Lessons {
         &self.lessons
@@ -747,7 +762,13 @@ impl DomainMachine {
             self.untaught = read_streams(&mut input)?;
         }
         if !input.is_empty() {
-            self.shards = sharding::Shards::read(&mut input)?;
+            match sharding::Shards::read(&mut input) {
+                Ok((shards, faults)) => {
+                    self.shards = shards;
+                    self.unread.extend(faults.into_iter().map(|fault| ("shard map", fault)));
+                }
+                Err(fault) => self.unread.push(("shard maps", fault)),
+            }
         }
         Ok(())
     }

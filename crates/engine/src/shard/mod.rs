@@ -72,6 +72,8 @@ pub enum ShardFault {
     Count,
     /// It changed too often: not before this instant.
     TooOften(Timestamp),
+    /// How it is spread was written by a later build, which alone may change it.
+    Unread,
 }
 
 impl ShardMap {

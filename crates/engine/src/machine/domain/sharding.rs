@@ -6,7 +6,7 @@
 
 use super::{Answer, DomainMachine, Effects};
 use crate::bytes::{ReadError, Reader, Writer};
-use crate::shard::{SHARDS_MAX, ShardMap};
+use crate::shard::{SHARDS_MAX, ShardFault, ShardMap};
 use crate::time::{Millis, Timestamp};
 use std::collections::BTreeMap;
 
@@ -21,6 +21,8 @@ const COOL: u64 = 500;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shards {
     maps: BTreeMap<String, ShardMap>,
+    /// Maps that this build cannot read, as they are: those of a later one, which will go on with them.
+    unread: BTreeMap<String, Vec<u8>>,
     /// What shards told last, and when; not kept.
     loads: BTreeMap<(String, u16), (u32, Timestamp)>,
     /// Since when this instance hears of loads: before it heard all shards it cannot know that they are cool.
@@ -29,20 +31,32 @@ pub(super) struct Shards {
 
 impl Shards {
     pub(super) fn write(&self, out: &mut Writer) {
-        out.uint(self.maps.len() as u64);
+        out.uint((self.maps.len() + self.unread.len()) as u64);
         for (component, map) in &self.maps {
             out.text(component);
             out.bytes(&map.encode());
         }
+        for (component, bytes) in &self.unread {
+            out.text(component);
+            out.bytes(bytes);
+        }
     }
 
-    pub(super) fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        let mut read = Self::default();
+    /// Reads what [`Shards::write`] wrote, and why each map that cannot be read could not.
+    pub(super) fn read(input: &mut Reader<'_>) -> Result<(Self, Vec<ReadError>), ReadError> {
+        let (mut read, mut faults) = (Self::default(), Vec::new());
         for _ in 0..input.count()? {
             let component = input.text()?.to_owned();
-            read.maps.insert(component, ShardMap::decode(input.bytes()?)?);
+            let bytes = input.bytes()?;
+            match ShardMap::decode(bytes) {
+                Ok(map) => _ = read.maps.insert(component, map),
+                Err(fault) => {
+                    read.unread.insert(component, bytes.to_vec());
+                    faults.push(fault);
+                }
+            }
         }
-        Ok(read)
+        Ok((read, faults))
     }
 
     /// What all shards of a component have at `now`, in thousandths of one share.
@@ -67,6 +81,10 @@ impl DomainMachine {
     pub(super) fn spread(&mut self, component: &str, shards: u16, by: &str, now: Timestamp, effects: &mut Effects) {
         if !self.components.keys().any(|(name, _)| name == component) {
             effects.answer = Answer::NotFound;
+            return;
+        }
+        if self.shards.unread.contains_key(component) {
+            effects.answer = Answer::NotSpread(ShardFault::Unread);
             return;
         }
         let before = self.shards.maps.get(component).cloned().unwrap_or_default();
@@ -127,7 +145,6 @@ mod tests {
     use super::super::{DomainSettings, Event, Stored};
     use super::*;
     use crate::machine::erasure::Scope;
-    use crate::shard::ShardFault;
 
     const AT: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -168,6 +185,28 @@ mod tests {
         let stored = Stored { state: Some(state), ..Stored::default() };
         let restored = DomainMachine::restore(DomainSettings::default(), stored).unwrap();
         assert!(restored.shard_maps().eq(machine.shard_maps()) && restored.shard_maps().count() == 1);
+    }
+
+    #[test]
+    fn a_map_of_a_later_build_is_kept_as_it_is_and_costs_nothing_else() {
+        let mut machine = machine();
+        machine.handle(Event::Configure(vec![("RETENTION_DAYS".into(), "9".into())]), AT);
+        spread(&mut machine, 4, AT);
+        machine.shards.unread.insert("later".into(), vec![250, 1, 2]);
+        machine.handle(Event::Register { component: "later".into(), shard: 0 }, AT);
+        let state = machine.encode_state();
+        let components = machine.components().map(|(name, shard, it)| (name.to_owned(), shard, it.clone())).collect();
+        let stored = Stored { state: Some(state.clone()), components, ..Stored::default() };
+        let mut restored = DomainMachine::restore(DomainSettings::default(), stored).unwrap();
+        assert_eq!(restored.view().overrides, [("RETENTION_DAYS".to_owned(), "9".to_owned())]);
+        assert!(restored.shard_maps().eq(machine.shard_maps()) && restored.shard_maps().count() == 1);
+        assert_eq!(restored.unread().iter().map(|(what, _)| *what).collect::<Vec<_>>(), ["shard map"]);
+        assert_eq!(restored.encode_state(), state, "nothing of it is lost when the row is written again");
+        let ask = Event::Spread { component: "later".into(), shards: 2, by: "ann".into() };
+        assert_eq!(restored.handle(ask, AT).answer, Answer::NotSpread(ShardFault::Unread));
+        assert_eq!(hot(&mut restored, 0, 10, AT), 4);
+        let heat = Event::Heat { component: "later".into(), shard: 0, load: 9_000 };
+        assert!(!restored.handle(heat, AT).state_changed, "nor is it split by itself");
     }
 
     #[test]
