@@ -163,29 +163,27 @@ impl Sending<'_> {
     }
 
     /// Sends one part to its object, or to `other` if the domain has no room for its component.
-    async fn send(&self, mut part: Part, rejected: u32) -> Vec<(Part, PartFate)> {
+    async fn send(&self, part: Part, rejected: u32) -> Vec<(Part, PartFate)> {
         let call = self.call;
         let is_moved = with_memory(|memory| memory.is_moved(call.domain(), &part.component, call.now));
         let wanted = if is_moved { OTHER.to_owned() } else { part.component.clone() };
-        match self.send_to(&wanted, &mut part, rejected).await {
-            Sent::Moved => {
-                with_memory(|memory| memory.move_to_other(call.domain(), &part.component, call.now));
-                match self.send_to(OTHER, &mut part, rejected).await {
-                    Sent::Fated(fated) => fated,
-                    // `other` always has room; if it says otherwise, the records are not stored.
-                    Sent::Moved => vec![(part, PartFate::Failed(assemble::PartFailure::Unavailable))],
-                }
-            }
-            Sent::Fated(fated) => fated,
+        let Sent { mut fated, moved, rejected } = self.send_to(&wanted, part, rejected).await;
+        if let Some(moved) = moved {
+            with_memory(|memory| memory.move_to_other(call.domain(), &moved.component, call.now));
+            let sent = self.send_to(OTHER, moved, rejected).await;
+            fated.extend(sent.fated);
+            // `other` always has room; if it says otherwise, the records are not stored.
+            fated.extend(sent.moved.map(|part| (part, PartFate::Failed(assemble::PartFailure::Unavailable))));
         }
+        fated
     }
 
-    async fn send_to(&self, component: &str, part: &mut Part, rejected: u32) -> Sent {
+    async fn send_to(&self, component: &str, mut part: Part, rejected: u32) -> Sent {
         let call = self.call;
         let mut map = with_memory(|memory| memory.shard_map(self.knowledge, call.domain(), component));
         if map.is_whole() {
             let segments = std::mem::take(&mut part.segments);
-            let append = append_call(call, component, part, self.batch, segments, rejected);
+            let append = append_call(call, component, &part, self.batch, segments, rejected);
             let answer = call.stubs().append(&append).await;
             if let Err(error) = &answer {
                 report("AppendFailed", &[("request", &call.head.request_id), ("error", error)]);
@@ -197,22 +195,24 @@ impl Sending<'_> {
             } else {
                 let Some(fate) = PartFate::of(answer, component, 0) else {
                     part.segments = append.batch.segments;
-                    return Sent::Moved;
+                    return Sent { fated: Vec::new(), moved: Some(part), rejected };
                 };
-                return Sent::Fated(vec![(std::mem::take(part), fate)]);
+                return Sent { fated: vec![(part, fate)], moved: None, rejected };
             }
         }
         let window = self.knowledge.config.idempotency_window();
-        Sent::Fated(spread::spread(self, component, part, rejected, (map, window)).await)
+        spread::spread(self, component, &part, rejected, (map, window)).await
     }
 }
 
 /// What came of sending a part.
-enum Sent {
-    /// It has its fate, or its pieces have theirs.
-    Fated(Vec<(Part, PartFate)>),
-    /// The domain has no room for its component.
-    Moved,
+struct Sent {
+    /// Records with their fate: the part, or pieces of it.
+    fated: Vec<(Part, PartFate)>,
+    /// Those for which the domain has no room.
+    moved: Option<Part>,
+    /// The refused records of the request, if no call has told of them.
+    rejected: u32,
 }
 
 fn append_call(

@@ -219,6 +219,12 @@ impl Part {
             segments: Vec::new(),
         }
     }
+
+    /// Some of the records, with their segments: what can be sent elsewhere.
+    pub(super) fn piece_with(&self, records: &[usize], segments: Vec<Vec<u8>>) -> Self {
+        let id_hashes = records.iter().filter_map(|&at| self.id_hashes.get(at).copied()).collect();
+        Self { id_hashes, segments, ..self.piece(records) }
+    }
 }
 
 fn part(component: String, Group { places, records }: Group, has_ids: bool) -> Part {

@@ -3,7 +3,7 @@
 
 use super::assemble::{PartFailure, PartFate};
 use super::prepare::Part;
-use super::{CALLS_AT_ONCE, Sending, key_hash};
+use super::{CALLS_AT_ONCE, Sending, Sent, key_hash};
 use crate::edge::known::with_memory;
 use crate::monitoring::report;
 use crate::processors::calls::{AppendAnswer, AppendCall, StreamAddress};
@@ -25,14 +25,14 @@ struct Spreading<'a> {
     records: OnceCell<Option<Vec<Record>>>,
 }
 
-/// Brings a part to the shards of its component. Every record ends in one of the pieces.
+/// Brings a part to the shards of its component. Every record ends in one of the pieces, or is moved.
 pub(super) async fn spread(
     sending: &Sending<'_>,
     component: &str,
     part: &Part,
     mut rejected: u32,
     (map, window): (ShardMap, Millis),
-) -> Vec<(Part, PartFate)> {
+) -> Sent {
     let call = sending.call;
     let count = usize::try_from(part.count).unwrap_or(usize::MAX);
     let mut ids = part.id_hashes.clone();
@@ -57,22 +57,39 @@ pub(super) async fn spread(
         });
         let answered: Vec<_> = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE).collect().await;
         for (at, step, outcome) in answered {
-            if at == 0 && matches!(outcome, Outcome::Settled(PartFate::Done { .. })) {
+            if at == 0 && matches!(outcome, Outcome::Settled(Some(PartFate::Done { .. }))) {
                 rejected = 0;
             }
             if let Outcome::Newer(map) = &outcome {
                 with_memory(|memory| memory.learn_shards(call.domain(), component, map));
             }
-            dispatch.take(step, outcome, || PartFate::Failed(PartFailure::Unavailable));
+            dispatch.take(step, outcome, || Some(PartFate::Failed(PartFailure::Unavailable)));
         }
     }
-    dispatch.into_parts().into_iter().map(|piece| (part.piece(&piece.records), piece.fate)).collect()
+    let (mut fated, mut moved) = (Vec::new(), Vec::new());
+    for piece in dispatch.into_parts() {
+        match piece.fate {
+            Some(fate) => fated.push((part.piece(&piece.records), fate)),
+            None => moved.extend(piece.records),
+        }
+    }
+    moved.sort_unstable();
+    let moved = match (moved.is_empty(), spreading.segments(&moved)) {
+        (true, _) => None,
+        (false, Some(segments)) => Some(part.piece_with(&moved, segments)),
+        (false, None) => {
+            fated.push((part.piece(&moved), PartFate::Failed(PartFailure::Broken)));
+            None
+        }
+    };
+    Sent { fated, moved, rejected }
 }
 
 impl Spreading<'_> {
-    async fn perform(&self, step: &Step, rejected: u32) -> Outcome<PartFate> {
+    /// No fate: the domain has no room for the component.
+    async fn perform(&self, step: &Step, rejected: u32) -> Outcome<Option<PartFate>> {
         let Some(append) = self.append_call(step, rejected) else {
-            return Outcome::Settled(PartFate::Failed(PartFailure::Broken));
+            return Outcome::Settled(Some(PartFate::Failed(PartFailure::Broken)));
         };
         let answer = self.sending.call.stubs().append(&append).await;
         if let Err(error) = &answer {
@@ -81,31 +98,30 @@ impl Spreading<'_> {
         match answer {
             Ok(AppendAnswer::Newer(map)) => Outcome::Newer(map),
             Ok(AppendAnswer::Unknown(known)) if step.mode == Mode::Recall => Outcome::Unknown(known),
+            // A shard that the directory has no room for has nothing that it could know.
+            Ok(AppendAnswer::MovedToOther) if step.mode == Mode::Recall => Outcome::Unknown(Vec::new()),
             // A build that does not know the question has stored nothing, and says that it stored that.
             Ok(AppendAnswer::Stored(_)) if step.mode == Mode::Recall => {
-                Outcome::Settled(PartFate::Failed(PartFailure::Unavailable))
+                Outcome::Settled(Some(PartFate::Failed(PartFailure::Unavailable)))
             }
-            answer => {
-                let fate = PartFate::of(answer, self.component, step.shard);
-                // A component that is in the directory has room for its shards.
-                Outcome::Settled(fate.unwrap_or(PartFate::Failed(PartFailure::Unavailable)))
-            }
+            answer => Outcome::Settled(PartFate::of(answer, self.component, step.shard)),
         }
+    }
+
+    /// The segments of some of the records; `None` if our own cannot be read.
+    fn segments(&self, wanted: &[usize]) -> Option<Vec<Vec<u8>>> {
+        if wanted.len() as u64 == self.part.count {
+            return Some(self.part.segments.clone());
+        }
+        let records = self.records.get_or_init(|| decoded(&self.part.segments)).as_ref()?;
+        let wanted = wanted.iter().map(|&at| records.get(at).cloned());
+        Some(segment::encode(&wanted.collect::<Option<Vec<_>>>()?))
     }
 
     /// The call of a step; `None` if our own segments cannot be read.
     fn append_call(&self, step: &Step, rejected: u32) -> Option<AppendCall> {
         let is_recall = step.mode == Mode::Recall;
-        let is_whole = step.records.len() as u64 == self.part.count;
-        let segments = match (is_recall, is_whole) {
-            (true, _) => Vec::new(),
-            (false, true) => self.part.segments.clone(),
-            (false, false) => {
-                let records = self.records.get_or_init(|| decoded(&self.part.segments)).as_ref()?;
-                let wanted = step.records.iter().map(|&at| records.get(at).cloned());
-                segment::encode(&wanted.collect::<Option<Vec<_>>>()?)
-            }
-        };
+        let segments = if is_recall { Vec::new() } else { self.segments(&step.records)? };
         let id = |at: &usize| self.part.id_hashes.get(*at).copied().flatten().unwrap_or(0);
         let recall = is_recall
             .then(|| Recall { records: step.records.len() as u32, ids: step.records.iter().map(id).collect() });
