@@ -329,10 +329,13 @@ impl Inner {
         d1::count(&database, &identity.domain, &identity.component, ids).await
     }
 
+    /// Copies of the whole component, in which its shards are not told apart: the lead counts them for all.
     async fn count_expiring_copies(&self, before: Timestamp) -> Result<u64, Fault> {
-        let (has_d1, identity) =
-            self.with_live(|live| Ok((live.machine.settings().has_d1, live.machine.identity().clone())))?;
-        if !has_d1 {
+        let (is_counted, identity) = self.with_live(|live| {
+            let is_counted = live.machine.settings().has_d1 && !live.machine.is_follower();
+            Ok((is_counted, live.machine.identity().clone()))
+        })?;
+        if !is_counted {
             return Ok(0);
         }
         let database = self.env.d1("LOGS_DB").map_err(|error| Fault::new("open D1", error))?;
