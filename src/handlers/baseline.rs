@@ -2,10 +2,10 @@
 //! about them, as numbers and as a picture.
 
 use super::chart::Chart;
-use super::fan_out::ask_these;
+use super::fan_out::{ask_these, asked};
 use super::kinship;
 use super::lists::{parameter_error, require_all_rows};
-use super::whole::{asked, leads};
+use super::whole::leads;
 use super::{Answer, Call, Outcome, Refusal, invalid_query, json};
 use crate::processors::calls::{
     BaselineAnswer, BaselineCall, ComponentEntry, DecisionView, DeploymentView, FeedbackView, PointView, SeedView,

@@ -3,10 +3,10 @@
 //! Only people with an administrator's key for the whole domain, and never by itself: no log line can cause it. It is
 //! booked before it is done. `dry_run=true` counts and removes nothing.
 
-use super::fan_out::{Gathered, ask_these};
+use super::fan_out::{Gathered, ask_these, asked};
 use super::kinship;
 use super::lists::parameter_error;
-use super::whole::{asked, together};
+use super::whole::together;
 use super::{Answer, Call, Outcome, invalid_query, json, require_whole_domain};
 use crate::processors::calls::{CleanupAnswer, CleanupCall};
 use sapwood_engine::level::LevelClass;

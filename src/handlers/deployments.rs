@@ -4,10 +4,10 @@
 //! components did not hear is told as such and can be repeated: what is known is not taken twice. Of a component that is
 //! split its lead remembers them, and is the one who is told.
 
-use super::fan_out::ask_these;
+use super::fan_out::{ask_these, asked};
 use super::json_body::{error, object};
 use super::lists::{components_asked, require_all_rows};
-use super::whole::{ask_leads, asked, leads, names};
+use super::whole::{ask_leads, leads, names};
 use super::{Answer, Call, Outcome, invalid_query, json};
 use crate::processors::calls::{ComponentEntry, DeployedCall, DeploymentView};
 use sapwood_engine::machine::stream::WIDENED_FOR;

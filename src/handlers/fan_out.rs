@@ -98,10 +98,19 @@ pub fn targets(
     Ok(known.iter().filter(is_meant).cloned().collect())
 }
 
-/// Asks the objects of the caller's domain, within the deadline of searches.
+/// The objects of the caller's domain that a question about these components (none: all) goes to.
 ///
 /// # Errors
 /// The directory cannot be read, the key was revoked, or a component is named that the caller may not see.
+pub async fn asked(call: &Call<'_>, wanted: &[String]) -> Result<Vec<ComponentEntry>, Refusal> {
+    let (directory, _) = domain_view::directory(call).await?;
+    targets(&directory.components, wanted, bound_component(&call.principal))
+}
+
+/// Asks the objects of the caller's domain, within the deadline of searches.
+///
+/// # Errors
+/// As [`asked`].
 pub async fn ask_objects<'a, T, F>(
     call: &'a Call<'_>,
     wanted: &[String],
@@ -110,9 +119,7 @@ pub async fn ask_objects<'a, T, F>(
 where
     F: Future<Output = Result<T, CallError>>,
 {
-    let (directory, _) = domain_view::directory(call).await?;
-    let targets = targets(&directory.components, wanted, bound_component(&call.principal))?;
-    Ok(ask_these(call, targets, ask).await)
+    Ok(ask_these(call, asked(call, wanted).await?, ask).await)
 }
 
 /// As [`ask_objects`], for objects that are known already.

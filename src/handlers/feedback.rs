@@ -4,10 +4,10 @@
 //! only it knows its incidents; what it took is booked for the domain. Repeating a request changes nothing more. Of a
 //! component that is split the record may be any shard's, and the incident is the lead's.
 
-use super::fan_out::ask_these;
+use super::fan_out::{ask_these, asked};
 use super::json_body::{error, object};
 use super::lists::{components_asked, require_all_rows};
-use super::whole::{ask_leads, asked, leads};
+use super::whole::{ask_leads, leads};
 use super::{Answer, Call, Outcome, Refusal, invalid_query, json};
 use crate::processors::calls::{ComponentEntry, FeedbackCall, FeedbackOutcome, FeedbackView, ThresholdView};
 use sapwood_engine::limits::FEEDBACK_NOTE_BYTES_MAX;

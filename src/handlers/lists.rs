@@ -2,8 +2,8 @@
 //!
 //! A component that is split is one entry, with the sums of its objects; its incidents are its lead's.
 
-use super::fan_out::{Gathered, ask_these};
-use super::whole::{ask_leads, asked, counted, together};
+use super::fan_out::{Gathered, ask_these, asked};
+use super::whole::{ask_leads, counted, together};
 use super::{Answer, Call, Outcome, invalid_query, json, require_whole_domain};
 use crate::edge::domain_view;
 use crate::processors::calls::{AlertEntry, ComponentEntry, IncidentView, StatusAnswer};

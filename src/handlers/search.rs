@@ -4,9 +4,8 @@
 //! holds, so that it is known whether another page follows. What an object did not answer is said, never guessed.
 
 use super::fall_through;
-use super::fan_out::{Gathered, ask_these};
+use super::fan_out::{Gathered, ask_these, asked};
 use super::kinship;
-use super::whole;
 use super::{Answer, Call, Outcome, Refusal, invalid_query, json};
 use crate::edge::auth::{Principal, UserId};
 use crate::processors::calls::{ComponentEntry, HitView, SearchAnswer, SearchCall};
@@ -32,7 +31,7 @@ pub async fn search(call: &Call<'_>) -> Outcome {
 /// # Errors
 /// The directory cannot be read, the key was revoked, or a component is named that the caller may not see.
 pub async fn pages(call: &Call<'_>, query: &SearchQuery) -> Result<Gathered<SearchAnswer>, Refusal> {
-    let objects = whole::asked(call, &query.filter.components).await?;
+    let objects = asked(call, &query.filter.components).await?;
     // Only who asks for patterns has to know under which ids the shards of a component have them.
     let asks_patterns = !query.filter.pattern_ids.is_empty();
     let (kinship, patterns) = kinship::ask(call, if asks_patterns { &objects } else { &[] }).await;

@@ -5,10 +5,10 @@
 
 pub(super) mod span;
 
-use super::fan_out::{Gathered, ask_these};
+use super::fan_out::{Gathered, ask_these, asked};
 use super::kinship::{self, Kinship};
 use super::lists::require_all_rows;
-use super::whole::{asked, split};
+use super::whole::split;
 use super::{Answer, Call, Outcome, invalid_query, json};
 use crate::processors::calls::{ComponentEntry, CountsAnswer, CountsCall, PatternView, StatusAnswer};
 use base64::Engine;

@@ -4,9 +4,8 @@
 //! its lead. What each has a share of is asked of all of them and put together here, so that no answer names a component
 //! twice. Which of the shards' patterns are one is told by [`kinship`](super::kinship).
 
-use super::fan_out::{Gathered, ask_these, targets};
-use super::{Call, Refusal, bound_component};
-use crate::edge::domain_view;
+use super::fan_out::{Gathered, ask_these, asked};
+use super::{Call, Refusal};
 use crate::processors::calls::{ComponentEntry, StreamAddress};
 use crate::processors::stubs::{CallError, Stubs};
 use std::collections::BTreeMap;
@@ -38,15 +37,6 @@ where
     F: Future<Output = Result<T, CallError>>,
 {
     Ok(ask_these(call, leads(asked(call, wanted).await?), ask).await)
-}
-
-/// The objects that a question about these components (none: all) goes to.
-///
-/// # Errors
-/// As [`ask_leads`].
-pub async fn asked(call: &Call<'_>, wanted: &[String]) -> Result<Vec<ComponentEntry>, Refusal> {
-    let (directory, _) = domain_view::directory(call).await?;
-    targets(&directory.components, wanted, bound_component(&call.principal))
 }
 
 /// How many objects each component has.

@@ -1,10 +1,9 @@
 //! `GET /api/components/{component}/windows`: how many records, of what, in windows of ten seconds, a minute, an hour or a
 //! day, by event time.
 
-use super::fan_out::{Gathered, ask_these};
+use super::fan_out::{Gathered, ask_these, asked};
 use super::kinship::{self, Kinship};
 use super::lists::{parameter_error, require_all_rows};
-use super::whole::asked;
 use super::{Answer, Call, Outcome, Refusal, invalid_query, json};
 use crate::processors::calls::{ComponentEntry, WindowsAnswer, WindowsCall, series_held};
 use sapwood_engine::counter::{SERIES_SHOWN_MAX, WINDOWS_MAX, Wanted};

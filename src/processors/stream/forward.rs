@@ -116,7 +116,10 @@ impl Inner {
         let teller = Rc::clone(self);
         self.state.wait_until(async move {
             let known = teller.with_live(|live| Ok((live.machine.identity().clone(), Rc::clone(&live.config))));
-            let Ok((identity, config)) = known else { return };
+            let (identity, config) = match known {
+                Ok(known) => known,
+                Err(fault) => return report("HeatNotTold", &[("fault", &fault)]),
+            };
             let call = HeatCall { component: identity.component, shard: identity.shard, load };
             if let Err(error) = teller.stubs(&config).heat(&identity.domain, &call).await {
                 report("HeatNotTold", &[("error", &error)]);
