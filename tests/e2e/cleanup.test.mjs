@@ -59,3 +59,22 @@ test("it must be told what, by somebody who may", async () => {
   const reader = await service.key(["ingest", "read"], { domain });
   assert.equal((await cleanup({ older_than_days: "1" }, reader)).status, 403);
 });
+
+test("a dry run counts the copies of a split component once", async () => {
+  const component = "wide";
+  const old = Date.now() - 3 * 24 * 3600_000;
+  const send = (from) =>
+    post(Array.from({ length: 8 }, (_, n) => ({ level: "error", component, message: `old ${from + n}`, id: `${from + n}`, timestamp: old + n })));
+  assert.equal((await send(0)).json?.accepted, 8);
+  assert.equal((await service.request("PUT", `/api/components/${component}/shards`, { key, json: { shards: 3 } })).status, 200);
+  assert.equal((await send(100)).json?.accepted, 8);
+  await until("D1 has all of it", async () => (await count("record", component)) === 16);
+  const wanted = { older_than_days: "1", component };
+  const dry = await until("the old records may go", async () => {
+    const reply = await cleanup({ ...wanted, dry_run: "true" });
+    return reply.json.records === 16 && reply.json;
+  });
+  assert.deepEqual(dry.components.map((one) => [one.component, one.records, one.copies]), [[component, 16, 16]]);
+  const done = await cleanup(wanted);
+  assert.deepEqual([done.json.records, done.json.copies, done.json.complete], [16, 16, true], done.text);
+});

@@ -150,6 +150,34 @@ test("what cannot be is refused, and nothing is changed", async () => {
   assert.ok(!(await service.request("GET", "/api/audit", { key })).text.includes("component.spread"), "nothing to book");
 });
 
+test("an erased component that was split goes to `other` whole, once others took its room", async () => {
+  const { key, ask, send } = await ownDomain(service, "full-house", webhook);
+  await ask("PUT", "/api/config", { COMPONENTS_MAX: "1" });
+  await send(Array.from({ length: 12 }, (_, number) => line("orders", number)));
+  assert.equal((await spread(key, "orders", 3)).status, 200);
+  await send(Array.from({ length: 12 }, (_, number) => line("orders", 100 + number, { id: `old-${number}` })));
+  const erased = await service.request("DELETE", "/api/components/orders?confirm=orders", { key });
+  assert.equal(erased.status, 202, erased.text);
+  await until("its room is free", async () => {
+    const reply = await post(key, [line("shop", 0, { id: "the-first" })]);
+    return reply.status === 202 && (await components(service, key)).has("shop");
+  });
+  // With ids, so that the records belong to several shards; with a key, so that earlier epochs are asked first.
+  const records = Array.from({ length: 12 }, (_, number) => line("orders", 200 + number, { id: `new-${number}` }));
+  const batchKey = randomUUID();
+  const bad = { level: "loud", component: "orders", message: "of no level" };
+  const reply = await post(key, [...records, bad], batchKey);
+  assert.deepEqual([reply.status, reply.json?.accepted, reply.json?.rejected], [202, 12, 1], reply.text);
+  assert.equal((await findAll(service, key, { component: "other" })).length, 12);
+  const again = await post(key, [...records, bad], batchKey);
+  assert.deepEqual([again.status, again.headers.get("Idempotency-Replayed")], [202, "true"], again.text);
+  await service.restart();
+  const afterwards = await post(key, [...records, bad], batchKey);
+  assert.deepEqual([afterwards.status, afterwards.headers.get("Idempotency-Replayed")], [202, "true"], "an edge that remembers nothing");
+  assert.equal((await findAll(service, key, { component: "other" })).length, 12, "stored once");
+  assert.equal((await metrics(service, key))("sapwood_records_total", { component: "other", shard: "0", outcome: "rejected" }), 1);
+});
+
 test("a component that has more than one object should take for a minute is split by itself", async () => {
   // A service of its own: with this setting the components of the other tests would be split by themselves as well.
   const hot = await startWorker({ vars: { SHARD_REQUESTS: "1" } });
