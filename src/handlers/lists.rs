@@ -231,6 +231,7 @@ mod tests {
                 incidents_open: u64::from(shard == 0),
                 database_bytes: 100,
                 d1: SinkView { state: d1.into(), rows_behind: 2, last_error: Some(d1.into()), ..SinkView::default() },
+                lead: (shard > 0).then(|| SinkView { state: d1.into(), rows_behind: 7, ..SinkView::default() }),
                 ..StatusAnswer::default()
             };
             (ComponentEntry { component: "cart".into(), shard, registered_at_ms }, status)
@@ -256,6 +257,7 @@ mod tests {
         assert_eq!((&cart["levels"]["error"], &cart["levels"]["level 2"]), (&6.into(), &1.into()));
         let d1 = &cart["d1"];
         assert_eq!((&d1["state"], &d1["rows_behind"], &d1["last_error"]), (&"open".into(), &6.into(), &"open".into()));
+        assert_eq!((&cart["lead"]["state"], &cart["lead"]["rows_behind"]), (&"open".into(), &14.into()));
     }
 
     #[test]

@@ -702,6 +702,9 @@ pub struct StatusAnswer {
     pub d1: SinkView,
     /// Data service.
     pub data_service: SinkView,
+    /// The lead, of a shard that tells it what came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<SinkView>,
 }
 
 /// Stream to domain: I am here, before my first acknowledgement.

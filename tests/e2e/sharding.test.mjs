@@ -117,6 +117,13 @@ test("a new error is told once whichever shards it comes to, and its incident is
     return incidents.length > 0 && incidents;
   });
   assert.equal(new Set(errors.map((incident) => incident.id)).size, errors.length);
+  const lead = await until("nothing waits for the lead any more", async () => {
+    const { lead } = (await components(service, key)).get(component);
+    return lead.rows_behind === 0 && lead;
+  });
+  assert.deepEqual([lead.state, lead.undeliverable], ["closed", 0], JSON.stringify(lead));
+  const behind = (await metrics(service, key))("sapwood_sink_rows_behind", { component, shard: "1", sink: "lead" });
+  assert.equal(behind, 0);
   assert.equal(errors.filter((incident) => JSON.stringify(incident).includes("new_pattern")).length, 1, JSON.stringify(errors));
   assert.equal(told().filter((data) => JSON.stringify(data).includes("new_pattern")).length, 1, "told once");
   const [incident] = errors.filter((one) => JSON.stringify(one).includes("new_pattern"));

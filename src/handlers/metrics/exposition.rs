@@ -90,12 +90,13 @@ pub(super) fn exposition(
 }
 
 fn sinks(page: &mut Page, objects: &[StatusAnswer]) {
-    let both = |object: &StatusAnswer| -> [(&'static str, SinkView); 2] {
-        [("d1", object.d1.clone()), ("data_service", object.data_service.clone())]
+    let sinks = |object: &StatusAnswer| -> Vec<(&'static str, SinkView)> {
+        let lead = object.lead.clone().map(|view| ("lead", view));
+        [("d1", object.d1.clone()), ("data_service", object.data_service.clone())].into_iter().chain(lead).collect()
     };
     page.head("sapwood_sink_state", "gauge", "1 for the state that a sink is in.");
     for object in objects {
-        for (sink, view) in both(object) {
+        for (sink, view) in sinks(object) {
             for state in SINK_STATES {
                 let is_in = u64::from(view.state == state);
                 page.line("sapwood_sink_state", object, &[("sink", sink), ("state", state)], is_in);
@@ -114,7 +115,7 @@ fn sinks(page: &mut Page, objects: &[StatusAnswer]) {
     for (name, kind, help, value) in numbers {
         page.head(name, kind, help);
         for object in objects {
-            for (sink, view) in both(object) {
+            for (sink, view) in sinks(object) {
                 page.line(name, object, &[("sink", sink)], value(&view));
             }
         }
@@ -215,7 +216,9 @@ mod tests {
     #[test]
     fn a_page_reads_like_prometheus_text() {
         let domain = DomainStatus { outbox: 3, ..DomainStatus::default() };
-        let text = exposition(&[object("cart"), object("a\"b\\c")], Some(&domain), 1, false);
+        let lead = SinkView { state: "retrying".into(), rows_behind: 4, undeliverable: 3, ..SinkView::default() };
+        let shard = StatusAnswer { shard: 1, lead: Some(lead), ..object("cart") };
+        let text = exposition(&[object("cart"), shard, object("a\"b\\c")], Some(&domain), 1, false);
         for line in [
             r#"sapwood_records_total{component="cart",shard="0",outcome="accepted"} 5"#,
             r#"sapwood_records_total{component="a\"b\\c",shard="0",outcome="rejected"} 2"#,
@@ -225,11 +228,14 @@ mod tests {
             r#"sapwood_sink_state{component="cart",shard="0",sink="d1",state="open"} 1"#,
             r#"sapwood_sink_state{component="cart",shard="0",sink="d1",state="closed"} 0"#,
             r#"sapwood_sink_rows_behind{component="cart",shard="0",sink="d1"} 6"#,
+            r#"sapwood_sink_rows_behind{component="cart",shard="1",sink="lead"} 4"#,
+            r#"sapwood_sink_records_undeliverable_total{component="cart",shard="1",sink="lead"} 3"#,
             "sapwood_objects_unanswered 1",
             "sapwood_outbox_messages 3",
         ] {
             assert!(text.lines().any(|known| known == line), "{line}\n{text}");
         }
+        assert!(!text.contains(r#"shard="0",sink="lead""#), "a lead tells nobody");
     }
 
     #[test]

@@ -58,6 +58,11 @@ impl StatusAnswer {
         self.last_seen_ms = self.last_seen_ms.max(other.last_seen_ms);
         self.d1.merge(other.d1);
         self.data_service.merge(other.data_service);
+        match (&mut self.lead, other.lead) {
+            (Some(lead), Some(other)) => lead.merge(other),
+            (lead @ None, other) => *lead = other,
+            (Some(_), None) => {}
+        }
     }
 }
 

@@ -409,6 +409,7 @@ impl Live {
             keys_crowded_out: keys + ids,
             d1: self.sink_view(machine.d1(), settings.has_d1, now),
             data_service: self.sink_view(machine.data_service(), settings.has_data_service, now),
+            lead: machine.is_follower().then(|| self.sink_view(machine.lead(), true, now)),
             ..StatusAnswer::default()
         })
     }
