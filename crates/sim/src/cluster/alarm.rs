@@ -312,7 +312,7 @@ impl World {
         let store = super::disk::StreamDisk { disk: &mut object.disk, mutant: None, later: &mut later };
         let span = machine.next_for_d1(&store, D1_LEVEL, |it| {
             let ours = || machine.record_id(it.at, it.seq, it.index).to_string();
-            flush.records.push((it.record.id.clone().unwrap_or_else(ours), it.record.user_id.clone()));
+            flush.records.push((it.record.id.clone().unwrap_or_else(ours), (it.record.user_id.clone(), it.at)));
             Ok(200)
         });
         let (patterns, hours) = machine.d1_dirty();

@@ -16,6 +16,7 @@ use sapwood_engine::machine::domain::Event as Input;
 use sapwood_engine::machine::erasure::{Counts, Erasure, Scope, Stage, Step, StepOutcome};
 use sapwood_engine::machine::row::{Heads, RowKind, records};
 use sapwood_engine::machine::stream::{Event as StreamInput, Slice};
+use sapwood_engine::time::Timestamp;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -124,11 +125,19 @@ impl World {
             let is_of_it = |object: &&StreamObject| object.identity.component == *name;
             self.streams.iter().filter(is_of_it).map(|object| object.number).collect()
         };
-        match self.domain.live.as_ref().and_then(|machine| machine.erasure(id)).map(|erasure| &erasure.scope) {
+        let plan = self.domain.live.as_ref().and_then(|machine| machine.erasure(id));
+        match plan.map(|plan| (&plan.scope, plan)) {
             None => Swept::Streams(Vec::new()),
-            Some(Scope::Component(name)) => Swept::Streams(of(name)),
-            Some(Scope::Domain) => Swept::Streams((0..self.streams.len()).collect()),
-            Some(Scope::User { user, component, .. }) => Swept::User(user.clone(), component.as_ref().map(of)),
+            Some((Scope::Component(name), _)) => Swept::Streams(of(name)),
+            Some((Scope::Domain, _)) => Swept::Streams((0..self.streams.len()).collect()),
+            Some((Scope::User { user, component, .. }, plan)) => {
+                let is_endless = self.mutant == Some(Mutant::UserSweptWithoutEnd);
+                let until = |name: &str| if is_endless { Timestamp::MAX } else { plan.swept_up_to(name) };
+                let names = self.streams.iter().map(|object| &object.identity.component);
+                let is_meant = |name: &&String| component.as_ref().is_none_or(|only| only == *name);
+                let streams = names.filter(is_meant).flat_map(|name| of(name).into_iter().map(|it| (it, until(name))));
+                Swept::User(user.clone(), streams.collect())
+            }
         }
     }
 
@@ -141,8 +150,8 @@ impl World {
             }
             (Step::Erase { .. }, Some(Answer::Erased(records, false))) => StepOutcome::Erased(counted(records)),
             (Step::EraseUser { .. }, Some(Answer::UserErased(slice))) => {
-                let Slice { cursor, counts, sent, is_done, .. } = slice;
-                StepOutcome::UserErased { cursor, counts, sent, is_done }
+                let Slice { cursor, counts, sent, is_done, reached, .. } = slice;
+                StepOutcome::UserErased { cursor, counts, sent, is_done, reached }
             }
             (Step::Sweep, Some(Answer::Done)) => StepOutcome::Swept { counts: Counts::new(), is_done: true },
             (Step::Retell { .. }, Some(Answer::Done)) => StepOutcome::Retold,

@@ -10,6 +10,7 @@ use crate::bytes::{ReadError, Reader, Writer};
 use crate::machine::erasure::{Counts, Sent, read_counts, read_sent, write_counts, write_sent};
 use crate::machine::retract::without_user;
 use crate::machine::row::{Heads, Row, RowKind};
+use crate::time::Timestamp;
 use std::collections::VecDeque;
 
 /// Erasures whose last slice is remembered: as many as a domain has under way. At about 150 bytes each 3 KB.
@@ -82,6 +83,8 @@ pub struct Slice {
     pub counts: Counts,
     /// What of it the data service has.
     pub sent: Sent,
+    /// Of the last one: the receive time up to which nothing of the user is left. What comes after it was received later.
+    pub reached: Option<Timestamp>,
 }
 
 /// The last slices of erasures, oldest first; true if the row about them says less.
@@ -119,6 +122,10 @@ impl Slices {
             write_counts(&mut out, &slice.counts);
             write_sent(&mut out, &slice.sent);
         }
+        // Behind everything that earlier builds know: they read the row without it.
+        for slice in &self.0 {
+            out.int(slice.reached.map_or(i64::MIN, |at| at.0));
+        }
         out.into_bytes()
     }
 
@@ -136,7 +143,13 @@ impl Slices {
                 is_done: input.u8()? == 1,
                 counts: read_counts(&mut input)?,
                 sent: read_sent(&mut input)?,
+                reached: None,
             });
+        }
+        if !input.is_empty() {
+            for slice in &mut slices.0 {
+                slice.reached = Some(Timestamp(input.int()?)).filter(|at| at.0 != i64::MIN);
+            }
         }
         slices.1 = false;
         Ok(slices)
@@ -212,7 +225,6 @@ mod tests {
     use super::*;
     use crate::record::Record;
     use crate::segment;
-    use crate::time::Timestamp;
     use std::collections::BTreeSet;
 
     fn identity() -> Identity {
@@ -226,7 +238,7 @@ mod tests {
 
     fn slice(erasure: &str, after: u64, is_done: bool) -> Slice {
         let (counts, sent) = (Counts::from([("records".into(), after + 1)]), Sent { records: 1, span: None });
-        Slice { erasure: erasure.into(), after, cursor: after + 10, is_done, counts, sent }
+        Slice { erasure: erasure.into(), after, cursor: after + 10, is_done, counts, sent, reached: None }
     }
 
     fn retract(machine: &mut StreamMachine, slice: Slice) -> Effects {
@@ -251,17 +263,57 @@ mod tests {
         let mut machine = restored(&mut machine);
         assert_eq!(machine.known_slice("u1", 0), Some(slice("u1", 0, false)), "a crash does not forget it");
         assert_eq!((machine.known_slice("u1", 10), machine.known_slice("u2", 0)), (None, None));
-        retract(&mut machine, slice("u1", 10, true));
+        let told = retract(&mut machine, slice("u1", 10, true)).slice;
         let late = machine.known_slice("u1", 0).unwrap();
         assert_eq!((late.cursor, late.is_done, late.counts.len()), (0, false, 0), "the plan is past that");
-        assert_eq!(machine.known_slice("u1", 10), Some(slice("u1", 10, true)));
-        for number in 0..SLICES_MAX {
-            retract(&mut machine, slice(&format!("v{number}"), 0, true));
-        }
+        assert_eq!(machine.known_slice("u1", 10), told);
+        let mut told = (0..SLICES_MAX).map(|number| retract(&mut machine, slice(&format!("v{number}"), 0, true)).slice);
+        let first = told.next().unwrap();
+        assert_eq!(told.count(), SLICES_MAX - 1);
         assert_eq!(machine.known_slice("u1", 10), None, "the oldest makes room");
-        assert_eq!(machine.known_slice("v0", 0), Some(slice("v0", 0, true)));
+        assert_eq!(machine.known_slice("v0", 0), first);
         retract(&mut machine, slice("", 0, true));
         assert_eq!(machine.known_slice("", 0), None, "an older build does not say which erasure it means");
+    }
+
+    #[test]
+    fn the_last_slice_says_up_to_when_it_holds_and_what_comes_next_comes_later() {
+        let mut machine = machine();
+        let effects = retract(&mut machine, slice("u1", 0, false));
+        assert_eq!(effects.slice.unwrap().reached, None, "there is more to come");
+        let effects = retract(&mut machine, slice("u1", 10, true));
+        assert_eq!(effects.slice.unwrap().reached, Some(Timestamp(1_000)));
+        let mut machine = restored(&mut machine);
+        assert_eq!(
+            machine.known_slice("u1", 10).unwrap().reached,
+            Some(Timestamp(1_000)),
+            "whoever asks again hears it"
+        );
+        let record = Record { message: "a".into(), component: "cart".into(), ..Record::default() };
+        let batch = Batch { segments: segment::encode(&[record]), ..Batch::default() };
+        // In the same millisecond, and by a clock that was set back.
+        for (now, at) in [(1_000, 1_001), (5, 1_001), (2_000, 2_000)] {
+            let effects = machine.handle(Event::Append(vec![batch.clone()]), Timestamp(now));
+            assert_eq!(effects.rows.iter().map(|row| row.at).collect::<Vec<_>>(), [Timestamp(at)]);
+        }
+    }
+
+    #[test]
+    fn the_row_of_an_earlier_build_is_read_and_an_earlier_build_reads_ours() {
+        let mut slices = Slices::default();
+        for (name, reached) in [("u1", Some(Timestamp(7))), ("u2", None)] {
+            slices.push(Slice { reached, ..slice(name, 3, true) });
+        }
+        let row = slices.take_row().unwrap();
+        slices.1 = false;
+        assert_eq!(Slices::read(&row).unwrap(), slices);
+        let mut tail = Writer::new();
+        tail.int(7);
+        tail.int(i64::MIN);
+        let before = row.strip_suffix(tail.into_bytes().as_slice()).expect("what is new stands behind the rest");
+        let read = Slices::read(before).unwrap();
+        assert!(read.0.iter().all(|slice| slice.reached.is_none()));
+        assert_eq!(read.0.iter().map(|slice| slice.erasure.as_str()).collect::<Vec<_>>(), ["u1", "u2"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{Effects, Slice, StreamMachine, state};
 use crate::machine::erasure::{Counts, add_counts};
 use crate::pattern::{Owner, PatternId};
 use crate::record::Record;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 use std::collections::BTreeSet;
 
 /// A record that was taken out of its row.
@@ -77,6 +77,11 @@ impl StreamMachine {
         }
         let mut slice = retraction.slice;
         add_counts(&mut slice.counts, &counts);
+        if slice.is_done {
+            slice.reached = Some(now);
+            // Not even what comes in the same millisecond is taken for what is gone.
+            self.clock = now.plus(Millis(1));
+        }
         self.slices.push(slice.clone());
         effects.slice = Some(slice);
         effects.checkpoint = true;
