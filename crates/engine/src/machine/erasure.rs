@@ -385,8 +385,16 @@ impl Erasure {
     ///
     /// `has_copies` says whether D1 is written to at all: if not, nothing can be on its way there.
     pub fn book(&mut self, step: &Step, outcome: StepOutcome, has_copies: bool, now: Timestamp) {
+        if !self.is_of_this_stage(step) {
+            return;
+        }
+        // The first sweep may have been sent out twice; the second comes when writes on their way have arrived.
+        let is_of_first_sweep = self.stage == Stage::Settling && now < self.settles_until;
         if let StepOutcome::Failed(why) = outcome {
-            return self.fail(why, now);
+            if !is_of_first_sweep {
+                self.fail(why, now);
+            }
+            return;
         }
         let is_whole = !self.scope.is_user();
         match (step, outcome) {
@@ -417,12 +425,9 @@ impl Erasure {
                         if is_done { (PartState::Erased, reached) } else { (PartState::Pending, None) };
                 }
             }
-            (Step::Sweep, StepOutcome::Swept { counts, is_done })
-                if matches!(self.stage, Stage::Copies | Stage::Settling) =>
-            {
+            (Step::Sweep, StepOutcome::Swept { counts, is_done }) => {
                 add_counts(&mut self.copies, &counts);
-                // The first sweep may have been sent out twice; the second comes when writes on their way have arrived.
-                if self.stage == Stage::Settling && now < self.settles_until {
+                if is_of_first_sweep {
                     return;
                 }
                 if is_done {
@@ -441,7 +446,7 @@ impl Erasure {
                 self.succeed(now.plus(wait));
                 return self.close(now);
             }
-            (Step::Retell { component, shard }, StepOutcome::Retold) if self.stage == Stage::Retelling => {
+            (Step::Retell { component, shard }, StepOutcome::Retold) => {
                 if let Some(part) = self.part(component, *shard, PartState::Erased) {
                     part.state = PartState::Retold;
                 }
@@ -466,6 +471,14 @@ impl Erasure {
                 let component = component.clone();
                 self.parts.push(Part::new(component, *shard, PartState::Erased));
             }
+        }
+    }
+
+    fn is_of_this_stage(&self, step: &Step) -> bool {
+        match step {
+            Step::Count { .. } | Step::Erase { .. } | Step::EraseUser { .. } => self.stage == Stage::Streams,
+            Step::Sweep => matches!(self.stage, Stage::Copies | Stage::Settling),
+            Step::Retell { .. } => self.stage == Stage::Retelling,
         }
     }
 

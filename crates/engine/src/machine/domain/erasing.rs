@@ -560,6 +560,44 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_comes_late_is_not_taken_for_the_second_sweep_and_hurries_nothing() {
+        let slice = Step::EraseUser { component: "cart".into(), shard: 0, user: "bob".into(), cursor: 0 };
+        let done = StepOutcome::UserErased {
+            cursor: 9,
+            counts: Counts::new(),
+            sent: Sent::default(),
+            is_done: true,
+            reached: Some(Timestamp(77)),
+        };
+        let swept = StepOutcome::Swept { counts: counts(5), is_done: true };
+        let failed = StepOutcome::Failed("D1 is away".into());
+        let late = [
+            (Step::Sweep, swept.clone()),
+            (Step::Sweep, failed.clone()),
+            (slice.clone(), done.clone()),
+            (slice.clone(), failed),
+        ];
+        for (step, answer) in late {
+            let mut case = Case::new(true);
+            case.register("cart");
+            case.erase("u1", user("bob"), &[]);
+            case.done("u1", slice.clone(), done.clone());
+            assert_eq!(case.due(), [Step::Sweep]);
+            case.now = case.now.plus(STEP_PATIENCE);
+            assert_eq!(case.due(), [Step::Sweep], "whoever took it may be dead");
+            case.done("u1", Step::Sweep, swept.clone());
+            let first = case.now;
+            case.done("u1", step, answer.clone());
+            assert_eq!(case.machine.erasure("u1").unwrap().stage, Stage::Settling, "{answer:?}");
+            assert_eq!(case.machine.wake_at(), Some(first.plus(SETTLE)), "{answer:?}");
+            case.now = first.plus(SETTLE);
+            assert_eq!(case.due(), [Step::Sweep], "what was on its way then is swept now");
+            case.done("u1", Step::Sweep, StepOutcome::Swept { counts: Counts::new(), is_done: true });
+            assert!(case.machine.erasure("u1").unwrap().is_finished());
+        }
+    }
+
+    #[test]
     fn the_oldest_receipt_makes_room_and_what_is_under_way_stays() {
         let mut case = Case::new(false);
         for number in 0..ERASURES_MAX {
