@@ -240,6 +240,13 @@ impl World {
                     ));
                 }
             }
+            for ((_, id), (row, _)) in self.peers.d1.patterns.iter().filter(|((of, _), _)| *of == stream) {
+                let is_here = machine.miner().patterns().any(|pattern| pattern.id.to_string() == *id);
+                if row.count > 0 && !is_here {
+                    let count = row.count;
+                    wrong.push(format!("stream {stream}: D1 counts {count} of pattern {id}, which is not there"));
+                }
+            }
             for (hour, rollup) in &object.disk.durable.hours {
                 for (key, minutes) in rollup.series() {
                     let row = (stream, (hour.0, key.to_string()));

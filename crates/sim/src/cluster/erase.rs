@@ -272,14 +272,6 @@ impl World {
             for id in alerts.filter(|id| rows.erased.told.contains(*id)) {
                 wrong.push(format!("stream {stream}: the domain still has alert {id}, which was erased"));
             }
-            let Some(machine) = &object.live else { continue };
-            for ((_, id), (row, _)) in self.peers.d1.patterns.iter().filter(|((of, _), _)| *of == stream) {
-                let here = machine.miner().patterns().any(|pattern| pattern.id.to_string() == *id);
-                if row.count > 0 && !here {
-                    let count = row.count;
-                    wrong.push(format!("stream {stream}: D1 counts {count} of pattern {id}, which was erased"));
-                }
-            }
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::bytes::{ReadError, Reader, Writer};
 use crate::machine::erasure::{Counts, Sent, read_counts, read_sent, write_counts, write_sent};
 use crate::machine::retract::without_user;
 use crate::machine::row::{Heads, Row, RowKind};
+use crate::pattern::PatternId;
 use crate::time::Timestamp;
 use std::collections::VecDeque;
 
@@ -87,9 +88,20 @@ pub struct Slice {
     pub reached: Option<Timestamp>,
 }
 
-/// The last slices of erasures, oldest first; true if the row about them says less.
+/// Patterns that left with a user and of which D1 may still hold a row. At 10 bytes each 40 KB.
+const LEFT_MAX: usize = 4_096;
+
+/// What is remembered of erasures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Slices(VecDeque<Slice>, bool);
+pub(super) struct Slices {
+    /// The last slice of each, oldest first.
+    last: VecDeque<Slice>,
+    /// Patterns that left with a user, oldest first: whoever cannot read the state row does not know of them, and D1 would
+    /// show for ever what was theirs.
+    left: VecDeque<PatternId>,
+    /// Whether the row says less.
+    is_changed: bool,
+}
 
 impl Slices {
     /// Remembers a slice. Of a domain object of an older build, which does not say for which erasure it asks, nothing is.
@@ -97,24 +109,37 @@ impl Slices {
         if slice.erasure.is_empty() {
             return;
         }
-        self.1 = true;
-        self.0.retain(|known| known.erasure != slice.erasure);
-        self.0.push_back(slice);
-        while self.0.len() > SLICES_MAX {
-            self.0.pop_front();
+        self.is_changed = true;
+        self.last.retain(|known| known.erasure != slice.erasure);
+        self.last.push_back(slice);
+        while self.last.len() > SLICES_MAX {
+            self.last.pop_front();
         }
+    }
+
+    /// Remembers patterns that left, and forgets those of which D1 `has_heard`.
+    pub(super) fn note_left(&mut self, left: &[PatternId], has_heard: impl Fn(PatternId) -> bool) {
+        self.left.retain(|known| !left.contains(known) && !has_heard(*known));
+        self.left.extend(left);
+        self.left.drain(..self.left.len().saturating_sub(LEFT_MAX));
+        self.is_changed |= !left.is_empty();
+    }
+
+    /// Patterns that left with a user, of which D1 may not have heard.
+    pub(super) fn left(&self) -> impl Iterator<Item = PatternId> {
+        self.left.iter().copied()
     }
 
     /// The row, if it has to be written.
     pub(super) fn take_row(&mut self) -> Option<Vec<u8>> {
-        std::mem::take(&mut self.1).then(|| self.write())
+        std::mem::take(&mut self.is_changed).then(|| self.write())
     }
 
     fn write(&self) -> Vec<u8> {
         let mut out = Writer::new();
         out.u8(1);
-        out.uint(self.0.len() as u64);
-        for slice in &self.0 {
+        out.uint(self.last.len() as u64);
+        for slice in &self.last {
             out.text(&slice.erasure);
             out.uint(slice.after);
             out.uint(slice.cursor);
@@ -123,9 +148,11 @@ impl Slices {
             write_sent(&mut out, &slice.sent);
         }
         // Behind everything that earlier builds know: they read the row without it.
-        for slice in &self.0 {
+        for slice in &self.last {
             out.int(slice.reached.map_or(i64::MIN, |at| at.0));
         }
+        out.uint(self.left.len() as u64);
+        self.left.iter().for_each(|id| out.uint(id.0));
         out.into_bytes()
     }
 
@@ -147,11 +174,14 @@ impl Slices {
             });
         }
         if !input.is_empty() {
-            for slice in &mut slices.0 {
+            for slice in &mut slices.last {
                 slice.reached = Some(Timestamp(input.int()?)).filter(|at| at.0 != i64::MIN);
             }
+            for _ in 0..input.count()? {
+                slices.left.push_back(PatternId(input.uint()?));
+            }
         }
-        slices.1 = false;
+        slices.is_changed = false;
         Ok(slices)
     }
 }
@@ -159,7 +189,7 @@ impl Slices {
 impl StreamMachine {
     /// The answer to a call that came before, if this is one: what was said then, or of a call that is overtaken nothing.
     pub fn known_slice(&self, erasure: &str, after: u64) -> Option<Slice> {
-        let last = self.slices.0.iter().find(|slice| slice.erasure == erasure)?;
+        let last = self.slices.last.iter().find(|slice| slice.erasure == erasure)?;
         let is_overtaken = after < last.after || (last.is_done && after > last.after);
         match after {
             _ if is_overtaken => Some(Slice { erasure: erasure.to_owned(), after, cursor: after, ..Slice::default() }),
@@ -304,16 +334,17 @@ mod tests {
         for (name, reached) in [("u1", Some(Timestamp(7))), ("u2", None)] {
             slices.push(Slice { reached, ..slice(name, 3, true) });
         }
+        slices.note_left(&[PatternId(5)], |_| false);
         let row = slices.take_row().unwrap();
-        slices.1 = false;
         assert_eq!(Slices::read(&row).unwrap(), slices);
         let mut tail = Writer::new();
         tail.int(7);
         tail.int(i64::MIN);
+        [1, 5].into_iter().for_each(|left| tail.uint(left));
         let before = row.strip_suffix(tail.into_bytes().as_slice()).expect("what is new stands behind the rest");
         let read = Slices::read(before).unwrap();
-        assert!(read.0.iter().all(|slice| slice.reached.is_none()));
-        assert_eq!(read.0.iter().map(|slice| slice.erasure.as_str()).collect::<Vec<_>>(), ["u1", "u2"]);
+        assert!(read.left.is_empty() && read.last.iter().all(|slice| slice.reached.is_none()));
+        assert_eq!(read.last.iter().map(|slice| slice.erasure.as_str()).collect::<Vec<_>>(), ["u1", "u2"]);
     }
 
     #[test]
