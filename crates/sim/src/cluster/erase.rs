@@ -8,10 +8,10 @@
 use super::disk::{StreamRows, StreamWrite, WriteFailed};
 use super::domain::Task;
 use super::ledger::Sent;
-use super::message::{Answer, Call, CallId, Place, Swept, Waiter};
+use super::message::{Answer, Call, CallId, Place, Swept};
 use super::mutant::Mutant;
 use super::stream::StreamObject;
-use super::world::{Event, Parcel, World};
+use super::world::{Parcel, World};
 use sapwood_engine::machine::domain::Event as Input;
 use sapwood_engine::machine::erasure::{Counts, Erasure, Scope, Stage, Step, StepOutcome};
 use sapwood_engine::machine::row::{Heads, RowKind, records};
@@ -111,9 +111,8 @@ impl World {
             if matches!(step, Step::Erase { .. } | Step::EraseUser { .. })
                 && self.random.permille(self.plan.doubles * 4)
             {
-                let nobody = self.calls.open(Waiter { place: Place::Domain, life: 0, task: 0 });
                 let wait = self.random.between(10_000, 120_000) as i64;
-                self.after(wait, Event::Arrive { from: nobody, to, call: Rc::clone(&call) });
+                self.leave_domain(Parcel::Copy(wait, to, Rc::clone(&call)));
             }
             let waiter = self.domain.start(Task::Erasing(id, step));
             self.leave_domain(Parcel::Call(waiter, to, call));
@@ -195,8 +194,14 @@ impl World {
 
     fn erase_stream(&mut self, stream: usize, version: u64, is_dry_run: bool) -> Result<Answer, WriteFailed> {
         if self.streams[stream].disk.current.is_blank() {
-            self.streams[stream].closing_until = 0;
-            return Ok(Answer::Erased(0, false));
+            let object = &mut self.streams[stream];
+            object.closing_until = 0;
+            // Whoever waits for its first registration has nothing yet, and is told of an old life when that comes.
+            let is_busy = !is_dry_run && object.has_something_under_way();
+            if !is_dry_run && !is_busy {
+                object.begin_anew();
+            }
+            return Ok(Answer::Erased(0, is_busy));
         }
         if self.streams[stream].closing_until <= self.now {
             let (is_registered, known) =
