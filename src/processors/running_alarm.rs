@@ -2,10 +2,14 @@
 //!
 //! The runtime deletes an alarm when it was worked off, and with it one that was set meanwhile for the very same instant.
 //! An alarm may go off a little early, or twice; then the machine wants the same instant again. The simulator found that
-//! this loses the alarm, so the next one is always set for another instant.
+//! this loses the alarm, so the next one is always set for another instant. Deleting the alarm first does not help: the
+//! runtime looks at what the turn comes to, and asks for no other alarm if that is the one it has.
 
 use sapwood_engine::time::{Millis, Timestamp};
 use std::cell::Cell;
+
+/// An alarm goes off no earlier than this before its time: a generous bound on what the clocks of two machines differ.
+const EARLY_MAX: Millis = Millis::from_secs(3);
 
 /// For when the alarm that is being worked off was set.
 #[derive(Debug, Default)]
@@ -15,7 +19,7 @@ pub(crate) struct RunningAlarm(Cell<Running>);
 enum Running {
     #[default]
     None,
-    /// Another instance set it: it is not known for when.
+    /// Another instance set it: it is not known for when, but for no later than [`EARLY_MAX`] from now.
     Unknown,
     For(Timestamp),
 }
@@ -38,7 +42,7 @@ impl RunningAlarm {
         match self.0.get() {
             Running::For(running) if running == at => at.plus(Millis(1)),
             Running::For(_) | Running::None => at,
-            Running::Unknown => at.plus(Millis(1 + (now.0 & 0xff))),
+            Running::Unknown => at.max(now.plus(EARLY_MAX)).plus(Millis(1 + (now.0 & 0xff))),
         }
     }
 }
@@ -56,7 +60,12 @@ mod tests {
         assert_eq!(alarm.beside(Timestamp(500), Timestamp(499)), Timestamp(501));
         assert_eq!(alarm.beside(Timestamp(600), Timestamp(499)), Timestamp(600));
         alarm.begins(None);
-        assert!(alarm.beside(Timestamp(600), Timestamp(499)) > Timestamp(600));
+        for running in [499, 500, 600, 3_499] {
+            for wanted in [0, 500, running, running + 1, 9_999] {
+                let set = alarm.beside(Timestamp(wanted), Timestamp(499));
+                assert!(set > Timestamp(running) && set >= Timestamp(wanted), "{set:?} beside {running}");
+            }
+        }
         alarm.ends();
         assert_eq!(alarm.beside(Timestamp(600), Timestamp(499)), Timestamp(600));
     }

@@ -7,6 +7,7 @@
 use super::fault::Fault;
 use sapwood_engine::machine::erasure::Counts;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use worker::D1Database;
 use worker::wasm_bindgen::JsValue;
 
@@ -71,7 +72,7 @@ pub struct RollupRow {
     /// Records of the hour.
     pub count: u64,
     /// Minute of the hour: records.
-    pub minutes: std::collections::BTreeMap<u8, u64>,
+    pub minutes: BTreeMap<u8, u64>,
 }
 
 /// An incident.
@@ -296,30 +297,51 @@ const COPIES: [(&str, &str); 5] = [
 ];
 
 /// What of a domain's copies is to go.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Copies<'a> {
     /// Everything.
     All,
     /// Those of one component.
     Component(&'a str),
-    /// A user's records, of one component or of all.
-    User(&'a str, Option<&'a str>),
+    /// A user's records.
+    User(UserCopies<'a>),
 }
 
+/// Which of a user's records go: those that were received up to a time, which each component has of its own. A copy holds
+/// it in its body; of one that does not, nobody can say that it came later.
+#[derive(Clone, Debug)]
+pub struct UserCopies<'a> {
+    /// As records name them.
+    pub user: &'a str,
+    /// Only in this component.
+    pub component: Option<&'a str>,
+    /// Receive time, ms, by component.
+    pub until: BTreeMap<String, i64>,
+    /// Receive time, ms, for components that are not named.
+    pub until_elsewhere: i64,
+}
+
+/// Condition on a user's copies: `?3` the user, `?4` receive times by component, `?5` the one of others.
+const OF_USER: &str = "body->>'$.user_id' = ?3 AND coalesce(body->>'$.received_at', 0) <= \
+    coalesce((SELECT until.value FROM json_each(?4) AS until WHERE until.key = record.component), ?5)";
+
 /// Removes copies, at most `PRUNED_MAX` rows of each table; what went, by table, and whether that was all.
-pub async fn erase(database: &D1Database, domain: &str, copies: Copies<'_>) -> Result<(Counts, bool), Fault> {
+pub async fn erase(database: &D1Database, domain: &str, copies: &Copies<'_>) -> Result<(Counts, bool), Fault> {
     let fault = |error: worker::Error| Fault::new("erase from D1", error);
-    let optional = |text: Option<&str>| text.map_or(JsValue::NULL, JsValue::from_str);
     let (tables, component, user) = match copies {
         Copies::All => (COPIES.as_slice(), None, None),
-        Copies::Component(name) => (COPIES.as_slice(), Some(name), None),
+        Copies::Component(name) => (COPIES.as_slice(), Some(*name), None),
         // Only records name users.
-        Copies::User(user, component) => (COPIES.get(..1).unwrap_or_default(), component, Some(user)),
+        Copies::User(user) => (COPIES.get(..1).unwrap_or_default(), user.component, Some(user)),
     };
-    let values = [JsValue::from_str(domain), optional(component), optional(user)];
+    let mut values = vec![JsValue::from_str(domain), component.map_or(JsValue::NULL, JsValue::from_str)];
+    if let Some(UserCopies { user, until, until_elsewhere, .. }) = user {
+        let until = serde_json::to_string(until).map_err(|error| Fault::new("erase from D1", error))?;
+        values.extend([JsValue::from_str(user), JsValue::from_str(&until), JsValue::from_f64(*until_elsewhere as f64)]);
+    }
+    let of_user = user.map_or("true", |_| OF_USER);
     let mut statements = Vec::new();
     for (table, key) in tables {
-        let of_user = if user.is_some() { "body->>'$.user_id' = ?3" } else { "?3 IS NULL" };
         let statement = format!(
             "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} \
              WHERE domain = ?1 AND (?2 IS NULL OR component = ?2) AND {of_user} LIMIT {PRUNED_MAX})"

@@ -225,6 +225,33 @@ test("what one user left behind leaves every tier, and counts stay", async () =>
   assert.ok(!(await everything()).join().includes("bob-marker"));
 });
 
+test("what a user sends while an erasure goes on stays, and keeps its copy in D1", async () => {
+  const it = await inDomain("meanwhile");
+  const of = (user, component, id) => error(component, `payment of ${user} failed`, { user_id: user, id });
+  await it.send(of("bob", "cart", "before-1"), of("bob", "shop", "before-2"), of("alice", "cart", "hers"));
+  const copies = async () => {
+    const rows = (await service.d1()).prepare("SELECT id FROM record WHERE domain = ? ORDER BY id").bind(it.domain).all();
+    return (await rows).results.map((row) => row.id).join();
+  };
+  await until("D1 has them", async () => (await copies()) === "before-1,before-2,hers");
+  const reply = await it.erase("logs", { user: "bob", confirm: "bob" });
+  assert.deepEqual([reply.status, reply.json.stage, reply.json.erased.objects.records], [202, "settling", 2], reply.text);
+  // In components that are in the plan, and in one that is not.
+  await it.send(of("bob", "cart", "meanwhile-1"), of("bob", "shop", "meanwhile-2"), of("bob", "new", "meanwhile-3"));
+  const expected = "hers,meanwhile-1,meanwhile-2,meanwhile-3";
+  await until("D1 has what came meanwhile", async () => (await copies()) === expected, { within: 50_000 });
+  assert.equal((await it.receipt(reply.json.id)).stage, "settling", "the second sweep is still to come");
+  await service.kill9();
+  await service.restart();
+  const done = await until("it is finished", async () => {
+    const receipt = await it.receipt(reply.json.id);
+    return receipt.state === "finished" && receipt;
+  }, { within: 240_000 });
+  assert.equal(done.erased.copies["d1.record"], 2, JSON.stringify(done));
+  assert.equal(await copies(), expected);
+  assert.equal((await it.messages()).length, 4);
+});
+
 test("the bytes are gone from the disk", async () => {
   const it = await inDomain("bytes");
   const secret = `unmistakable-${Date.now()}`;

@@ -99,38 +99,45 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let (seed, lines, out) = match Cli::parse().command {
-        Command::Generate { seed, lines, out } => (seed, lines, out),
-        Command::Scenarios { seeds, first, plain, explain } => {
-            return scenarios(first..first.saturating_add(seeds), plain, explain);
-        }
+    match Cli::parse().command {
+        Command::Generate { seed, lines, out } => generated(seed, lines, &out),
+        Command::Scenarios { seeds, first, plain, explain } => scenarios(range(first, seeds), plain, explain),
         Command::Cold { seeds, first, plain, strangers } => {
-            let card = ColdCard::of(first..first.saturating_add(seeds), plain, strangers);
-            let is_written = write!(io::stdout().lock(), "{}", card.table()).is_ok();
-            return if is_written { ExitCode::SUCCESS } else { ExitCode::from(2) };
+            printed(&ColdCard::of(range(first, seeds), plain, strangers).table())
         }
-        Command::Variables { seeds, first } => {
-            let card = VariableCard::of(first..first.saturating_add(seeds));
-            let is_written = write!(io::stdout().lock(), "{}", card.table()).is_ok();
-            return if is_written { ExitCode::SUCCESS } else { ExitCode::from(2) };
-        }
-        Command::Cluster { seeds, from, mutants: true, .. } => return mutants(&(from..from.saturating_add(seeds))),
-        Command::Cluster { seeds, from, story, mutant, .. } => {
-            return cluster(from..from.saturating_add(seeds), story, mutant.as_deref());
-        }
-    };
-    let outcome = generate(seed, lines, &out).and_then(|files| {
+        Command::Variables { seeds, first } => printed(&VariableCard::of(range(first, seeds)).table()),
+        Command::Cluster { seeds, from, mutants: true, .. } => mutants(&range(from, seeds)),
+        Command::Cluster { seeds, from, story, mutant, .. } => cluster(range(from, seeds), story, mutant.as_deref()),
+    }
+}
+
+fn range(first: u64, seeds: u64) -> Range<u64> {
+    first..first.saturating_add(seeds)
+}
+
+fn printed(table: &str) -> ExitCode {
+    exit_code(write!(io::stdout().lock(), "{table}").map(|()| true))
+}
+
+/// 0 if all is well, 1 if something was found, 2 if it cannot be told.
+fn exit_code(is_well: io::Result<bool>) -> ExitCode {
+    match is_well {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(_) => ExitCode::from(2),
+    }
+}
+
+fn generated(seed: u64, lines: usize, out: &Path) -> ExitCode {
+    let outcome = generate(seed, lines, out).and_then(|files| {
         let mut stdout = io::stdout().lock();
         files.iter().try_for_each(|file| writeln!(stdout, "{}", file.display()))
     });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // If standard error is gone too, the status still says it.
-            let _ = writeln!(io::stderr(), "sapwood-sim: cannot write below {}: {error}", out.display());
-            ExitCode::from(2)
-        }
+    if let Err(error) = &outcome {
+        // If standard error is gone too, the status still says it.
+        let _ = writeln!(io::stderr(), "sapwood-sim: cannot write below {}: {error}", out.display());
     }
+    exit_code(outcome.map(|()| true))
 }
 
 fn cluster(seeds: Range<u64>, tells: bool, name: Option<&str>) -> ExitCode {
@@ -145,33 +152,21 @@ fn cluster(seeds: Range<u64>, tells: bool, name: Option<&str>) -> ExitCode {
     let tally = campaign.play(&|line| {
         let _ = writeln!(io::stderr(), "{line}");
     });
-    match tally.report(&mut io::stdout().lock()) {
-        Ok(()) if tally.failed.is_empty() => ExitCode::SUCCESS,
-        Ok(()) => ExitCode::FAILURE,
-        Err(_) => ExitCode::from(2),
-    }
+    exit_code(tally.report(&mut io::stdout().lock()).map(|()| tally.failed.is_empty()))
 }
 
 fn mutants(seeds: &Range<u64>) -> ExitCode {
-    match catch_all(seeds, &mut io::stdout().lock()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(_) => ExitCode::from(2),
-    }
+    exit_code(catch_all(seeds, &mut io::stdout().lock()))
 }
 
 fn scenarios(seeds: Range<u64>, plain: bool, explain: bool) -> ExitCode {
-    let mut stdout = io::stdout().lock();
     let card = Scorecard::of(seeds, plain, |seed, signal| {
         if explain {
             // A reader who has enough stops reading; the table is written all the same.
-            let _ = writeln!(stdout, "seed {seed}: {signal:?}");
+            let _ = writeln!(io::stdout().lock(), "seed {seed}: {signal:?}");
         }
     });
-    match write!(stdout, "{}", card.table()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(2),
-    }
+    printed(&card.table())
 }
 
 fn generate(seed: u64, lines: usize, out: &Path) -> io::Result<Vec<PathBuf>> {

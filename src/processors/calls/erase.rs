@@ -55,6 +55,9 @@ pub struct EraseUserAnswer {
     pub cursor: u64,
     /// Whether that is all.
     pub is_done: bool,
+    /// The receive time up to which that is all, ms. Builds that do not say it mean all copies.
+    #[serde(default)]
+    pub reached_ms: Option<i64>,
 }
 
 /// Records that the data service has.

@@ -11,13 +11,13 @@ use crate::processors::calls::{
     view_key, without_exemplars,
 };
 use crate::processors::stubs::{CallError, Stubs};
-use crate::storage::d1::{self, Copies};
+use crate::storage::d1::{self, Copies, UserCopies};
 use crate::storage::fault::Fault;
 use futures::channel::oneshot;
 use futures::future::{Either, join_all, select};
 use sapwood_engine::machine::domain::{Answer, Event};
 use sapwood_engine::machine::erasure::{Counts, Part, Scope, Step, StepOutcome};
-use sapwood_engine::time::Millis;
+use sapwood_engine::time::{Millis, Timestamp};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -123,6 +123,7 @@ impl Inner {
                     counts: answer.counts,
                     sent: answer.sent.into(),
                     is_done: answer.is_done,
+                    reached: answer.reached_ms.map(Timestamp),
                 })
             }
             Step::Sweep => self.sweep(id, &domain).await.map_err(failed),
@@ -183,10 +184,15 @@ impl Inner {
         let copies = match &plan.scope {
             Scope::Component(name) => Copies::Component(name),
             Scope::Domain => Copies::All,
-            Scope::User { user, component, .. } => Copies::User(user, component.as_deref()),
+            Scope::User { user, component, .. } => {
+                let until = |it: &Part| (it.component.clone(), plan.swept_up_to(&it.component).0);
+                let until = plan.parts.iter().map(until).collect();
+                let component = component.as_deref();
+                Copies::User(UserCopies { user, component, until, until_elsewhere: plan.requested_at.0 })
+            }
         };
         let (mut counts, is_done) = match self.env.d1("LOGS_DB") {
-            Ok(database) => d1::erase(&database, domain, copies).await?,
+            Ok(database) => d1::erase(&database, domain, &copies).await?,
             // Without the binding nothing can have been written.
             Err(_) => (Counts::new(), true),
         };

@@ -98,7 +98,14 @@ impl Inner {
     /// before.
     pub(super) fn erase_user(&self, call: &EraseUserCall) -> Result<EraseUserAnswer, Fault> {
         if !self.has_rows() {
-            return Ok(EraseUserAnswer { cursor: call.cursor, is_done: true, ..EraseUserAnswer::default() });
+            // Copies may be there of what was here once; whatever begins here from now on is received later.
+            let reached_ms = Some(now().0);
+            return Ok(EraseUserAnswer {
+                cursor: call.cursor,
+                is_done: true,
+                reached_ms,
+                ..EraseUserAnswer::default()
+            });
         }
         self.meet(&call.address)?;
         if !call.is_dry_run {
@@ -120,6 +127,7 @@ impl Inner {
             is_done: found.is_done,
             counts: found.counts(),
             sent: found.sent,
+            reached: None,
         };
         let is_worth_it = !call.is_dry_run && (found.is_done || !found.lines.is_empty());
         Ok(answer_of(if is_worth_it { self.retract(&call.user, found, slice)? } else { slice }))
@@ -154,6 +162,6 @@ impl Inner {
 }
 
 fn answer_of(slice: Slice) -> EraseUserAnswer {
-    let Slice { counts, sent, cursor, is_done, .. } = slice;
-    EraseUserAnswer { counts, sent: sent.into(), cursor, is_done }
+    let Slice { counts, sent, cursor, is_done, reached, .. } = slice;
+    EraseUserAnswer { counts, sent: sent.into(), cursor, is_done, reached_ms: reached.map(|at| at.0) }
 }

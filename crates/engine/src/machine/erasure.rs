@@ -10,6 +10,9 @@
 //! A stream is erased only if what it was told of the domain is older than the erasure (`version`): a name that starts
 //! anew is told a newer view before its first record, so a step that comes late or twice cannot touch the new life. Until
 //! its streams are erased a name may not register again.
+//!
+//! A user's erasure has no new life: the user goes on sending to the same streams. Each stream says when it is through up
+//! to which receive time, and the sweeps take no copy of a record that came after it ([`Erasure::swept_up_to`]).
 
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::machine::outbox::RetryPolicy;
@@ -125,6 +128,9 @@ pub struct Part {
     pub state: PartState,
     /// Of a user's records: the row up to which they are gone.
     pub cursor: u64,
+    /// Of a user's records, once that is all: the receive time up to which they are gone. Builds that did not bound the
+    /// sweeps say nothing.
+    pub reached: Option<Timestamp>,
     /// What it lost.
     pub counts: Counts,
     /// What of it the data service has.
@@ -133,7 +139,7 @@ pub struct Part {
 
 impl Part {
     fn new(component: String, shard: u16, state: PartState) -> Self {
-        Self { component, shard, state, cursor: 0, counts: Counts::new(), sent: Sent::default() }
+        Self { component, shard, state, cursor: 0, reached: None, counts: Counts::new(), sent: Sent::default() }
     }
 }
 
@@ -230,6 +236,8 @@ pub enum StepOutcome {
         sent: Sent,
         /// Whether that is all.
         is_done: bool,
+        /// The receive time up to which that is all, if the stream says so.
+        reached: Option<Timestamp>,
     },
     /// D1 and KV were swept.
     Swept {
@@ -334,6 +342,18 @@ impl Erasure {
         (counts, sent)
     }
 
+    /// Of a user: the receive time up to which copies of a component's records are swept. What came later stays in its
+    /// stream and keeps its copy.
+    ///
+    /// Copies do not say which shard of a component they are from, so that the last of them decides. Where a stream did not
+    /// say, being of an earlier build, all copies go. A component that is not in the plan holds nothing from before it was
+    /// asked for; copies without a component go with it.
+    pub fn swept_up_to(&self, component: &str) -> Timestamp {
+        let parts = self.parts.iter().filter(|part| part.component == component);
+        let reached = parts.map(|part| part.reached.unwrap_or(Timestamp::MAX)).max();
+        reached.unwrap_or(self.requested_at)
+    }
+
     /// What can be done now, side by side.
     pub fn steps(&self) -> Vec<Step> {
         let name = |part: &Part| (part.component.clone(), part.shard);
@@ -365,8 +385,16 @@ impl Erasure {
     ///
     /// `has_copies` says whether D1 is written to at all: if not, nothing can be on its way there.
     pub fn book(&mut self, step: &Step, outcome: StepOutcome, has_copies: bool, now: Timestamp) {
+        if !self.is_of_this_stage(step) {
+            return;
+        }
+        // The first sweep may have been sent out twice; the second comes when writes on their way have arrived.
+        let is_of_first_sweep = self.stage == Stage::Settling && now < self.settles_until;
         if let StepOutcome::Failed(why) = outcome {
-            return self.fail(why, now);
+            if !is_of_first_sweep {
+                self.fail(why, now);
+            }
+            return;
         }
         let is_whole = !self.scope.is_user();
         match (step, outcome) {
@@ -385,7 +413,7 @@ impl Erasure {
             }
             (
                 Step::EraseUser { component, shard, cursor: from, .. },
-                StepOutcome::UserErased { cursor, counts, sent, is_done },
+                StepOutcome::UserErased { cursor, counts, sent, is_done, reached },
             ) => {
                 // One that went out twice is counted once.
                 let part = self.part(component, *shard, PartState::Pending);
@@ -393,15 +421,13 @@ impl Erasure {
                     part.cursor = cursor;
                     add_counts(&mut part.counts, &counts);
                     part.sent.add(sent);
-                    part.state = if is_done { PartState::Erased } else { PartState::Pending };
+                    (part.state, part.reached) =
+                        if is_done { (PartState::Erased, reached) } else { (PartState::Pending, None) };
                 }
             }
-            (Step::Sweep, StepOutcome::Swept { counts, is_done })
-                if matches!(self.stage, Stage::Copies | Stage::Settling) =>
-            {
+            (Step::Sweep, StepOutcome::Swept { counts, is_done }) => {
                 add_counts(&mut self.copies, &counts);
-                // The first sweep may have been sent out twice; the second comes when writes on their way have arrived.
-                if self.stage == Stage::Settling && now < self.settles_until {
+                if is_of_first_sweep {
                     return;
                 }
                 if is_done {
@@ -420,7 +446,7 @@ impl Erasure {
                 self.succeed(now.plus(wait));
                 return self.close(now);
             }
-            (Step::Retell { component, shard }, StepOutcome::Retold) if self.stage == Stage::Retelling => {
+            (Step::Retell { component, shard }, StepOutcome::Retold) => {
                 if let Some(part) = self.part(component, *shard, PartState::Erased) {
                     part.state = PartState::Retold;
                 }
@@ -445,6 +471,14 @@ impl Erasure {
                 let component = component.clone();
                 self.parts.push(Part::new(component, *shard, PartState::Erased));
             }
+        }
+    }
+
+    fn is_of_this_stage(&self, step: &Step) -> bool {
+        match step {
+            Step::Count { .. } | Step::Erase { .. } | Step::EraseUser { .. } => self.stage == Stage::Streams,
+            Step::Sweep => matches!(self.stage, Stage::Copies | Stage::Settling),
+            Step::Retell { .. } => self.stage == Stage::Retelling,
         }
     }
 
@@ -516,6 +550,10 @@ impl Erasure {
         out.optional_text(self.last_error.as_deref());
         out.int(self.next_at.0);
         out.int(self.finished_at.map_or(i64::MIN, |at| at.0));
+        // Behind everything that earlier builds know: they read the row without it.
+        for part in &self.parts {
+            out.int(part.reached.map_or(i64::MIN, |at| at.0));
+        }
         out.into_bytes()
     }
 
@@ -548,7 +586,7 @@ impl Erasure {
         for _ in 0..input.count()? {
             parts.push(read_part(&mut input)?);
         }
-        Ok(Self {
+        let mut erasure = Self {
             id,
             scope,
             by,
@@ -563,7 +601,13 @@ impl Erasure {
             next_at: Timestamp(input.int()?),
             finished_at: instant(input.int()?),
             settles_until: Timestamp(0),
-        })
+        };
+        if !input.is_empty() {
+            for part in &mut erasure.parts {
+                part.reached = instant(input.int()?);
+            }
+        }
+        Ok(erasure)
     }
 }
 
@@ -583,6 +627,7 @@ fn read_part(input: &mut Reader<'_>) -> Result<Part, ReadError> {
             _ => return Err(ReadError::Unknown("state of an erasure's part")),
         },
         cursor: input.uint()?,
+        reached: None,
         counts: read_counts(input)?,
         sent: read_sent(input)?,
     })

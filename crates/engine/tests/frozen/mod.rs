@@ -220,6 +220,7 @@ fn erase(object: &mut Object, at: i64) {
         is_done: found.is_done,
         counts: found.counts(),
         sent: found.sent,
+        reached: None,
     };
     object.shelf.replace(&found.bodies);
     let (user, rows_gone) = ("user-5".to_owned(), BTreeSet::new());

@@ -168,7 +168,7 @@ impl World {
             if self.random.permille(self.plan.fails_write) {
                 self.streams[stream].disk.fails_in = Some(self.random.below(3) as u32);
             }
-            let (mut shown, mut copies) = (Vec::new(), Vec::new());
+            let (mut shown, mut copies, mutant) = (Vec::new(), Vec::new(), self.mutant);
             let thinned = self.with_stream(stream, |machine, store| {
                 let would = machine.would_thin(store, false, now)?;
                 copies.extend(would.map(|thinning| thinning.copies).unwrap_or_default());
@@ -183,8 +183,8 @@ impl World {
             });
             self.streams[stream].spared.extend(shown);
             // They leave D1 first, whatever becomes of the write.
-            for id in copies {
-                self.peers.d1.records.remove(&(stream, id));
+            if mutant != Some(Mutant::CopiesOfHusksStay) {
+                copies.into_iter().for_each(|id| drop(self.peers.d1.records.remove(&(stream, id))));
             }
             self.end_turn(stream);
             let Ok(NextThinning::Now(thinning)) = thinned else { return true };
@@ -312,7 +312,7 @@ impl World {
         let store = super::disk::StreamDisk { disk: &mut object.disk, mutant: None, later: &mut later };
         let span = machine.next_for_d1(&store, D1_LEVEL, |it| {
             let ours = || machine.record_id(it.at, it.seq, it.index).to_string();
-            flush.records.push((it.record.id.clone().unwrap_or_else(ours), it.record.user_id.clone()));
+            flush.records.push((it.record.id.clone().unwrap_or_else(ours), (it.record.user_id.clone(), it.at)));
             Ok(200)
         });
         let (patterns, hours) = machine.d1_dirty();

@@ -103,10 +103,10 @@ impl World {
         object.is_some_and(|object| object.disk.durable.retracted.contains_key(&(it.seq, it.index)))
     }
 
-    /// Whether somebody asked that its user be erased. The second sweep of D1 takes the copies of what the user sent
-    /// meanwhile, too.
-    fn was_asked(&self, it: &Stored) -> bool {
-        self.asked.iter().any(|asked| asked.is_about(it.stream, it.record.user_id.as_deref()))
+    /// Whether the sweeps of a user's erasure may have taken the copy of a record that its stream, which received it at
+    /// `at`, has.
+    fn was_swept(&self, it: &Stored, at: Timestamp) -> bool {
+        self.asked.iter().any(|asked| asked.may_sweep(it.stream, it.record.user_id.as_deref(), at))
     }
 
     /// No acknowledged line lost, none doubled, every answer true.
@@ -210,9 +210,10 @@ impl World {
             let stream = object.number;
             let journal = object.disk.durable.rows();
             let is_meant = |it: &&Stored| it.stream == stream && it.record.level.class() >= D1_LEVEL;
-            for it in stored.iter().filter(is_meant).filter(|it| !self.is_retracted(it) && !self.was_asked(it)) {
-                let Some(id) = &it.record.id else { continue };
-                if journal.contains_key(&it.seq) && !self.peers.d1.records.contains_key(&(stream, id.clone())) {
+            for it in stored.iter().filter(is_meant).filter(|it| !self.is_retracted(it)) {
+                let (Some(id), Some(row)) = (&it.record.id, journal.get(&it.seq)) else { continue };
+                let is_there = self.peers.d1.records.contains_key(&(stream, id.clone()));
+                if !is_there && !self.was_swept(it, row.at) {
                     wrong.push(format!("stream {stream}: record {id} is not in D1"));
                 }
             }
@@ -237,6 +238,13 @@ impl World {
                         in_d1(&id),
                         pattern.count
                     ));
+                }
+            }
+            for ((_, id), (row, _)) in self.peers.d1.patterns.iter().filter(|((of, _), _)| *of == stream) {
+                let is_here = machine.miner().patterns().any(|pattern| pattern.id.to_string() == *id);
+                if row.count > 0 && !is_here {
+                    let count = row.count;
+                    wrong.push(format!("stream {stream}: D1 counts {count} of pattern {id}, which is not there"));
                 }
             }
             for (hour, rollup) in &object.disk.durable.hours {

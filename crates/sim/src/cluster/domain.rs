@@ -3,6 +3,7 @@
 use super::disk::{Disk, Rows, WriteFailed};
 use super::message::{Answer, Call, CallId, Place, Waiter};
 use super::mutant::Mutant;
+use super::stream::EARLY_MAX;
 use super::world::{Event, Parcel, WAKES_MAX, World};
 use sapwood_engine::machine::domain::{
     Answer as Reply, Component, DomainMachine, DomainSettings, Effects, Event as Input, KeyEntry, Stored,
@@ -337,7 +338,7 @@ impl World {
             match self.domain.running_for {
                 _ if self.mutant == Some(Mutant::AlarmAtRunningInstant) => {}
                 None => {}
-                Some(None) => at += 1 + (now & 0xff),
+                Some(None) => at = at.max(now + EARLY_MAX.0) + 1 + (now & 0xff),
                 Some(Some(running)) => at += i64::from(running == at),
             }
             self.domain.armed_at = Some(at);
@@ -511,6 +512,10 @@ impl World {
             return;
         }
         self.disturb_domain();
+        if self.domain.disk.current.alarm != Some(due) {
+            // As in a stream: called off, the one on disk is looked at instead.
+            return;
+        }
         self.domain.running_for = Some(self.domain.armed_at.take());
         self.domain.wakes += 1;
         if self.domain.wakes > WAKES_MAX {

@@ -8,14 +8,15 @@
 use super::disk::{StreamRows, StreamWrite, WriteFailed};
 use super::domain::Task;
 use super::ledger::Sent;
-use super::message::{Answer, Call, CallId, Place, Swept, Waiter};
+use super::message::{Answer, Call, CallId, Place, Swept};
 use super::mutant::Mutant;
 use super::stream::StreamObject;
-use super::world::{Event, Parcel, World};
+use super::world::{Parcel, World};
 use sapwood_engine::machine::domain::Event as Input;
 use sapwood_engine::machine::erasure::{Counts, Erasure, Scope, Stage, Step, StepOutcome};
 use sapwood_engine::machine::row::{Heads, RowKind, records};
 use sapwood_engine::machine::stream::{Event as StreamInput, Slice};
+use sapwood_engine::time::Timestamp;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -110,9 +111,8 @@ impl World {
             if matches!(step, Step::Erase { .. } | Step::EraseUser { .. })
                 && self.random.permille(self.plan.doubles * 4)
             {
-                let nobody = self.calls.open(Waiter { place: Place::Domain, life: 0, task: 0 });
                 let wait = self.random.between(10_000, 120_000) as i64;
-                self.after(wait, Event::Arrive { from: nobody, to, call: Rc::clone(&call) });
+                self.leave_domain(Parcel::Copy(wait, to, Rc::clone(&call)));
             }
             let waiter = self.domain.start(Task::Erasing(id, step));
             self.leave_domain(Parcel::Call(waiter, to, call));
@@ -124,11 +124,19 @@ impl World {
             let is_of_it = |object: &&StreamObject| object.identity.component == *name;
             self.streams.iter().filter(is_of_it).map(|object| object.number).collect()
         };
-        match self.domain.live.as_ref().and_then(|machine| machine.erasure(id)).map(|erasure| &erasure.scope) {
+        let plan = self.domain.live.as_ref().and_then(|machine| machine.erasure(id));
+        match plan.map(|plan| (&plan.scope, plan)) {
             None => Swept::Streams(Vec::new()),
-            Some(Scope::Component(name)) => Swept::Streams(of(name)),
-            Some(Scope::Domain) => Swept::Streams((0..self.streams.len()).collect()),
-            Some(Scope::User { user, component, .. }) => Swept::User(user.clone(), component.as_ref().map(of)),
+            Some((Scope::Component(name), _)) => Swept::Streams(of(name)),
+            Some((Scope::Domain, _)) => Swept::Streams((0..self.streams.len()).collect()),
+            Some((Scope::User { user, component, .. }, plan)) => {
+                let is_endless = self.mutant == Some(Mutant::UserSweptWithoutEnd);
+                let until = |name: &str| if is_endless { Timestamp::MAX } else { plan.swept_up_to(name) };
+                let names = self.streams.iter().map(|object| &object.identity.component);
+                let is_meant = |name: &&String| component.as_ref().is_none_or(|only| only == *name);
+                let streams = names.filter(is_meant).flat_map(|name| of(name).into_iter().map(|it| (it, until(name))));
+                Swept::User(user.clone(), streams.collect())
+            }
         }
     }
 
@@ -141,8 +149,8 @@ impl World {
             }
             (Step::Erase { .. }, Some(Answer::Erased(records, false))) => StepOutcome::Erased(counted(records)),
             (Step::EraseUser { .. }, Some(Answer::UserErased(slice))) => {
-                let Slice { cursor, counts, sent, is_done, .. } = slice;
-                StepOutcome::UserErased { cursor, counts, sent, is_done }
+                let Slice { cursor, counts, sent, is_done, reached, .. } = slice;
+                StepOutcome::UserErased { cursor, counts, sent, is_done, reached }
             }
             (Step::Sweep, Some(Answer::Done)) => StepOutcome::Swept { counts: Counts::new(), is_done: true },
             (Step::Retell { .. }, Some(Answer::Done)) => StepOutcome::Retold,
@@ -186,8 +194,14 @@ impl World {
 
     fn erase_stream(&mut self, stream: usize, version: u64, is_dry_run: bool) -> Result<Answer, WriteFailed> {
         if self.streams[stream].disk.current.is_blank() {
-            self.streams[stream].closing_until = 0;
-            return Ok(Answer::Erased(0, false));
+            let object = &mut self.streams[stream];
+            object.closing_until = 0;
+            // Whoever waits for its first registration has nothing yet, and is told of an old life when that comes.
+            let is_busy = !is_dry_run && object.has_something_under_way();
+            if !is_dry_run && !is_busy {
+                object.begin_anew();
+            }
+            return Ok(Answer::Erased(0, is_busy));
         }
         if self.streams[stream].closing_until <= self.now {
             let (is_registered, known) =
@@ -262,14 +276,6 @@ impl World {
             let alerts = self.domain.disk.durable.alerts.keys().filter(|_| !object.was_rebuilt);
             for id in alerts.filter(|id| rows.erased.told.contains(*id)) {
                 wrong.push(format!("stream {stream}: the domain still has alert {id}, which was erased"));
-            }
-            let Some(machine) = &object.live else { continue };
-            for ((_, id), (row, _)) in self.peers.d1.patterns.iter().filter(|((of, _), _)| *of == stream) {
-                let here = machine.miner().patterns().any(|pattern| pattern.id.to_string() == *id);
-                if row.count > 0 && !here {
-                    let count = row.count;
-                    wrong.push(format!("stream {stream}: D1 counts {count} of pattern {id}, which was erased"));
-                }
             }
         }
     }

@@ -3,7 +3,7 @@
 //! What is found in the rows, what is taken back of what was folded, and what a call that comes again is told is the
 //! product's code. What must be true of it is held against what was durable when the administrator asked: all of that is
 //! gone from rows, blocks, D1 and from what patterns show; nobody else's record was touched, nor one that came after the
-//! erasure was over; and the receipts add up to what is gone.
+//! erasure was over; what came after its stream was through keeps its copy in D1; and the receipts add up to what is gone.
 
 use super::disk::WriteFailed;
 use super::message::{Answer, CallId};
@@ -15,6 +15,7 @@ use sapwood_engine::machine::erasure::Scope;
 use sapwood_engine::machine::row::{RowKind, records};
 use sapwood_engine::machine::stream::{Event as StreamInput, Retraction, Slice, SliceRoom, StreamMachine, UserSearch};
 use sapwood_engine::record_id::RecordId;
+use sapwood_engine::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one slice opens: so little that most erasures take some.
@@ -43,12 +44,21 @@ pub struct Asked {
     components: usize,
     /// By stream.
     held: BTreeMap<usize, Held>,
+    /// When a stream was through, by its clock, and whether it had anything.
+    through: BTreeMap<usize, (Timestamp, bool)>,
 }
 
 impl Asked {
-    /// Whether a record of this user in this stream is meant.
-    pub fn is_about(&self, stream: usize, user: Option<&str>) -> bool {
-        user == Some(&self.user) && self.only.is_none_or(|only| only == stream % self.components)
+    /// Whether the sweeps of D1 may take the copy of a record that a stream received at `at` and still has: one that is no
+    /// later than when the last shard of its component was through. What a stream receives after it was through itself is
+    /// later, unless it began anew.
+    pub fn may_sweep(&self, stream: usize, user: Option<&str>, at: Timestamp) -> bool {
+        let is_meant = user == Some(&self.user) && self.only.is_none_or(|only| only == stream % self.components);
+        let of_component = |of: &&usize| **of % self.components == stream % self.components;
+        let shards = self.through.keys().filter(of_component).count();
+        let through = self.through.iter().filter(|(of, _)| of_component(of)).map(|(_, through)| through).max();
+        let is_swept = |(until, had_rows): &(Timestamp, bool)| at < *until || at == *until && (shards > 1 || !had_rows);
+        is_meant && through.is_some_and(is_swept)
     }
 }
 
@@ -97,7 +107,8 @@ impl World {
         let event = Input::Erase { id: id.clone(), scope, by: "ann".into(), alerts: Vec::new() };
         let Ok(effects) = self.domain_transition(event) else { return };
         if effects.answer == Reply::Erasing(id.clone(), false) {
-            self.asked.push(Asked { id, user, only, components: self.plan.streams, held });
+            let (components, through) = (self.plan.streams, BTreeMap::new());
+            self.asked.push(Asked { id, user, only, components, held, through });
         }
         self.erase_due();
     }
@@ -124,7 +135,10 @@ impl World {
     fn erase_slice(&mut self, stream: usize, erasure: &str, user: &str, after: u64) -> Result<Slice, WriteFailed> {
         let object = &self.streams[stream];
         if object.disk.current.is_blank() || object.closing_until > self.now {
-            return Ok(Slice { erasure: erasure.to_owned(), after, cursor: after, is_done: true, ..Slice::default() });
+            let reached = self.stream_now(stream);
+            self.note_through(stream, erasure, reached, false);
+            let (erasure, reached) = (erasure.to_owned(), Some(reached));
+            return Ok(Slice { erasure, after, cursor: after, is_done: true, reached, ..Slice::default() });
         }
         let known = self.with_stream(stream, |machine, _| Ok(machine.known_slice(erasure, after)))?;
         if let Some(known) = known.filter(|_| self.mutant != Some(Mutant::SliceForgotten)) {
@@ -143,6 +157,7 @@ impl World {
             is_done: found.is_done,
             counts: found.counts(),
             sent: found.sent,
+            reached: None,
         };
         if !found.is_done && found.lines.is_empty() {
             return Ok(slice);
@@ -156,7 +171,18 @@ impl World {
         let forgets = self.mutant == Some(Mutant::UserErasedWithoutExemplars);
         let input = if forgets { StreamInput::Fold } else { StreamInput::Retract(retraction) };
         let effects = self.stream_transition_with(stream, input, |store| store.erase_from_rows(user, bodies))?;
-        Ok(effects.slice.unwrap_or(slice))
+        let slice = effects.slice.unwrap_or(slice);
+        if let Some(reached) = slice.reached {
+            self.note_through(stream, erasure, reached, true);
+        }
+        Ok(slice)
+    }
+
+    fn note_through(&mut self, stream: usize, erasure: &str, reached: Timestamp, had_rows: bool) {
+        for asked in self.asked.iter_mut().filter(|asked| asked.id == erasure) {
+            let known = asked.through.entry(stream).or_insert((reached, had_rows));
+            *known = (reached, had_rows).max(*known);
+        }
     }
 
     // --- what must be true ------------------------------------------------------------------------

@@ -4,6 +4,7 @@ use sapwood_engine::machine::row::Receipt;
 use sapwood_engine::machine::stream::{DomainView, HeardAnswer, Lease, Slice};
 use sapwood_engine::pattern::lesson::Lessons;
 use sapwood_engine::shard::{ShardMap, Step};
+use sapwood_engine::time::Timestamp;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -74,8 +75,8 @@ pub struct Piece {
 pub enum Swept {
     /// Everything of these streams.
     Streams(Vec<usize>),
-    /// Records of a user, in these streams or in all.
-    User(String, Option<Vec<usize>>),
+    /// Records of a user in these streams, each up to a receive time.
+    User(String, BTreeMap<usize, Timestamp>),
 }
 
 /// A pattern as D1 holds it.
@@ -94,8 +95,8 @@ pub struct Flush {
     pub stream: usize,
     /// Journal sequence up to which it is true.
     pub seq: u64,
-    /// Records by id, and whose they are.
-    pub records: Vec<(String, Option<String>)>,
+    /// Records by id, whose they are, and when they were received.
+    pub records: Vec<(String, (Option<String>, Timestamp))>,
     /// Patterns.
     pub patterns: Vec<(String, PatternRow)>,
     /// Hour, series and count.

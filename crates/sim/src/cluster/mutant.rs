@@ -83,6 +83,10 @@ pub enum Mutant {
     UserErasedWithoutExemplars,
     /// A user's records are looked for in what is folded, and nothing is folded before.
     UserErasedUnfolded,
+    /// The sweeps of D1 take all copies of a user's records, those that came after the erasure too.
+    UserSweptWithoutEnd,
+    /// What leaves before its time stays in D1.
+    CopiesOfHusksStay,
     /// What a slice of an erasure came to is not remembered (found by this simulator).
     SliceForgotten,
     /// Erasing a domain forgets which of its keys are revoked.
@@ -99,7 +103,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 48] = [
         Self::AnswerBeforeCommit,
         Self::KeyTableForgotten,
         Self::IdTableForgotten,
@@ -140,6 +144,8 @@ impl Mutant {
         Self::UserErasedInRowsOnly,
         Self::UserErasedWithoutExemplars,
         Self::UserErasedUnfolded,
+        Self::UserSweptWithoutEnd,
+        Self::CopiesOfHusksStay,
         Self::SliceForgotten,
         Self::DomainErasedKeysForgotten,
         Self::NobodyRecalled,

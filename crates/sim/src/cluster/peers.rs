@@ -2,6 +2,7 @@
 
 use super::message::{Answer, Call, Flush, PatternRow, Swept};
 use super::mutant::Mutant;
+use sapwood_engine::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// The database.
@@ -9,8 +10,8 @@ use std::collections::BTreeMap;
 pub struct D1 {
     /// Which database this is; another one after it was dropped.
     pub epoch: u64,
-    /// Whose records they are, by stream and id.
-    pub records: BTreeMap<(usize, String), Option<String>>,
+    /// Whose records they are and when they were received, by stream and id.
+    pub records: BTreeMap<(usize, String), (Option<String>, Timestamp)>,
     /// Patterns with the sequence up to which they are true.
     pub patterns: BTreeMap<(usize, String), (PatternRow, u64)>,
     /// Counts of hours and series, likewise.
@@ -26,7 +27,7 @@ impl D1 {
     /// Performs a flush: all of it. Nothing is replaced by what is older.
     fn write(&mut self, flush: &Flush, mutant: Option<Mutant>) {
         let ignores = mutant == Some(Mutant::D1IgnoresSequence);
-        self.records.extend(flush.records.iter().map(|(id, user)| ((flush.stream, id.clone()), user.clone())));
+        self.records.extend(flush.records.iter().map(|(id, of)| ((flush.stream, id.clone()), of.clone())));
         for (id, row) in &flush.patterns {
             put(&mut self.patterns, (flush.stream, id.clone()), (row.clone(), flush.seq), ignores);
         }
@@ -75,9 +76,9 @@ impl Peers {
                 self.d1.rollups.retain(|(of, _), _| !streams.contains(of));
                 Answer::Done
             }
-            Call::Sweep(Swept::User(user, only)) => {
-                let is_meant = |of: usize| only.as_ref().is_none_or(|only| only.contains(&of));
-                self.d1.records.retain(|(of, _), theirs| !is_meant(*of) || theirs.as_ref() != Some(user));
+            Call::Sweep(Swept::User(user, until)) => {
+                let is_meant = |of: usize, at| until.get(&of).is_some_and(|until| at <= *until);
+                self.d1.records.retain(|(of, _), (theirs, at)| theirs.as_ref() != Some(user) || !is_meant(*of, *at));
                 Answer::Done
             }
             Call::Deliver(id) => {

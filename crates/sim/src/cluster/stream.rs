@@ -50,6 +50,8 @@ struct Committing {
     forwards: bool,
 }
 
+/// The platform runs an alarm no earlier than this before its time; shells count on it.
+pub(super) const EARLY_MAX: Millis = Millis::from_secs(3);
 /// After so long the platform repeats an alarm that failed, the first time.
 const RETRY: Millis = Millis::from_secs(2);
 
@@ -285,7 +287,7 @@ impl World {
         let look = *looks;
         let mut wait = wait.max(due - self.now);
         if self.random.permille(self.plan.odd_alarm) {
-            wait += self.random.below(20_000) as i64 - 3_000;
+            wait += self.random.below(20_000) as i64 - EARLY_MAX.0;
         }
         self.tell(|| format!("{place:?}: alarm due {:+}, looked at {wait:+}", due - self_now));
         self.after(wait, Event::Alarm { place, look });
@@ -379,7 +381,7 @@ impl World {
             match object.running_for {
                 _ if self.mutant == Some(Mutant::AlarmAtRunningInstant) => {}
                 None => {}
-                Some(None) => at += 1 + (now & 0xff),
+                Some(None) => at = at.max(now + EARLY_MAX.0) + 1 + (now & 0xff),
                 Some(Some(running)) => at += i64::from(running == at),
             }
             object.armed_at = Some(at);
@@ -776,6 +778,12 @@ impl World {
             return;
         }
         self.disturb_stream(stream);
+        let object = &mut self.streams[stream];
+        if object.disk.current.alarm != Some(due) {
+            // Set by a commit that a crash undid. The runtime calls such an alarm off and looks at the one on disk
+            // instead (workerd, ActorSqlite::armAlarmHandler).
+            return;
+        }
         self.tell(|| format!("stream {stream}: alarm"));
         let object = &mut self.streams[stream];
         object.running_for = Some(object.armed_at.take());

@@ -65,6 +65,8 @@ pub enum Parcel {
     Answer(CallId, Answer),
     /// A call.
     Call(Waiter, Place, Rc<Call>),
+    /// A second copy of a call, which takes so long, ms, and whose answer nobody waits for.
+    Copy(i64, Place, Rc<Call>),
 }
 
 /// The cluster.
@@ -402,6 +404,10 @@ impl World {
         match parcel {
             Parcel::Answer(call, answer) => self.answer(call, answer),
             Parcel::Call(waiter, to, call) => self.call(waiter, to, call),
+            Parcel::Copy(wait, to, call) => {
+                let from = self.calls.open(Waiter { place: Place::Domain, life: 0, task: 0 });
+                self.after(wait, Event::Arrive { from, to, call });
+            }
         }
     }
 

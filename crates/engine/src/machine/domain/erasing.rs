@@ -501,7 +501,10 @@ mod tests {
         assert_eq!(case.due(), [step(0)]);
         assert_eq!(case.register("cart"), Answer::Registered, "nothing is held back");
         let sent = |from, to| Sent { records: 1, span: Some((Timestamp(from), Timestamp(to))) };
-        let slice = |cursor, sent, is_done| StepOutcome::UserErased { cursor, counts: counts(3), sent, is_done };
+        let slice = |cursor, sent, is_done: bool| {
+            let reached = is_done.then_some(Timestamp(77));
+            StepOutcome::UserErased { cursor, counts: counts(3), sent, is_done, reached }
+        };
         case.done("u1", step(0), slice(50, sent(5, 9), false));
         case.done("u1", step(0), slice(50, sent(5, 9), false));
         assert_eq!(case.due(), [step(50)], "a slice that was reported twice counts once");
@@ -510,7 +513,17 @@ mod tests {
         assert_eq!(case.due(), [], "a failed step waits");
         case.now = case.now.plus(STEP_PATIENCE);
         assert_eq!(case.due(), [step(50)]);
+        let swept_up_to = |case: &Case, component| case.machine.erasure("u1").unwrap().swept_up_to(component);
+        assert_eq!(
+            swept_up_to(&case, "cart"),
+            Timestamp::MAX,
+            "of a stream that does not say how far it is all copies go"
+        );
         case.done("u1", step(50), slice(70, sent(2, 6), true));
+        case.restart();
+        assert_eq!(swept_up_to(&case, "cart"), Timestamp(77));
+        let asked = case.machine.erasure("u1").unwrap().requested_at;
+        assert_eq!(swept_up_to(&case, "nowhere"), asked, "what is not in the plan began later");
         case.handle(Event::AlertsStripped { id: "u1".into(), counts: Counts::from([("exemplars".into(), 2)]) });
         case.done("u1", Step::Sweep, StepOutcome::Swept { counts: Counts::new(), is_done: true });
         let receipt = case.machine.erasure("u1").unwrap();
@@ -520,6 +533,68 @@ mod tests {
         assert_eq!(receipt.scope, Scope::User { user: String::new(), fingerprint: "#bob".into(), component: None });
         assert!(!receipt.encode().windows(5).any(|bytes| bytes == b"\x03bob\x04"));
         assert_eq!(receipt.parts.first().map(|part| part.state), Some(PartState::Erased));
+    }
+
+    #[test]
+    fn copies_of_a_spread_component_are_swept_up_to_where_its_last_shard_is() {
+        let streams = [("cart", 0), ("cart", 1), ("shop", 0)].map(|(name, shard)| (name.to_owned(), shard));
+        let mut erasure = Erasure::new("u1".into(), user("bob"), "ann".into(), Timestamp(5), 1, streams.to_vec());
+        let mut done = |shard, reached: Option<i64>| {
+            let step = Step::EraseUser { component: "cart".into(), shard, user: "bob".into(), cursor: 0 };
+            let (counts, sent, reached) = (Counts::new(), Sent::default(), reached.map(Timestamp));
+            erasure.book(
+                &step,
+                StepOutcome::UserErased { cursor: 9, counts, sent, is_done: true, reached },
+                true,
+                Timestamp(6),
+            );
+            Erasure::decode(&erasure.encode()).unwrap().swept_up_to("cart")
+        };
+        assert_eq!(done(0, Some(70)), Timestamp::MAX);
+        assert_eq!(done(1, Some(60)), Timestamp(70));
+        let (row, mut tail) = (erasure.encode(), crate::bytes::Writer::new());
+        [70, 60, i64::MIN].into_iter().for_each(|at| tail.int(at));
+        let before = row.strip_suffix(tail.into_bytes().as_slice()).expect("what is new stands behind the rest");
+        let read = Erasure::decode(before).unwrap();
+        assert_eq!((read.parts.len(), read.swept_up_to("cart")), (3, Timestamp::MAX), "an earlier build did not say");
+    }
+
+    #[test]
+    fn an_answer_that_comes_late_is_not_taken_for_the_second_sweep_and_hurries_nothing() {
+        let slice = Step::EraseUser { component: "cart".into(), shard: 0, user: "bob".into(), cursor: 0 };
+        let done = StepOutcome::UserErased {
+            cursor: 9,
+            counts: Counts::new(),
+            sent: Sent::default(),
+            is_done: true,
+            reached: Some(Timestamp(77)),
+        };
+        let swept = StepOutcome::Swept { counts: counts(5), is_done: true };
+        let failed = StepOutcome::Failed("D1 is away".into());
+        let late = [
+            (Step::Sweep, swept.clone()),
+            (Step::Sweep, failed.clone()),
+            (slice.clone(), done.clone()),
+            (slice.clone(), failed),
+        ];
+        for (step, answer) in late {
+            let mut case = Case::new(true);
+            case.register("cart");
+            case.erase("u1", user("bob"), &[]);
+            case.done("u1", slice.clone(), done.clone());
+            assert_eq!(case.due(), [Step::Sweep]);
+            case.now = case.now.plus(STEP_PATIENCE);
+            assert_eq!(case.due(), [Step::Sweep], "whoever took it may be dead");
+            case.done("u1", Step::Sweep, swept.clone());
+            let first = case.now;
+            case.done("u1", step, answer.clone());
+            assert_eq!(case.machine.erasure("u1").unwrap().stage, Stage::Settling, "{answer:?}");
+            assert_eq!(case.machine.wake_at(), Some(first.plus(SETTLE)), "{answer:?}");
+            case.now = first.plus(SETTLE);
+            assert_eq!(case.due(), [Step::Sweep], "what was on its way then is swept now");
+            case.done("u1", Step::Sweep, StepOutcome::Swept { counts: Counts::new(), is_done: true });
+            assert!(case.machine.erasure("u1").unwrap().is_finished());
+        }
     }
 
     #[test]

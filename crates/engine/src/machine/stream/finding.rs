@@ -10,6 +10,8 @@ use crate::bytes::{ReadError, Reader, Writer};
 use crate::machine::erasure::{Counts, Sent, read_counts, read_sent, write_counts, write_sent};
 use crate::machine::retract::without_user;
 use crate::machine::row::{Heads, Row, RowKind};
+use crate::pattern::PatternId;
+use crate::time::Timestamp;
 use std::collections::VecDeque;
 
 /// Erasures whose last slice is remembered: as many as a domain has under way. At about 150 bytes each 3 KB.
@@ -82,11 +84,24 @@ pub struct Slice {
     pub counts: Counts,
     /// What of it the data service has.
     pub sent: Sent,
+    /// Of the last one: the receive time up to which nothing of the user is left. What comes after it was received later.
+    pub reached: Option<Timestamp>,
 }
 
-/// The last slices of erasures, oldest first; true if the row about them says less.
+/// Patterns that left with a user and of which D1 may still hold a row. At 10 bytes each 40 KB.
+const LEFT_MAX: usize = 4_096;
+
+/// What is remembered of erasures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Slices(VecDeque<Slice>, bool);
+pub(super) struct Slices {
+    /// The last slice of each, oldest first.
+    last: VecDeque<Slice>,
+    /// Patterns that left with a user, oldest first: whoever cannot read the state row does not know of them, and D1 would
+    /// show for ever what was theirs.
+    left: VecDeque<PatternId>,
+    /// Whether the row says less.
+    is_changed: bool,
+}
 
 impl Slices {
     /// Remembers a slice. Of a domain object of an older build, which does not say for which erasure it asks, nothing is.
@@ -94,24 +109,37 @@ impl Slices {
         if slice.erasure.is_empty() {
             return;
         }
-        self.1 = true;
-        self.0.retain(|known| known.erasure != slice.erasure);
-        self.0.push_back(slice);
-        while self.0.len() > SLICES_MAX {
-            self.0.pop_front();
+        self.is_changed = true;
+        self.last.retain(|known| known.erasure != slice.erasure);
+        self.last.push_back(slice);
+        while self.last.len() > SLICES_MAX {
+            self.last.pop_front();
         }
+    }
+
+    /// Remembers patterns that left, and forgets those of which D1 `has_heard`.
+    pub(super) fn note_left(&mut self, left: &[PatternId], has_heard: impl Fn(PatternId) -> bool) {
+        self.left.retain(|known| !left.contains(known) && !has_heard(*known));
+        self.left.extend(left);
+        self.left.drain(..self.left.len().saturating_sub(LEFT_MAX));
+        self.is_changed |= !left.is_empty();
+    }
+
+    /// Patterns that left with a user, of which D1 may not have heard.
+    pub(super) fn left(&self) -> impl Iterator<Item = PatternId> {
+        self.left.iter().copied()
     }
 
     /// The row, if it has to be written.
     pub(super) fn take_row(&mut self) -> Option<Vec<u8>> {
-        std::mem::take(&mut self.1).then(|| self.write())
+        std::mem::take(&mut self.is_changed).then(|| self.write())
     }
 
     fn write(&self) -> Vec<u8> {
         let mut out = Writer::new();
         out.u8(1);
-        out.uint(self.0.len() as u64);
-        for slice in &self.0 {
+        out.uint(self.last.len() as u64);
+        for slice in &self.last {
             out.text(&slice.erasure);
             out.uint(slice.after);
             out.uint(slice.cursor);
@@ -119,6 +147,12 @@ impl Slices {
             write_counts(&mut out, &slice.counts);
             write_sent(&mut out, &slice.sent);
         }
+        // Behind everything that earlier builds know: they read the row without it.
+        for slice in &self.last {
+            out.int(slice.reached.map_or(i64::MIN, |at| at.0));
+        }
+        out.uint(self.left.len() as u64);
+        self.left.iter().for_each(|id| out.uint(id.0));
         out.into_bytes()
     }
 
@@ -136,9 +170,18 @@ impl Slices {
                 is_done: input.u8()? == 1,
                 counts: read_counts(&mut input)?,
                 sent: read_sent(&mut input)?,
+                reached: None,
             });
         }
-        slices.1 = false;
+        if !input.is_empty() {
+            for slice in &mut slices.last {
+                slice.reached = Some(Timestamp(input.int()?)).filter(|at| at.0 != i64::MIN);
+            }
+            for _ in 0..input.count()? {
+                slices.left.push_back(PatternId(input.uint()?));
+            }
+        }
+        slices.is_changed = false;
         Ok(slices)
     }
 }
@@ -146,7 +189,7 @@ impl Slices {
 impl StreamMachine {
     /// The answer to a call that came before, if this is one: what was said then, or of a call that is overtaken nothing.
     pub fn known_slice(&self, erasure: &str, after: u64) -> Option<Slice> {
-        let last = self.slices.0.iter().find(|slice| slice.erasure == erasure)?;
+        let last = self.slices.last.iter().find(|slice| slice.erasure == erasure)?;
         let is_overtaken = after < last.after || (last.is_done && after > last.after);
         match after {
             _ if is_overtaken => Some(Slice { erasure: erasure.to_owned(), after, cursor: after, ..Slice::default() }),
@@ -212,7 +255,6 @@ mod tests {
     use super::*;
     use crate::record::Record;
     use crate::segment;
-    use crate::time::Timestamp;
     use std::collections::BTreeSet;
 
     fn identity() -> Identity {
@@ -226,7 +268,7 @@ mod tests {
 
     fn slice(erasure: &str, after: u64, is_done: bool) -> Slice {
         let (counts, sent) = (Counts::from([("records".into(), after + 1)]), Sent { records: 1, span: None });
-        Slice { erasure: erasure.into(), after, cursor: after + 10, is_done, counts, sent }
+        Slice { erasure: erasure.into(), after, cursor: after + 10, is_done, counts, sent, reached: None }
     }
 
     fn retract(machine: &mut StreamMachine, slice: Slice) -> Effects {
@@ -251,17 +293,58 @@ mod tests {
         let mut machine = restored(&mut machine);
         assert_eq!(machine.known_slice("u1", 0), Some(slice("u1", 0, false)), "a crash does not forget it");
         assert_eq!((machine.known_slice("u1", 10), machine.known_slice("u2", 0)), (None, None));
-        retract(&mut machine, slice("u1", 10, true));
+        let told = retract(&mut machine, slice("u1", 10, true)).slice;
         let late = machine.known_slice("u1", 0).unwrap();
         assert_eq!((late.cursor, late.is_done, late.counts.len()), (0, false, 0), "the plan is past that");
-        assert_eq!(machine.known_slice("u1", 10), Some(slice("u1", 10, true)));
-        for number in 0..SLICES_MAX {
-            retract(&mut machine, slice(&format!("v{number}"), 0, true));
-        }
+        assert_eq!(machine.known_slice("u1", 10), told);
+        let mut told = (0..SLICES_MAX).map(|number| retract(&mut machine, slice(&format!("v{number}"), 0, true)).slice);
+        let first = told.next().unwrap();
+        assert_eq!(told.count(), SLICES_MAX - 1);
         assert_eq!(machine.known_slice("u1", 10), None, "the oldest makes room");
-        assert_eq!(machine.known_slice("v0", 0), Some(slice("v0", 0, true)));
+        assert_eq!(machine.known_slice("v0", 0), first);
         retract(&mut machine, slice("", 0, true));
         assert_eq!(machine.known_slice("", 0), None, "an older build does not say which erasure it means");
+    }
+
+    #[test]
+    fn the_last_slice_says_up_to_when_it_holds_and_what_comes_next_comes_later() {
+        let mut machine = machine();
+        let effects = retract(&mut machine, slice("u1", 0, false));
+        assert_eq!(effects.slice.unwrap().reached, None, "there is more to come");
+        let effects = retract(&mut machine, slice("u1", 10, true));
+        assert_eq!(effects.slice.unwrap().reached, Some(Timestamp(1_000)));
+        let mut machine = restored(&mut machine);
+        assert_eq!(
+            machine.known_slice("u1", 10).unwrap().reached,
+            Some(Timestamp(1_000)),
+            "whoever asks again hears it"
+        );
+        let record = Record { message: "a".into(), component: "cart".into(), ..Record::default() };
+        let batch = Batch { segments: segment::encode(&[record]), ..Batch::default() };
+        // In the same millisecond, and by a clock that was set back.
+        for (now, at) in [(1_000, 1_001), (5, 1_001), (2_000, 2_000)] {
+            let effects = machine.handle(Event::Append(vec![batch.clone()]), Timestamp(now));
+            assert_eq!(effects.rows.iter().map(|row| row.at).collect::<Vec<_>>(), [Timestamp(at)]);
+        }
+    }
+
+    #[test]
+    fn the_row_of_an_earlier_build_is_read_and_an_earlier_build_reads_ours() {
+        let mut slices = Slices::default();
+        for (name, reached) in [("u1", Some(Timestamp(7))), ("u2", None)] {
+            slices.push(Slice { reached, ..slice(name, 3, true) });
+        }
+        slices.note_left(&[PatternId(5)], |_| false);
+        let row = slices.take_row().unwrap();
+        assert_eq!(Slices::read(&row).unwrap(), slices);
+        let mut tail = Writer::new();
+        tail.int(7);
+        tail.int(i64::MIN);
+        [1, 5].into_iter().for_each(|left| tail.uint(left));
+        let before = row.strip_suffix(tail.into_bytes().as_slice()).expect("what is new stands behind the rest");
+        let read = Slices::read(before).unwrap();
+        assert!(read.left.is_empty() && read.last.iter().all(|slice| slice.reached.is_none()));
+        assert_eq!(read.last.iter().map(|slice| slice.erasure.as_str()).collect::<Vec<_>>(), ["u1", "u2"]);
     }
 
     #[test]

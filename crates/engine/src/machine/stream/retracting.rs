@@ -8,7 +8,7 @@ use super::{Effects, Slice, StreamMachine, state};
 use crate::machine::erasure::{Counts, add_counts};
 use crate::pattern::{Owner, PatternId};
 use crate::record::Record;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 use std::collections::BTreeSet;
 
 /// A record that was taken out of its row.
@@ -70,13 +70,20 @@ impl StreamMachine {
         counts.retain(|_, count| *count > 0);
         if !retraction.lines.is_empty() || !counts.is_empty() {
             effects.rows.push(self.event_row(state::encode_retraction(), now));
-            for pattern in touched {
-                self.d1_patterns.insert(pattern, self.last);
-            }
+            let has_left = |id: &PatternId| self.miner.pattern(*id).is_none();
+            let left: Vec<PatternId> = touched.iter().copied().filter(has_left).collect();
+            let unheard = &self.d1_patterns;
+            self.slices.note_left(&left, |id| !unheard.contains_key(&id));
+            self.d1_patterns.extend(touched.into_iter().map(|pattern| (pattern, self.last)));
             self.set_dirty(now);
         }
         let mut slice = retraction.slice;
         add_counts(&mut slice.counts, &counts);
+        if slice.is_done {
+            slice.reached = Some(now);
+            // Not even what comes in the same millisecond is taken for what is gone.
+            self.clock = now.plus(Millis(1));
+        }
         self.slices.push(slice.clone());
         effects.slice = Some(slice);
         effects.checkpoint = true;
@@ -148,8 +155,8 @@ mod tests {
                     record,
                 }));
             }
-            let retraction =
-                Retraction { user: user.into(), lines, rows_gone: BTreeSet::new(), slice: Slice::default() };
+            let slice = Slice { erasure: format!("erasure of {user}"), ..Slice::default() };
+            let retraction = Retraction { user: user.into(), lines, rows_gone: BTreeSet::new(), slice };
             let effects = self.machine.handle(Event::Retract(retraction), Timestamp(3_000));
             self.rows.extend(effects.rows.clone());
             effects
@@ -193,6 +200,50 @@ mod tests {
             .collect();
         assert_eq!(held.iter().filter(|record| record.is_husk()).count(), 31);
         assert!(counts(&object.erase("bob")).is_empty(), "again finds nothing");
+    }
+
+    #[test]
+    fn whoever_cannot_read_the_state_row_still_tells_d1_of_a_pattern_that_left() {
+        let mut object = Object::new();
+        object.append(&[record(0, "bob", "only bob ever wrote these words"), record(1, "eve", "disk 2 is full")]);
+        let shown = |object: &Object| object.machine.miner().patterns().map(|it| it.id).collect::<BTreeSet<_>>();
+        let before = shown(&object);
+        let told = Event::D1Advanced { cursor: object.machine.last_seq(), delivered: 2, generation: 0 };
+        object.machine.handle(told, Timestamp(2_500));
+        object.erase("bob");
+        let left: Vec<PatternId> = before.difference(&shown(&object)).copied().collect();
+        assert_eq!(left.len(), 1);
+        let checkpoint = object.machine.checkpoint();
+        let patterns = object.machine.miner().patterns().cloned().collect();
+        let stored = super::super::Stored {
+            folded: object.machine.folded_seq(),
+            patterns,
+            slices: checkpoint.slices,
+            ..Default::default()
+        };
+        let (identity, settings) = (object.machine.identity().clone(), object.machine.settings().clone());
+        let rebuilt = StreamMachine::rebuild(identity, settings, stored, []);
+        assert!(rebuilt.d1_dirty().0.contains(&left[0]), "D1 shows it until it is told");
+    }
+
+    #[test]
+    fn whoever_cannot_read_the_state_row_tells_d1_of_patterns_that_are_another_one_by_now() {
+        let mut object = Object::new();
+        for (number, name) in ["mail", "index", "cache", "video", "image", "audio"].iter().enumerate() {
+            let segments = segment::encode(&[record(number, "bob", &format!("the {name} worker is ready"))]);
+            let batch = Batch { segments, ..Batch::default() };
+            object.rows.extend(object.machine.handle(Event::Append(vec![batch]), Timestamp(2_000)).rows);
+        }
+        let heads = object.rows.iter().filter_map(|row| Heads::decode(&row.heads).ok());
+        let given: BTreeSet<PatternId> = heads.map(|heads| heads.pattern_at(0)).collect();
+        let patterns: Vec<_> = object.machine.miner().patterns().cloned().collect();
+        assert!(given.len() > patterns.len(), "{} patterns became {}", given.len(), patterns.len());
+        let learnt = object.machine.checkpoint().learnt;
+        let stored = super::super::Stored { patterns, learnt, ..Default::default() };
+        let (identity, settings) = (object.machine.identity().clone(), object.machine.settings().clone());
+        let rebuilt = StreamMachine::rebuild(identity, settings, stored, []);
+        let dirty: BTreeSet<PatternId> = rebuilt.d1_dirty().0.into_iter().collect();
+        assert!(dirty.is_superset(&given), "{given:?} is not all of {dirty:?}");
     }
 
     #[test]

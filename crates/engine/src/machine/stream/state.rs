@@ -153,7 +153,10 @@ impl StreamMachine {
         }
         machine.outcomes.accepted = machine.counters.total();
         machine.restore_miner(stored);
-        machine.d1_patterns = machine.miner.patterns().map(|pattern| (pattern.id, machine.folded)).collect();
+        // Nor of patterns that are another one by now, or left: D1 may still count what they counted.
+        let known = machine.miner.patterns().flat_map(|pattern| machine.miner.ids_of(pattern.id));
+        let known = known.chain(machine.slices.left());
+        machine.d1_patterns = known.map(|pattern| (pattern, machine.folded)).collect();
         machine
     }
 
