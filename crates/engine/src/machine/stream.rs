@@ -10,6 +10,7 @@
 mod append;
 mod deployments;
 mod detection;
+mod event;
 mod feedback;
 mod finding;
 mod forwarding;
@@ -27,6 +28,7 @@ use deployments::Deployments;
 pub use deployments::{Deployment, DeploymentSource, WIDENED_FOR};
 use detection::Detection;
 pub use detection::{Decision, Verdict};
+pub use event::{Effects, Event};
 use feedback::Feedbacks;
 pub use feedback::{Demand, Feedback, FeedbackAnswer, Opinion, Threshold};
 pub use finding::{Found, Slice, SliceRoom, UserSearch};
@@ -39,10 +41,10 @@ pub use state::{Checkpoint, Stored, Told, decode_domain_view, decode_told, encod
 pub use store::{Outline, Restored, SettingsOf, StreamStore};
 pub use thinning::{NextThinning, PlaceOutline, Rank, RetentionPolicy, Selection, Thinning};
 
-use crate::baseline::{Prior, Seed, Zone};
+use crate::baseline::Zone;
 use crate::counter::Counters;
 use crate::limits;
-use crate::machine::outbox::{Due, Outbox, RetryPolicy};
+use crate::machine::outbox::{Outbox, RetryPolicy};
 use crate::machine::row::{Row, RowKind};
 use crate::machine::sink::{Sink, SinkPolicy};
 use crate::machine::window::Window;
@@ -50,7 +52,7 @@ use crate::pattern::lesson::Lessons;
 use crate::pattern::{Exemplar, Miner, PatternId};
 use crate::record::Record;
 use crate::record_id::{RecordId, object_tag};
-use crate::shard::{HeatPolicy, ShardMap};
+use crate::shard::HeatPolicy;
 use crate::time::{Millis, Timestamp};
 use crate::triage::{Alert, AlertPattern, AlertPolicy, ErrorWatch, Incident, Incidents};
 use std::collections::{BTreeMap, VecDeque};
@@ -165,142 +167,6 @@ pub struct Outcomes {
     pub counted_only: u64,
     /// Refused before they reached the object.
     pub rejected: u64,
-}
-
-/// Input of the machine.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// Batches that wait for the same commit.
-    Append(Vec<Batch>),
-    /// The alarm, early, late or twice.
-    Wake,
-    /// The domain tells how the component is spread; an older map is ignored.
-    Spread(ShardMap),
-    /// Another shard of the component tells the lead what came to it.
-    Heard {
-        /// Which shard.
-        shard: u16,
-        /// See [`Forward::digest`].
-        digest: Vec<u8>,
-    },
-    /// The lead has heard what was to be told.
-    Forwarded(Box<Forward>, HeardAnswer),
-    /// The lead was away.
-    ForwardFailed(String),
-    /// The domain object registered this object and told its view.
-    Registered(DomainView),
-    /// The domain object's view changed.
-    Configure(DomainView),
-    /// The domain's lessons about patterns changed; an older copy is ignored.
-    Taught(Lessons),
-    /// Somebody says what an incident was.
-    Feedback {
-        /// The incident's id.
-        incident: String,
-        /// What it was.
-        opinion: Opinion,
-        /// Why; may be empty.
-        note: String,
-        /// Who says it.
-        by: String,
-    },
-    /// What was said of this incident is taken back.
-    FeedbackUndone(String),
-    /// Somebody says that a release was deployed.
-    Deployed(Deployment),
-    /// What the domain's other components lend; taken before the first record only.
-    Seeded(Seed),
-    /// The domain has what this component lends, with so many hours behind it.
-    Lent(u32),
-    /// The domain granted records.
-    Leased(Lease),
-    /// An alert reached the domain object.
-    AlertDelivered(String),
-    /// It did not.
-    AlertFailed(String),
-    /// D1 holds everything up to this row; what was dirty up to it is clean.
-    D1Advanced {
-        /// Row.
-        cursor: u64,
-        /// Records sent.
-        delivered: u64,
-        /// [`StreamMachine::d1_generation`] when it was begun: if D1 was lost meanwhile, what was sent went with it.
-        generation: u32,
-    },
-    /// D1 refused or was away.
-    D1Failed(String),
-    /// D1 is empty (dropped, restored): everything has to be sent again, these hours included.
-    D1Lost(Vec<Timestamp>),
-    /// The data service took records up to this position.
-    DataAdvanced {
-        /// Last row taken whole.
-        cursor: u64,
-        /// Records taken of the row after it.
-        index: u32,
-        /// Records taken this time.
-        delivered: u64,
-        /// Records it will never take.
-        undeliverable: u64,
-    },
-    /// The data service was away.
-    DataFailed(String),
-    /// What was folded is written as a checkpoint, if that is not done.
-    Fold,
-    /// A user's records were taken out of their rows.
-    Retract(Retraction),
-    /// The data service refused for good.
-    DataStopped(String),
-    /// The data service has no batch route; not to be asked for it until then.
-    DataNoBatch(Timestamp),
-    /// Old rows were removed; the age of the oldest that is left.
-    Retained(Option<Timestamp>),
-    /// Blocks were made as far as there was anything to make them of; when to look again, if ever.
-    Packed(Option<Timestamp>),
-}
-
-/// Output of the machine, performed in the order of the fields.
-#[derive(Clone, Debug, Default)]
-pub struct Effects {
-    /// Rows to append to the journal, in one commit with `alerts` and `sinks`.
-    pub rows: Vec<Row>,
-    /// Alerts to put into the outbox, in the same commit, and when each is due.
-    pub alerts: Vec<(Alert, Due)>,
-    /// Outbox ids whose rows go.
-    pub delivered: Vec<String>,
-    /// Whether the rows of the sinks have to be written.
-    pub sinks_changed: bool,
-    /// Whether a checkpoint is due.
-    pub checkpoint: bool,
-    /// Answers to the batches, in order.
-    pub replies: Vec<AppendReply>,
-    /// The answer to feedback.
-    pub feedback: Option<FeedbackAnswer>,
-    /// What a live tail shows; empty unless somebody watches.
-    pub tail: Vec<TailItem>,
-    /// Whether to send to D1.
-    pub flush_d1: bool,
-    /// Whether to send to the data service.
-    pub flush_data_service: bool,
-    /// Alerts to hand to the domain object.
-    pub deliver: Vec<String>,
-    /// What to lend to the domain's newcomers.
-    pub lend: Option<Prior>,
-    /// Remove rows older than this.
-    pub retain_from: Option<Timestamp>,
-    /// Whether to make blocks: [`StreamMachine::next_block`].
-    pub pack: bool,
-    /// Whether the row that says when to do so again has to be written.
-    pub packing_changed: bool,
-    /// What the slice of a retraction came to.
-    pub slice: Option<Slice>,
-    /// Whether the row of what is known of shards has to be written.
-    pub sharding_changed: bool,
-    /// Whether to tell the lead what came here.
-    pub forward: bool,
-    /// The answer to what another shard told; none if it cannot be read.
-    pub heard: Option<HeardAnswer>,
-    /// How hot the object is, in thousandths of what one thread should take, if the domain should know.
-    pub heat: Option<u32>,
 }
 
 /// One component's machine.
