@@ -128,7 +128,17 @@ fn every_kind_of_row_that_this_build_writes_is_among_the_newest_frozen_ones() {
     let events = today.iter().filter(|kind| kind.starts_with("Event")).count();
     // All but a retraction and the end of windows that an alarm closed, which are there or not by what was going on.
     assert!(events >= 9, "{today:?}");
-    for kind in ["Counted None", "Segments None", "block", "aside", "page", "facets", "meta slices", "meta thinned"] {
+    for kind in [
+        "Counted None",
+        "Segments None",
+        "block",
+        "aside",
+        "page",
+        "facets",
+        "meta slices",
+        "meta thinned",
+        "meta usual",
+    ] {
         assert!(today.contains(kind), "{kind} is missing in {today:?}");
     }
     let (machine, outbox) = frozen::domain();
