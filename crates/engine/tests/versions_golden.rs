@@ -26,7 +26,8 @@ use shelf::Shelf;
 use std::collections::BTreeSet;
 
 /// By the commit that wrote them, oldest first.
-const STREAMS: [&str; 1] = [include_str!("golden/rows/6bc5c01-stream.txt")];
+const STREAMS: [&str; 2] =
+    [include_str!("golden/rows/6bc5c01-stream.txt"), include_str!("golden/rows/e1221bc-stream.txt")];
 const DOMAINS: [&str; 1] = [include_str!("golden/rows/6bc5c01-domain.txt")];
 const T0: i64 = 1_763_632_800_000 + 5 * 3_600_000;
 
