@@ -234,18 +234,30 @@ mod tests {
             {"time_ms":0,"seen":12,"expected":12.5,"low":6,"high":20},
             {"time_ms":60000,"seen":90,"expected":12.5,"low":6,"high":20},
             {"time_ms":120000,"seen":3}],
-            "decisions":[{"kind":"rare_combination","series":"facet:00000000000000ff:endpoint","new_in_release":"2.4.1",
-            "before_release":{"release":"2.4.0","value":"/cart","records":1200}},{"kind":"burst","series":"total","at_ms":70000,"window_ms":10000,"seen":60,"expected":2,
+            "decisions":[{"kind":"burst","series":"total","at_ms":70000,"window_ms":10000,"seen":60,"expected":2,
             "expected_low":0,"expected_high":7.5,"probability":1e-10,"verdict":"opened"}]}"#;
         let (text, path) = shown(answer, Some("total"));
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[1], "usual 12.500, learned 70 min, open burst");
         assert!(lines[2].starts_with("00:00:00        12      12.5  ") && lines[2].contains("░●░"), "{text}");
         assert!(lines[3].ends_with('◆') && lines[4].contains('●') && !lines[4].contains('░'), "{text}");
-        let told = "facet:00000000000000ff:endpoint at /cart: first seen with release 2.4.1; 2.4.0 had 1200 records there and none of it";
-        assert!(text.contains(told), "{text}");
         assert!(text.contains("2.0 (0.0 to 7.5)") && text.contains("1.0e-10") && text.contains("opened"), "{text}");
         assert_eq!(path, "/api/components/a%20b/baseline?series=total&from=-2h");
+    }
+
+    #[test]
+    fn what_came_with_a_release_says_so_and_what_there_was_before_it() {
+        let decided = |before: &str| {
+            let one =
+                r#"{"kind":"rare_combination","series":"facet:00000000000000ff:endpoint","new_in_release":"2.4.1""#;
+            shown(&format!(r#"{{"series":"total","decisions":[{one}{before}}}]}}"#), Some("total")).0
+        };
+        let text = decided(r#","before_release":{"release":"2.4.0","value":"/cart","records":1200}"#);
+        let told = "facet:00000000000000ff:endpoint at /cart: first seen with release 2.4.1; \
+                    2.4.0 had 1200 records there and none of it";
+        assert!(text.contains(told), "{text}");
+        assert!(decided(r#","before_release":{"release":null,"records":0}"#).contains("2.4.1; never before"));
+        assert!(!decided("").contains("first seen"));
     }
 
     #[test]

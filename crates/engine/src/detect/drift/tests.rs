@@ -224,7 +224,10 @@ fn took_by_hour(number: u64, minute: i64) -> String {
     format!("page served in {:.0} ms", (20 + part * part / 2_000) as f64 * (1.0 + 2.0 * height(minute)))
 }
 
-const COURSES: [(&str, fn(u64, i64) -> String); 5] =
+/// A line from a number that is as good as random, and the minute.
+type Line = fn(u64, i64) -> String;
+
+const COURSES: [(&str, Line); 5] =
     [("queue", queue), ("outdoors", outdoors), ("tariff", tariff), ("batch", batch), ("took", took_by_hour)];
 
 /// Signals in so many days by the usual of all hours, and by courses; those of the latter as day and whether they wake.
