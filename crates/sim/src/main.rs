@@ -50,6 +50,9 @@ enum Command {
         /// Leave out deploys and the collector: records arrive as they happen, as the first figures were taken.
         #[arg(long)]
         plain: bool,
+        /// Deploys are announced, or named by records.
+        #[arg(long, conflicts_with = "plain")]
+        announced: bool,
         /// Also show every signal of the quiet weeks.
         #[arg(long)]
         explain: bool,
@@ -101,8 +104,8 @@ enum Command {
 fn main() -> ExitCode {
     let (seed, lines, out) = match Cli::parse().command {
         Command::Generate { seed, lines, out } => (seed, lines, out),
-        Command::Scenarios { seeds, first, plain, explain } => {
-            return scenarios(first..first.saturating_add(seeds), plain, explain);
+        Command::Scenarios { seeds, first, plain, announced, explain } => {
+            return scenarios(first..first.saturating_add(seeds), (plain, announced), explain);
         }
         Command::Cold { seeds, first, plain, strangers } => {
             let card = ColdCard::of(first..first.saturating_add(seeds), plain, strangers);
@@ -160,9 +163,9 @@ fn mutants(seeds: &Range<u64>) -> ExitCode {
     }
 }
 
-fn scenarios(seeds: Range<u64>, plain: bool, explain: bool) -> ExitCode {
+fn scenarios(seeds: Range<u64>, deploys: (bool, bool), explain: bool) -> ExitCode {
     let mut stdout = io::stdout().lock();
-    let card = Scorecard::of(seeds, plain, |seed, signal| {
+    let card = Scorecard::of(seeds, deploys, |seed, signal| {
         if explain {
             // A reader who has enough stops reading; the table is written all the same.
             let _ = writeln!(stdout, "seed {seed}: {signal:?}");
