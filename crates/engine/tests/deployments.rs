@@ -208,3 +208,29 @@ fn the_last_instance_of_the_old_release_and_a_rebuilt_component_are_no_finding()
     let late: Vec<_> = strays(&object).split_off(before);
     assert!(late.iter().all(|(signal, _)| !matches!(signal.subject, Subject::Facet(_, Facet::Endpoint))), "{late:?}");
 }
+
+#[test]
+fn a_restart_at_a_deployment_may_pause_for_two_minutes_and_no_longer() {
+    let silent = |is_announced: bool, pause: i64| {
+        let mut object = Object::new();
+        // A record each second: half a minute of nothing is a silence.
+        let busy = |object: &mut Object, from: i64, to: i64| {
+            for second in (from..to).step_by(10) {
+                let line = |i: i64| {
+                    record(&format!("page served in {}", second + i), Level::INFO, START + (second + i) * SECOND)
+                };
+                object.send(&(0..10).map(line).collect::<Vec<_>>(), START + (second + 10) * SECOND);
+            }
+        };
+        busy(&mut object, 0, 7_200);
+        let stop = START + 7_200 * SECOND;
+        if is_announced {
+            object.handle(announced("2", stop), stop);
+        }
+        object.sleep(stop + pause * SECOND);
+        busy(&mut object, 7_200 + pause, 7_500 + pause);
+        object.told().into_iter().filter(|(kind, _)| *kind == SignalKind::Silence).count()
+    };
+    assert_eq!((silent(false, 60), silent(true, 60)), (1, 0));
+    assert_eq!(silent(true, 240), 1, "it did not come back");
+}
