@@ -466,6 +466,7 @@ mod tests {
             decided_at_ms: minute * MINUTE,
             verdict: "opened".into(),
             new_in_release: None,
+            before_release: None,
             incident_id: None,
         }
     }

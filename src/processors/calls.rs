@@ -12,7 +12,10 @@ mod sharding;
 mod whole;
 mod windows;
 
-pub use baseline::{BaselineAnswer, BaselineCall, DecisionView, PointView, SeedView, SeriesView};
+pub use baseline::{
+    BaselineAnswer, BaselineCall, BeforeReleaseView, DecisionView, PointView, SeedView, SeriesView, ValueShareView,
+    ValuesView,
+};
 pub use deployments::{DeployedCall, DeploymentView};
 pub use erase::{
     EraseAnswer, EraseCall, EraseUserAnswer, EraseUserCall, ErasureAnswer, ErasureCall, ReceiptView, ScopeView,

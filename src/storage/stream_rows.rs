@@ -110,6 +110,9 @@ impl StreamRows {
         if let Some(slices) = checkpoint.slices {
             self.sql.set_meta("slices", slices)?;
         }
+        if let Some(usual) = checkpoint.usual {
+            self.sql.set_meta("usual", usual)?;
+        }
         if let Some(sharding) = checkpoint.sharding {
             self.sql.set_meta("sharding", sharding)?;
         }
@@ -209,6 +212,7 @@ impl StreamRows {
             thinned: self.sql.meta("thinned")?,
             slices: self.sql.meta("slices")?,
             sharding: self.sql.meta("sharding")?,
+            usual: self.sql.meta("usual")?,
         };
         Ok((stored, damaged))
     }

@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::endpoint::{EndpointArgs, Scope};
 use crate::fault::Fault;
 use crate::render::{Style, Table, cut, printable, time_of_day};
-use crate::replies::{BaselineReply, DecisionReply, Moment, PointReply, SeriesListReply};
+use crate::replies::{BaselineReply, DecisionReply, Moment, PointReply, SeriesListReply, ValuesReply};
 use crate::search::relative;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -96,8 +96,33 @@ fn write_one(reply: &BaselineReply, style: Style, out: &mut dyn Write) -> io::Re
         reply.learned_minutes,
         printable(reply.open.as_deref().unwrap_or("-"))
     )?;
+    if let Some(values) = &reply.values {
+        write_values(values, style, out)?;
+    }
     write_chart(&reply.points, style, out)?;
     write_decisions(&reply.decisions, style, out)
+}
+
+/// What the values of a variable usually are, as shares.
+fn write_values(values: &ValuesReply, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let hours = match values.rhythm.as_str() {
+        "daily" => "in this half hour of the day",
+        "weekly" => "in this half hour of the week",
+        _ => "at any hour",
+    };
+    writeln!(out, "usual {hours}, from {}:", Moment::Millis(values.from_ms).to_second())?;
+    let mut table = Table::new(&["values", ">usual %", ">remarkable below", ">and above"]);
+    for class in &values.classes {
+        let above = || class.above.map(|mark| format!("above {mark}"));
+        let percent = |share: f64| format!("{:.1}", 100.0 * share);
+        table.row(vec![
+            class.value.as_deref().map(printable).or_else(above).unwrap_or_else(|| "-".to_owned()),
+            percent(class.usual),
+            percent(class.low),
+            percent(class.high),
+        ]);
+    }
+    table.write(out, style)
 }
 
 /// A line for each minute, or for several: what came as a mark over the usual, which is drawn from its low to its high.
@@ -167,7 +192,19 @@ fn write_decisions(decisions: &[DecisionReply], style: Style, out: &mut dyn Writ
             printable(&one.verdict),
         ]);
     }
-    table.write(out, style)
+    table.write(out, style)?;
+    decisions.iter().filter_map(with_release).try_for_each(|line| writeln!(out, "{line}"))
+}
+
+/// With which release something came that never was before.
+fn with_release(one: &DecisionReply) -> Option<String> {
+    let (release, before) = (printable(one.new_in_release.as_deref()?), one.before_release.as_ref()?);
+    let value = before.value.as_deref().map(|value| format!(" at {}", printable(value))).unwrap_or_default();
+    let had = match &before.release {
+        Some(name) => format!("{} had {} records there and none of it", printable(name), before.records),
+        None => "never before".to_owned(),
+    };
+    Some(format!("{}{value}: first seen with release {release}; {had}", printable(&one.series)))
 }
 
 #[cfg(test)]
@@ -206,6 +243,34 @@ mod tests {
         assert!(lines[3].ends_with('◆') && lines[4].contains('●') && !lines[4].contains('░'), "{text}");
         assert!(text.contains("2.0 (0.0 to 7.5)") && text.contains("1.0e-10") && text.contains("opened"), "{text}");
         assert_eq!(path, "/api/components/a%20b/baseline?series=total&from=-2h");
+    }
+
+    #[test]
+    fn what_came_with_a_release_says_so_and_what_there_was_before_it() {
+        let decided = |before: &str| {
+            let one =
+                r#"{"kind":"rare_combination","series":"facet:00000000000000ff:endpoint","new_in_release":"2.4.1""#;
+            shown(&format!(r#"{{"series":"total","decisions":[{one}{before}}}]}}"#), Some("total")).0
+        };
+        let text = decided(r#","before_release":{"release":"2.4.0","value":"/cart","records":1200}"#);
+        let told = "facet:00000000000000ff:endpoint at /cart: first seen with release 2.4.1; \
+                    2.4.0 had 1200 records there and none of it";
+        assert!(text.contains(told), "{text}");
+        assert!(decided(r#","before_release":{"release":null,"records":0}"#).contains("2.4.1; never before"));
+        assert!(!decided("").contains("first seen"));
+    }
+
+    #[test]
+    fn a_variable_has_the_shares_that_its_hour_usually_has() {
+        let answer = r#"{"series":"variable:00000000000000ff:0","template":"queue of <*>","values":{"from_ms":7200000,
+            "rhythm":"daily","classes":[{"above":17.5,"usual":0.96,"low":0.9,"high":1},
+            {"value":"up","usual":0.5,"low":0.25,"high":0.75}]}}"#;
+        let (text, _) = shown(answer, Some("variable:00000000000000ff:0"));
+        assert!(text.contains("usual in this half hour of the day, from 1970-01-01"), "{text}");
+        let row =
+            |name: &str| text.lines().find(|line| line.contains(name)).unwrap().split_whitespace().collect::<Vec<_>>();
+        assert_eq!(row("above 17.5"), ["above", "17.5", "96.0", "90.0", "100.0"]);
+        assert_eq!(row("up "), ["up", "50.0", "25.0", "75.0"]);
     }
 
     #[test]

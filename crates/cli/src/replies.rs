@@ -217,8 +217,29 @@ pub(crate) struct BaselineReply {
     pub usual: f64,
     pub learned_minutes: u32,
     pub open: Option<String>,
+    pub values: Option<ValuesReply>,
     pub points: Vec<PointReply>,
     pub decisions: Vec<DecisionReply>,
+}
+
+/// What the values of a variable usually are in one half hour.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct ValuesReply {
+    pub from_ms: i64,
+    pub rhythm: String,
+    pub classes: Vec<ValueShareReply>,
+}
+
+/// The share of some of them.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct ValueShareReply {
+    pub above: Option<f64>,
+    pub value: Option<String>,
+    pub usual: f64,
+    pub low: f64,
+    pub high: f64,
 }
 
 /// One minute of a series.
@@ -246,6 +267,17 @@ pub(crate) struct DecisionReply {
     pub expected_high: f64,
     pub probability: f64,
     pub verdict: String,
+    pub new_in_release: Option<String>,
+    pub before_release: Option<BeforeReleaseReply>,
+}
+
+/// What there was of something before a release.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct BeforeReleaseReply {
+    pub release: Option<String>,
+    pub value: Option<String>,
+    pub records: u64,
 }
 
 /// Counts over a time range.

@@ -2,7 +2,8 @@
 //!
 //! Rows are `timestamp,value` after one header line; out come the same rows with `anomaly_score` (0 to 1). There is
 //! nothing to set: the same detector with the same numbers scores every file, and no row knows of a later one.
-//! `--explain` adds the numbers that led to each score.
+//! `--explain` adds the numbers that led to each score: among them the band of the usual at that hour, within which a value
+//! is no surprise.
 
 use crate::Verdict;
 use crate::fault::Fault;
@@ -29,7 +30,10 @@ impl Score {
         let mut scorer = ValueScorer::default();
         write!(out, "timestamp,value,anomaly_score")?;
         if self.explain {
-            write!(out, ",expected,scale,value_surprise,shape_surprise,recent_peak,usual_peak")?;
+            write!(
+                out,
+                ",expected,scale,expected_low,expected_high,value_surprise,shape_surprise,recent_peak,usual_peak"
+            )?;
         }
         writeln!(out)?;
         for (position, line) in read_lines(&self.file)?.iter().enumerate().skip(1) {
@@ -40,7 +44,8 @@ impl Score {
             let told = scorer.observe(at, value);
             write!(out, "{},{}", line.trim(), told.score)?;
             if self.explain {
-                write!(out, ",{},{},{}", told.expected, told.scale, told.value_surprise)?;
+                let (low, high) = (told.expected - told.scale, told.expected + told.scale);
+                write!(out, ",{},{},{low},{high},{}", told.expected, told.scale, told.value_surprise)?;
                 write!(out, ",{},{},{}", told.shape_surprise, told.recent_peak, told.usual_peak)?;
             }
             writeln!(out)?;
@@ -113,7 +118,7 @@ mod tests {
         let (plain, told) = (scored(&series(500.0), false).unwrap(), scored(&series(500.0), true).unwrap());
         for (plain, told) in plain.iter().zip(&told) {
             assert!(told.starts_with(plain.as_str()));
-            assert_eq!(told.split(',').count(), 9);
+            assert_eq!(told.split(',').count(), 11);
         }
     }
 

@@ -132,6 +132,7 @@ impl Object {
             thinned: None,
             slices: None,
             sharding: None,
+            usual: None,
         }
     }
 

@@ -7,10 +7,11 @@ mod object;
 
 use object::{HOUR, MINUTE, Object, SECOND, START, mixed, record};
 use proptest::prelude::*;
-use sapwood_engine::detect::{Facet, SignalKind, Subject};
+use sapwood_engine::detect::{Facet, Rhythm, SignalKind, Subject};
 use sapwood_engine::level::Level;
 use sapwood_engine::machine::stream::{StreamMachine, Verdict};
 use sapwood_engine::record::Record;
+use sapwood_engine::time::Timestamp;
 
 /// The same decisions, incidents and levels, whether it comes back from a checkpoint or from its rows.
 fn comes_back(object: &Object) {
@@ -90,6 +91,50 @@ fn a_log_that_is_rotated_wakes_nobody() {
     }
     let woken = object.told().into_iter().filter(|(kind, _)| *kind == SignalKind::Trend).count();
     assert_eq!(woken, 0, "{:?}", kinds(&object, SignalKind::Trend));
+}
+
+/// A queue that is long at noon, told once a minute.
+fn queue(object: &mut Object, at: i64, as_of: i64) {
+    let off = (as_of.rem_euclid(24 * HOUR) - 12 * HOUR) as f64 / (12 * HOUR) as f64;
+    let waiting = (20.0 + 400.0 * (1.0 - off * off)) * (0.8 + 0.4 * (mixed(at as u64) % 1_000) as f64 / 1_000.0);
+    let records = [record(&format!("queue drained, {waiting:.0} waiting"), Level::INFO, at + 20 * SECOND)];
+    object.send(&records, at + MINUTE);
+}
+
+#[test]
+fn a_queue_has_the_band_of_its_hour_and_is_judged_by_it_also_after_a_restart() {
+    let mut object = Object::new();
+    let midnight = START.div_euclid(24 * HOUR) * 24 * HOUR + 24 * HOUR;
+    let shift = midnight + 5 * 24 * HOUR + 2 * HOUR;
+    let mut at = midnight;
+    while at < shift {
+        queue(&mut object, at, at);
+        if at.rem_euclid(7 * HOUR) == 0 {
+            object.write_checkpoint();
+            object.machine = object.restored(false);
+        }
+        at += MINUTE;
+    }
+    let before = kinds(&object, SignalKind::ValueDrift).len();
+    let subject = object.machine.drifts().first().unwrap().subject;
+    assert_eq!(object.machine.drifts().first().unwrap().rhythm, Rhythm::Daily);
+    let usual = |object: &Object, hour: i64| {
+        let band = object.machine.value_band(subject, Timestamp(shift + hour * HOUR)).unwrap();
+        assert_eq!((band.from, band.rhythm), (Timestamp(shift + hour * HOUR), Rhythm::Daily));
+        let class = band.classes.iter().find(|class| class.above.unwrap() > 150.0).unwrap();
+        assert!(class.share.low <= class.share.usual && class.share.usual <= class.share.high, "{class:?}");
+        class.share
+    };
+    assert!(usual(&object, 0).high < 0.4 && usual(&object, 10).low > 0.6, "{:?}", object.machine.drifts());
+    comes_back(&object);
+    while at < shift + 65 * MINUTE {
+        queue(&mut object, at, at + 9 * HOUR);
+        at += MINUTE;
+    }
+    let found = kinds(&object, SignalKind::ValueDrift).split_off(before);
+    assert_eq!(found.iter().map(|(of, _)| *of).collect::<Vec<_>>(), [subject]);
+    assert!(object.machine.drifts().first().unwrap().is_open);
+    comes_back(&object);
 }
 
 /// Ten requests a minute that take as long as they take.

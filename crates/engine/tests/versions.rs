@@ -138,7 +138,7 @@ fn ours() -> (Shelf, StreamMachine) {
 
 #[test]
 fn a_build_that_does_not_know_our_state_row_comes_to_the_same_totals() {
-    for row in ["state", "detection", "packing", "thinned", "slices", "learnt"] {
+    for row in ["state", "detection", "usual", "packing", "thinned", "slices", "learnt"] {
         let (mut shelf, machine) = ours();
         shelf.meta.insert(row.into(), vec![99, 1, 2, 3]);
         let restored = load(&shelf);
@@ -159,7 +159,7 @@ fn a_build_from_before_blocks_has_every_row_to_fold_and_loses_only_sight_of_the_
     assert!(hidden <= machine.folded_seq(), "only what is folded is hidden");
     let blocks = std::mem::take(&mut shelf.blocks);
     shelf.aside.clear();
-    for row in ["packing", "thinned", "slices", "detection", "taught"] {
+    for row in ["packing", "thinned", "slices", "detection", "usual", "taught"] {
         shelf.meta.remove(row);
     }
     shelf.meta.insert("state".into(), vec![99]);

@@ -26,7 +26,8 @@ use shelf::Shelf;
 use std::collections::BTreeSet;
 
 /// By the commit that wrote them, oldest first.
-const STREAMS: [&str; 1] = [include_str!("golden/rows/6bc5c01-stream.txt")];
+const STREAMS: [&str; 2] =
+    [include_str!("golden/rows/6bc5c01-stream.txt"), include_str!("golden/rows/e1221bc-stream.txt")];
 const DOMAINS: [&str; 1] = [include_str!("golden/rows/6bc5c01-domain.txt")];
 const T0: i64 = 1_763_632_800_000 + 5 * 3_600_000;
 
@@ -128,7 +129,17 @@ fn every_kind_of_row_that_this_build_writes_is_among_the_newest_frozen_ones() {
     let events = today.iter().filter(|kind| kind.starts_with("Event")).count();
     // All but a retraction and the end of windows that an alarm closed, which are there or not by what was going on.
     assert!(events >= 9, "{today:?}");
-    for kind in ["Counted None", "Segments None", "block", "aside", "page", "facets", "meta slices", "meta thinned"] {
+    for kind in [
+        "Counted None",
+        "Segments None",
+        "block",
+        "aside",
+        "page",
+        "facets",
+        "meta slices",
+        "meta thinned",
+        "meta usual",
+    ] {
         assert!(today.contains(kind), "{kind} is missing in {today:?}");
     }
     let (machine, outbox) = frozen::domain();

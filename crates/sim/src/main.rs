@@ -50,6 +50,9 @@ enum Command {
         /// Leave out deploys and the collector: records arrive as they happen, as the first figures were taken.
         #[arg(long)]
         plain: bool,
+        /// Deploys are announced, or named by records.
+        #[arg(long, conflicts_with = "plain")]
+        announced: bool,
         /// Also show every signal of the quiet weeks.
         #[arg(long)]
         explain: bool,
@@ -101,7 +104,9 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Generate { seed, lines, out } => generated(seed, lines, &out),
-        Command::Scenarios { seeds, first, plain, explain } => scenarios(range(first, seeds), plain, explain),
+        Command::Scenarios { seeds, first, plain, announced, explain } => {
+            scenarios(range(first, seeds), (plain, announced), explain)
+        }
         Command::Cold { seeds, first, plain, strangers } => {
             printed(&ColdCard::of(range(first, seeds), plain, strangers).table())
         }
@@ -159,8 +164,8 @@ fn mutants(seeds: &Range<u64>) -> ExitCode {
     exit_code(catch_all(seeds, &mut io::stdout().lock()))
 }
 
-fn scenarios(seeds: Range<u64>, plain: bool, explain: bool) -> ExitCode {
-    let card = Scorecard::of(seeds, plain, |seed, signal| {
+fn scenarios(seeds: Range<u64>, deploys: (bool, bool), explain: bool) -> ExitCode {
+    let card = Scorecard::of(seeds, deploys, |seed, signal| {
         if explain {
             // A reader who has enough stops reading; the table is written all the same.
             let _ = writeln!(io::stdout().lock(), "seed {seed}: {signal:?}");

@@ -7,6 +7,7 @@ use crate::delivery::Delivery;
 use crate::oracle::{self, Oracle};
 use crate::scenario::{FAULTS, Fault, FaultKind, Happening, STEP_MS, World};
 use sapwood_engine::detect::{Detectors, Facts, Signal, SignalKind, Subject};
+use sapwood_engine::machine::stream::WIDENED_FOR;
 use sapwood_engine::pattern::PatternId;
 use sapwood_engine::time::Timestamp;
 use std::collections::BTreeMap;
@@ -57,6 +58,8 @@ pub struct Scorecard {
     pub out: (u64, u64, u64),
     /// Signals of the quiet hours, all and alerting, by kind.
     pub false_signals: BTreeMap<SignalKind, (u64, u64)>,
+    /// The same of the hours with a deploy.
+    pub deploy_signals: BTreeMap<SignalKind, (u64, u64)>,
     /// Quiet component-hours in which the z-score, and the threshold, told something.
     pub plain_quiet: (u64, u64),
     /// For each kind the oracle waits for, its largest ratio in each quiet hour.
@@ -98,6 +101,8 @@ pub(crate) struct Run {
     pub(crate) world: World,
     pub(crate) delivery: Delivery,
     pub(crate) detectors: Detectors,
+    /// Whether deploys are announced, or named by records, which is when the object widens its baseline.
+    is_announced: bool,
     plain: Plain,
     oracle: Oracle,
     buffer: Vec<Happening>,
@@ -129,6 +134,7 @@ impl Run {
             world: if is_plain { world } else { world.deployed(seed) },
             delivery: if is_plain { Delivery::direct() } else { Delivery::new(seed) },
             detectors: Detectors::default(),
+            is_announced: false,
             plain: Plain::default(),
             oracle: Oracle::default(),
             buffer: Vec::new(),
@@ -144,6 +150,10 @@ impl Run {
         self.buffer.clear();
         let law = self.world.law();
         let end = self.world.step(&mut self.buffer);
+        let begin = Timestamp(end - STEP_MS);
+        if self.is_announced && self.world.is_deployed(begin.0, end) {
+            self.detectors.widen(vec![(begin, begin.plus(WIDENED_FOR))]);
+        }
         let oracle = self.oracle.step(&law, &self.buffer);
         self.buffer.iter().for_each(|&happening| self.delivery.hand(happening));
         self.arrived.clear();
@@ -205,11 +215,16 @@ fn answers(fault: FaultKind, signal: &Signal) -> bool {
 }
 
 impl Scorecard {
-    /// Runs these seeds; `is_plain` leaves deploys and the collector out. `explain` also writes each false signal.
-    pub fn of(seeds: std::ops::Range<u64>, is_plain: bool, mut explain: impl FnMut(u64, &Signal)) -> Self {
+    /// Runs these seeds; `is_plain` leaves deploys and the collector out, with `is_announced` deploys are told of.
+    /// `explain` also writes each false signal.
+    pub fn of(
+        seeds: std::ops::Range<u64>,
+        (is_plain, is_announced): (bool, bool),
+        mut explain: impl FnMut(u64, &Signal),
+    ) -> Self {
         let mut card = Self::default();
         for seed in seeds {
-            let mut run = Run::new(seed, is_plain);
+            let mut run = Run { is_announced, ..Run::new(seed, is_plain) };
             card.quiet_weeks(&mut run, |signal| explain(seed, signal));
             for (place, kind) in FAULTS.into_iter().enumerate() {
                 let from = QUIET_WEEKS * WEEK_MS
@@ -234,6 +249,10 @@ impl Scorecard {
                 let count = self.false_signals.entry(signal.kind).or_default();
                 *count = (count.0 + 1, count.1 + u64::from(signal.is_alerting));
                 explain(signal);
+            }
+            for (_, signal) in signals.iter().filter(|_| is_deployed && !is_out) {
+                let count = self.deploy_signals.entry(signal.kind).or_default();
+                *count = (count.0 + 1, count.1 + u64::from(signal.is_alerting));
             }
             any |= !signals.is_empty();
             alerting |= signals.iter().any(|(_, signal)| signal.is_alerting);
@@ -335,11 +354,13 @@ impl Scorecard {
             let (any, alerting) = (share(any), share(alerting));
             let _ = writeln!(out, "hours with a {name} {hours}: with a signal {any:.3} %, alerting {alerting:.3} %");
         }
-        out.push_str("false signals (alerting):");
-        for (kind, (all, alerting)) in &self.false_signals {
-            let _ = write!(out, " {} {all} ({alerting})", kind.as_str());
+        for (what, signals) in [("false signals", &self.false_signals), ("at a deploy", &self.deploy_signals)] {
+            let _ = write!(out, "{what} (alerting):");
+            for (kind, (all, alerting)) in signals {
+                let _ = write!(out, " {} {all} ({alerting})", kind.as_str());
+            }
+            out.push('\n');
         }
-        out.push('\n');
     }
 }
 
@@ -382,7 +403,7 @@ mod tests {
 
     #[test]
     fn what_needs_no_statistics_is_found_everywhere_and_quiet_weeks_are_quiet() {
-        let card = Scorecard::of(0..1, false, |_, _| ());
+        let card = Scorecard::of(0..1, (false, true), |_, _| ());
         assert_eq!(card.trials.len(), FAULTS.len());
         for trial in &card.trials {
             let needs_none = matches!(trial.kind, FaultKind::NewPattern | FaultKind::MissedJob);

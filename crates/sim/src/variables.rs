@@ -2,8 +2,9 @@
 //! first and then with each fault once; through the whole stream machine, as a service would see it.
 //!
 //! A world has a disk that is a saw (rotated every six hours to two days) or stands, another that stands, a pool that
-//! sways with the day, requests whose durations have a long tail and sway with the day, and a line at an endpoint of its
-//! own. Faults come hours apart, so that each answer belongs to one.
+//! sways with the day, requests whose durations have a long tail and sway with the day, a line at an endpoint of its
+//! own, and entries at five. Each day has a release, which brings an endpoint of its own. Faults come hours apart, so that each
+//! answer belongs to one.
 
 use crate::random::Random;
 use sapwood_engine::detect::{SignalKind, Subject};
@@ -20,6 +21,8 @@ const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60;
 /// Minutes without a fault.
 const QUIET: i64 = 3 * 24 * HOUR;
+/// The last release, after the quiet days; one comes each day before.
+const RELEASE: i64 = 30 * HOUR;
 /// Requests a minute.
 const REQUESTS: u64 = 10;
 const START: i64 = 1_767_225_600_000;
@@ -37,16 +40,19 @@ pub enum VariableFault {
     MoreNotFound,
     /// The disk that stands fills within four to eight hours.
     Filling,
+    /// An entry at an endpoint where there never was one, once, with a release.
+    ReleasedStray,
 }
 
 impl VariableFault {
     /// All of them, with the minute after the quiet days at which each begins.
-    const ALL: [(Self, i64); 5] = [
+    const ALL: [(Self, i64); 6] = [
         (Self::NewStatus, 2 * HOUR),
         (Self::Stray, 4 * HOUR),
         (Self::Slower, 6 * HOUR),
         (Self::MoreNotFound, 14 * HOUR),
         (Self::Filling, 24 * HOUR),
+        (Self::ReleasedStray, RELEASE),
     ];
 
     const fn name(self) -> &'static str {
@@ -56,13 +62,14 @@ impl VariableFault {
             Self::Slower => "durations x2",
             Self::MoreNotFound => "status from 4 % to 25 %",
             Self::Filling => "a disk full in 4 to 8 h",
+            Self::ReleasedStray => "a sixth endpoint, with a release",
         }
     }
 
     const fn kind(self) -> SignalKind {
         match self {
             Self::NewStatus => SignalKind::NewValue,
-            Self::Stray => SignalKind::RareCombination,
+            Self::Stray | Self::ReleasedStray => SignalKind::RareCombination,
             Self::Slower | Self::MoreNotFound => SignalKind::ValueDrift,
             Self::Filling => SignalKind::Trend,
         }
@@ -82,6 +89,8 @@ pub struct VariableCard {
 
 struct World {
     random: Random,
+    /// Of what was added later, so that what was there before stays as it is.
+    entries: Random,
     saw_minutes: i64,
     saw_depth: f64,
     stands_at: f64,
@@ -95,7 +104,8 @@ impl World {
         let saw_depth = random.between(0, 50) as f64;
         let stands_at = random.between(20, 60) as f64;
         let fill_minutes = random.between(4 * 60, 8 * 60) as f64;
-        Self { random, saw_minutes, saw_depth, stands_at, fill_minutes }
+        let entries = Random::new(seed ^ 0x656e_7472);
+        Self { random, entries, saw_minutes, saw_depth, stands_at, fill_minutes }
     }
 
     /// The lines of a minute.
@@ -133,9 +143,21 @@ impl World {
         let filled = (since(VariableFault::Filling).max(0) as f64 / self.fill_minutes).min(1.0);
         let stands = self.stands_at + (99.0 - self.stands_at) * filled + noise();
         let pool = 10.0 + 6.0 * sway + 2.0 * noise();
+        let release = minute / (24 * HOUR) + i64::from(minute >= QUIET + RELEASE);
+        let of_release = format!("/v{release}");
+        let places = ["/a", "/b", "/c", "/d", "/e"];
+        for second in 0..5 {
+            let place = match self.entries.below(40) {
+                _ if since(VariableFault::ReleasedStray) == 0 && second == 0 => "/cart",
+                place => places.get(place as usize / 8).copied().unwrap_or("/a"),
+            };
+            line(format!("entry {} written", self.entries.below(9_000)), Some(place), 20 + second);
+        }
+        line(format!("page {} shown", self.entries.below(9_000)), Some(&of_release), 52);
         line(format!("disk /data used {saw:.1}% of 500 GB"), None, 53);
         line(format!("disk /var used {stands:.1}% of 80 GB"), None, 54);
         line(format!("pool has {pool:.0} of 20 connections"), None, 55);
+        records.iter_mut().for_each(|record| record.release = Some(format!("r{release}")));
         records
     }
 }

@@ -36,6 +36,37 @@ pub struct SeriesView {
     /// And the limit that it heads for, or away from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<f64>,
+    /// Of one variable whose values are watched: what they usually are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<ValuesView>,
+}
+
+/// What the values of a variable usually are in one half hour.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ValuesView {
+    /// Where it begins, ms.
+    pub from_ms: i64,
+    /// By which hours it is expected: `none` (all alike), `daily`, `weekly`.
+    pub rhythm: String,
+    /// Shares of the values that are counted, smallest mark first.
+    pub classes: Vec<ValueShareView>,
+}
+
+/// The share of some of the values.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ValueShareView {
+    /// Numbers above this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above: Option<f64>,
+    /// Or one value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// How many of all values are, 0 to 1.
+    pub usual: f64,
+    /// A smaller share is remarkable.
+    pub low: f64,
+    /// A larger one is.
+    pub high: f64,
 }
 
 /// What a component began with, while it still counts.
@@ -97,12 +128,29 @@ pub struct DecisionView {
     pub decided_at_ms: i64,
     /// `shown`, `quieted`, `late`, `opened`, `explained`.
     pub verdict: String,
-    /// The release that a new pattern came with.
+    /// The release that a new pattern, a rare combination or a new value came with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_in_release: Option<String>,
+    /// Of a combination or a value that came with a release: what there was before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_release: Option<BeforeReleaseView>,
     /// The incident it opened, or belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident_id: Option<String>,
+}
+
+/// What there was of something before it came with a release: every occasion.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct BeforeReleaseView {
+    /// The release before it.
+    pub release: Option<String>,
+    /// The endpoint, environment or level that the pattern came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Records of that, of a variable those of its pattern, while the release before ran, none of which was such.
+    pub records: u64,
+    /// The same since the beginning.
+    pub records_ever: u64,
 }
 
 /// Stream to edge.

@@ -2,10 +2,12 @@
 
 use super::Live;
 use crate::processors::calls::{
-    BaselineAnswer, BaselineCall, DecisionView, DeploymentView, FeedbackView, PointView, SeedView, SeriesView,
+    BaselineAnswer, BaselineCall, BeforeReleaseView, DecisionView, DeploymentView, FeedbackView, PointView, SeedView,
+    SeriesView, ValueShareView, ValuesView,
 };
-use sapwood_engine::detect::{LevelOutline, Point, SeriesOutline, SignalKind, Subject};
+use sapwood_engine::detect::{LevelOutline, Point, SeriesOutline, SignalKind, Subject, ValueBand};
 use sapwood_engine::machine::stream::{Decision, Verdict};
+use sapwood_engine::time::Timestamp;
 
 /// Series in a list; the component's own are among them always.
 const SERIES_MAX: usize = 200;
@@ -28,7 +30,10 @@ impl Live {
                 answer.variables = self.watched_variables();
             }
             Some(subject @ Some(Subject::Variable(..) | Subject::Facet(..))) => {
-                answer.series.extend(subject.and_then(|subject| self.part_view(subject)));
+                let part = subject.and_then(|subject| self.part_view(subject));
+                answer
+                    .series
+                    .extend(part.map(|part| SeriesView { values: self.values_of(subject, call.to_ms), ..part }));
                 if let Some(level) = subject.and_then(|subject| self.level_of(subject)) {
                     let point = |&(at, value): &(_, f64)| Point {
                         at,
@@ -89,6 +94,13 @@ impl Live {
         open
     }
 
+    /// What a variable's values usually are in the half hour before `to_ms`, or in that of the newest records.
+    fn values_of(&self, subject: Option<Subject>, to_ms: i64) -> Option<ValuesView> {
+        let newest = self.machine.detectors().minute()?;
+        let at = if to_ms == i64::MAX { newest } else { Timestamp(to_ms.saturating_sub(1)).clamped() };
+        self.machine.value_band(subject?, at).map(values_view)
+    }
+
     /// The level that a variable tells; of several that which heads for its limit, else the first.
     fn level_of(&self, subject: Subject) -> Option<LevelOutline> {
         let mut levels = self.machine.levels();
@@ -120,6 +132,7 @@ impl Live {
             open: heads.or(drifts).map(|kind| kind.as_str().to_owned()),
             level: level.as_ref().map(|level| level.level),
             limit: level.map(|level| level.limit),
+            values: None,
         })
     }
 
@@ -134,6 +147,7 @@ impl Live {
             open: outline.open.map(|kind| kind.as_str().to_owned()),
             level: None,
             limit: None,
+            values: None,
         }
     }
 
@@ -146,6 +160,7 @@ impl Live {
             Verdict::Opened(id) => ("opened", Some(id.clone())),
             Verdict::Explained(id) => ("explained", Some(id.clone())),
         };
+        let new = self.machine.new_with(signal);
         DecisionView {
             kind: signal.kind.as_str().to_owned(),
             series: self.current(signal.subject).to_string(),
@@ -165,11 +180,28 @@ impl Live {
                     let pattern = signal.subject.pattern().and_then(|id| self.machine.miner().pattern(id));
                     pattern.and_then(|pattern| self.machine.new_in_release(pattern)).map(str::to_owned)
                 }
-                _ => None,
+                _ => new.map(|new| new.release.clone()),
             },
+            before_release: new.map(|new| BeforeReleaseView {
+                release: new.before.clone(),
+                value: Some(new.value.clone()).filter(|value| !value.is_empty()),
+                records: new.had_before,
+                records_ever: new.had,
+            }),
             incident_id,
         }
     }
+}
+
+fn values_view(band: ValueBand) -> ValuesView {
+    let classes = band.classes.into_iter().map(|class| ValueShareView {
+        above: class.above,
+        value: class.value,
+        usual: class.share.usual,
+        low: class.share.low,
+        high: class.share.high,
+    });
+    ValuesView { from_ms: band.from.0, rhythm: band.rhythm.as_str().to_owned(), classes: classes.collect() }
 }
 
 fn point_view(point: &Point) -> PointView {

@@ -6,8 +6,8 @@
 //! enough with nothing new ([`OF_PATTERN_MIN`] records, [`PROBABILITY_MAX`]). That is a hint and no alarm: it wakes nobody,
 //! and there are at most [`TOLD_MAX`] an hour, so that a component that is rebuilt is not told piece by piece.
 //!
-//! Left out: releases, which are new for every pattern after each deployment (a pattern that comes with one is told as
-//! new in it), and values of variables, which have detectors of their own ([`super::drift`]).
+//! A pair that comes with a release is told with it, and sooner ([`super::release`]); a release by itself is new for every
+//! pattern, and is no half of a pair. Left out: values of variables, which have detectors of their own ([`super::drift`]).
 
 use super::signal::{Facet, Signal, SignalKind, Subject};
 use crate::bytes::{ReadError, Reader, Writer};
@@ -51,19 +51,22 @@ pub(crate) struct Combinations {
 }
 
 impl Combinations {
-    /// Looks at two that never met.
-    pub(crate) fn note(&mut self, it: &Together) {
-        let Some(signal) = signal_of(it) else { return };
+    /// Looks at two that never met; `with_release` is how often they would have before the running release, and how
+    /// probable it is that they do since by chance, where that says that they came with it. Whether it is told.
+    pub(crate) fn note(&mut self, it: &Together, with_release: Option<(f64, f64)>) -> bool {
+        let of_release = || with_release.map(|(expected, chance)| signal_with(it, expected, chance));
+        let Some(signal) = signal_of(it).or_else(of_release) else { return false };
         let hour = it.at.0.div_euclid(Millis::from_hours(1).0);
         if hour != self.hour {
             (self.hour, self.told) = (hour, 0);
         }
         if self.told >= TOLD_MAX {
             self.untold += 1;
-            return;
+            return false;
         }
         self.told += 1;
         self.signals.push(signal);
+        true
     }
 
     pub(crate) fn take_signals(&mut self) -> Vec<Signal> {
@@ -92,8 +95,12 @@ fn signal_of(it: &Together) -> Option<Signal> {
     // As often as the pattern came with something new so far, this time counted.
     let probability = it.known.max(1) as f64 / (it.of_pattern as f64 + 1.0);
     let is_rare = expected >= TOGETHER_MIN && it.of_pattern >= OF_PATTERN_MIN && probability <= PROBABILITY_MAX;
+    (is_rare && it.known <= KNOWN_MAX).then(|| signal_with(it, expected, probability))
+}
+
+fn signal_with(it: &Together, expected: f64, probability: f64) -> Signal {
     let reach = 3.0 * expected.sqrt();
-    (is_rare && it.known <= KNOWN_MAX).then_some(Signal {
+    Signal {
         kind: SignalKind::RareCombination,
         subject: Subject::Facet(it.pattern, it.facet),
         at: it.at,
@@ -106,7 +113,7 @@ fn signal_of(it: &Together) -> Option<Signal> {
         total: it.of_pattern.saturating_add(1),
         probability,
         is_alerting: false,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -125,8 +132,10 @@ mod tests {
 
     fn told(it: Together) -> Vec<Signal> {
         let mut combinations = Combinations::default();
-        combinations.note(&it);
-        combinations.take_signals()
+        let is_told = combinations.note(&it, None);
+        let signals = combinations.take_signals();
+        assert_eq!(is_told, signals.len() == 1);
+        signals
     }
 
     #[test]
@@ -148,11 +157,21 @@ mod tests {
     }
 
     #[test]
+    fn what_came_with_a_release_is_told_of_a_pattern_that_is_known_with_more() {
+        let it = Together { known: 6, ..IT };
+        let mut combinations = Combinations::default();
+        assert!(!combinations.note(&it, None) && combinations.note(&it, Some((80.0, 1e-3))));
+        let [signal] = combinations.take_signals()[..] else { panic!("one was told") };
+        assert_eq!((signal.expected, signal.probability, signal.is_alerting), (80.0, 1e-3, false));
+    }
+
+    #[test]
     fn a_component_that_is_rebuilt_is_not_told_piece_by_piece() {
         let mut combinations = Combinations::default();
-        (0..20).for_each(|id| combinations.note(&Together { pattern: PatternId(id), ..IT }));
+        let told = (0..20).filter(|&id| combinations.note(&Together { pattern: PatternId(id), ..IT }, None));
+        assert_eq!(told.count(), 6);
         assert_eq!((combinations.take_signals().len(), combinations.untold), (6, 14));
-        combinations.note(&Together { at: Timestamp(3_600_000), ..IT });
+        combinations.note(&Together { at: Timestamp(3_600_000), ..IT }, None);
         assert_eq!(combinations.take_signals().len(), 1);
         let mut out = Writer::new();
         combinations.write(&mut out);

@@ -45,6 +45,8 @@ const EMPTY_HOURS_MAX: i64 = 24;
 const KNOWN_RECORDS_MIN: u64 = 200;
 /// Share of records that bring a new pattern above which novelty is this component's habit.
 const NOVELTY_MAX: f64 = 0.02;
+/// How long a component may write nothing at a deployment: it stops and starts.
+const RESTARTED_WITHIN: Millis = Millis::from_mins(2);
 /// Later than this a record raises nothing.
 const LATE: Millis = Millis::from_mins(1);
 /// Gaps of a regular series, and minutes of a component, before its absence wakes people: what ran for a quarter of an
@@ -633,7 +635,9 @@ impl Detectors {
         // The lowest the season promises for the next hour: a night that begins is no silence.
         let factor = [0, 30, 60].map(|ahead| self.season.factor(last.plus(Millis::from_mins(ahead))));
         let level = self.component.level(factor.into_iter().fold(f64::INFINITY, f64::min));
-        self.rhythm.silent_at(level, Millis(self.lateness as i64))
+        let deadline = self.rhythm.silent_at(level, Millis(self.lateness as i64))?;
+        let is_restart = reaches_into(&self.widened, last, deadline);
+        Some(if is_restart { deadline.max(last.plus(RESTARTED_WITHIN)) } else { deadline })
     }
 
     fn find_silence(&mut self, now: Timestamp) {

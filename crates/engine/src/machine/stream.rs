@@ -198,6 +198,8 @@ pub struct StreamMachine {
     /// What the last slices of erasures of users came to.
     slices: finding::Slices,
     sharding: sharding::Sharding,
+    /// What is usual by the hour, or what came with a release, is not what was written.
+    usual_changed: bool,
     d1: Sink,
     data_service: Sink,
     /// What changed since D1 got it, and with which row.
@@ -246,6 +248,7 @@ impl StreamMachine {
             outbox: Outbox::default(),
             slices: finding::Slices::default(),
             sharding: sharding::Sharding::default(),
+            usual_changed: false,
             d1: Sink::default(),
             data_service: Sink::default(),
             d1_patterns: BTreeMap::new(),

@@ -266,6 +266,7 @@ pub fn stream_told(shelf: &Shelf, restored: &Restored) -> Vec<String> {
     for deployment in machine.deployments() {
         told.push(format!("deployment {} {}", deployment.release, deployment.at.0));
     }
+    told.push(format!("running release {:?}", machine.running_release()));
     for lesson in machine.miner().lessons().list() {
         told.push(format!("lesson {} by {}", lesson.id, lesson.by));
     }

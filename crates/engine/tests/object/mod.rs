@@ -27,6 +27,7 @@ pub(crate) struct Object {
     pub(crate) patterns: BTreeMap<PatternId, Vec<u8>>,
     pub(crate) learnt: Option<Vec<u8>>,
     pub(crate) packing: Option<Vec<u8>>,
+    pub(crate) usual: Option<Vec<u8>>,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) alerts: Vec<Alert>,
     pub(crate) alarms: u32,
@@ -53,6 +54,7 @@ impl Object {
             patterns: BTreeMap::new(),
             learnt: None,
             packing: None,
+            usual: None,
             checkpoint: Checkpoint::default(),
             alerts: Vec::new(),
             alarms: 0,
@@ -92,6 +94,7 @@ impl Object {
         checkpoint.patterns_gone.iter().for_each(|id| drop(self.patterns.remove(id)));
         self.learnt = checkpoint.learnt.clone().or(self.learnt.take());
         self.packing = checkpoint.packing.clone().or(self.packing.take());
+        self.usual = checkpoint.usual.clone().or(self.usual.take());
         self.checkpoint = checkpoint;
     }
 
@@ -118,6 +121,7 @@ impl Object {
             patterns: self.patterns.values().map(|row| Pattern::decode(row).unwrap()).collect(),
             learnt: self.learnt.clone(),
             packing: self.packing.clone(),
+            usual: self.usual.clone(),
             ..Stored::default()
         };
         let mut machine = match from_rows_alone {

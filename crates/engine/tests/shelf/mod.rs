@@ -244,6 +244,7 @@ impl StreamStore for Shelf {
         self.set("thinned", checkpoint.thinned);
         self.set("slices", checkpoint.slices);
         self.set("sharding", checkpoint.sharding);
+        self.set("usual", checkpoint.usual);
         self.set("detection", Some(checkpoint.detection));
         self.set("state", Some(checkpoint.state));
         self.folded = checkpoint.folded;
@@ -305,6 +306,7 @@ impl StreamStore for Shelf {
             thinned: meta("thinned"),
             slices: meta("slices"),
             sharding: meta("sharding"),
+            usual: meta("usual"),
         };
         Ok((stored, damaged.len() as u64))
     }

@@ -178,6 +178,7 @@ pub struct StreamRows {
     thinned: Option<Vec<u8>>,
     slices: Option<Vec<u8>>,
     sharding: Option<Vec<u8>>,
+    usual: Option<Vec<u8>>,
     /// Rows as they were before records of them were removed; only the checkers read them.
     pub whole: BTreeMap<u64, Row>,
     /// The D1 that was last written to.
@@ -234,6 +235,7 @@ pub enum StreamWrite {
     Slices(Vec<u8>),
     /// What is known of shards.
     Sharding(Vec<u8>),
+    Usual(Vec<u8>),
     Rewrite(Vec<(u64, Vec<u8>)>),
     RewriteOf(String, Vec<(u64, Vec<u8>)>),
     /// The rows of the span leave the journal; those named stay aside.
@@ -358,6 +360,7 @@ impl Rows for StreamRows {
             StreamWrite::Thinned(row) => self.thinned = Some(row),
             StreamWrite::Slices(row) => self.slices = Some(row),
             StreamWrite::Sharding(row) => self.sharding = Some(row),
+            StreamWrite::Usual(row) => self.usual = Some(row),
             StreamWrite::Rewrite(bodies) => self.rewrite(&bodies),
             StreamWrite::RewriteOf(user, bodies) => {
                 self.has_retracted = true;
@@ -469,6 +472,7 @@ impl StreamStore for StreamDisk<'_> {
         writes.extend(checkpoint.thinned.map(StreamWrite::Thinned));
         writes.extend(checkpoint.slices.map(StreamWrite::Slices));
         writes.extend(checkpoint.sharding.map(StreamWrite::Sharding));
+        writes.extend(checkpoint.usual.map(StreamWrite::Usual));
         writes.push(StreamWrite::KeyPagesGone(checkpoint.key_pages_gone));
         writes.push(StreamWrite::IdPagesGone(checkpoint.id_pages_gone));
         if self.is(Mutant::CheckpointInTwoCommits) {
@@ -543,6 +547,7 @@ impl StreamStore for StreamDisk<'_> {
             thinned: rows.thinned.clone(),
             slices: rows.slices.clone(),
             sharding: rows.sharding.clone(),
+            usual: rows.usual.clone(),
         };
         Ok((stored, damaged))
     }

@@ -436,6 +436,7 @@ impl StreamMachine {
     /// Everything that names a pattern names another from now on.
     fn rename_pattern(&mut self, from: PatternId, into: PatternId, seq: u64) {
         self.incidents.merge_pattern(from, into);
+        self.usual_changed |= self.detection.drifts.has_courses();
         self.detection.merge_pattern(from, into);
         self.feedbacks.merge_pattern(from, into);
         self.follow_template(into);

@@ -10,11 +10,14 @@
 
 use super::{Effects, StreamMachine, state};
 use crate::bytes::{ReadError, Reader, Writer};
+use crate::counter::{SeriesKey, SeriesKind};
+use crate::detect::{COUNT_MIN, COUNTS_MAX, CountOf, NewWith, Signal, SignalKind, Standing};
 use crate::limits;
 use crate::pattern::Pattern;
 use crate::record::Record;
+use crate::sketch::hash_of_value;
 use crate::time::{Millis, Timestamp};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 /// How long after a deployment the baseline of counts and durations is wider.
 pub const WIDENED_FOR: Millis = Millis::from_mins(15);
@@ -70,6 +73,17 @@ impl Deployment {
     }
 }
 
+/// What it means that a record names a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sight {
+    /// Nothing: it is known, it is where the component stands, or it is history.
+    Known,
+    /// It was deployed now.
+    Deployed,
+    /// It was announced, and runs from here on.
+    Announced,
+}
+
 /// The deployments of a component, and the releases that its records have named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Deployments {
@@ -91,24 +105,33 @@ impl Deployments {
         true
     }
 
-    /// A record names a release; true if that is a deployment.
-    fn see(&mut self, release: &str, at: Timestamp, is_late: bool) -> bool {
+    /// A record names a release.
+    fn see(&mut self, release: &str, at: Timestamp, is_late: bool) -> Sight {
         // Most records name the newest.
         if self.known.iter().rev().any(|known| known == release) {
-            return false;
+            return Sight::Known;
         }
         let is_first = self.known.is_empty();
         if self.known.len() >= limits::RELEASES_KNOWN_MAX {
             self.known.pop_front();
         }
         self.known.push_back(release.to_owned());
-        let is_told =
-            |held: &Deployment| held.is_near(at) && (held.release == release || held.source == DeploymentSource::Seen);
-        if is_first || is_late || self.held.iter().any(is_told) {
-            return false;
+        let mut near = self.held.iter().filter(|held| held.is_near(at));
+        let is_told = |held: &Deployment| held.release == release || held.source == DeploymentSource::Seen;
+        if is_first || is_late {
+            return Sight::Known;
+        }
+        if near.clone().any(is_told) {
+            return if near.any(|held| held.release == release) { Sight::Announced } else { Sight::Known };
         }
         self.insert(Deployment { release: release.to_owned(), at, source: DeploymentSource::Seen });
-        true
+        Sight::Deployed
+    }
+
+    /// The release that records named before this one came.
+    fn before(&self, release: &str) -> Option<&String> {
+        let place = self.known.iter().position(|known| known == release)?;
+        self.known.get(place.checked_sub(1)?)
     }
 
     fn insert(&mut self, deployment: Deployment) {
@@ -143,6 +166,11 @@ impl Deployments {
     }
 }
 
+/// What a named count is of, as a number.
+pub(super) fn count_of(key: &SeriesKey) -> CountOf {
+    hash_of_value(&key.to_string())
+}
+
 impl StreamMachine {
     /// Takes note of a deployment that somebody announces.
     pub(super) fn announce(&mut self, deployment: Deployment, now: Timestamp, effects: &mut Effects) {
@@ -154,10 +182,16 @@ impl StreamMachine {
 
     /// A deployment takes effect, live and on replay; false if it was known.
     pub(super) fn take_deployment(&mut self, deployment: Deployment, now: Timestamp) -> bool {
+        // Where records name no release, it runs from when it was announced.
+        let is_now = self.deployments.known.is_empty() && deployment.is_near(now);
+        let begins = is_now.then(|| (deployment.release.clone(), deployment.at));
         let is_new = self.deployments.announce(deployment);
         if is_new {
             self.detection.detectors.widen(self.deployments.widened());
             self.set_dirty(now);
+        }
+        if let Some((release, at)) = begins.filter(|_| is_new) {
+            self.begin_release(&release, at);
         }
         is_new
     }
@@ -166,9 +200,58 @@ impl StreamMachine {
     pub(super) fn see_release(&mut self, record: &Record, at: Timestamp) {
         let Some(release) = &record.release else { return };
         let is_late = at.since(record.timestamp) > self.settings.alerts.lateness;
-        if self.deployments.see(release, record.timestamp.min(at), is_late) {
+        let sight = self.deployments.see(release, record.timestamp.min(at), is_late);
+        if sight == Sight::Deployed {
             self.detection.detectors.widen(self.deployments.widened());
         }
+        if sight != Sight::Known {
+            self.begin_release(release, record.timestamp.min(at));
+        }
+    }
+
+    /// A release begins to run: counts are kept as they stand.
+    fn begin_release(&mut self, release: &str, at: Timestamp) {
+        let running = self.detection.releases.running().map(|(running, _)| running.to_owned());
+        let before = self.deployments.before(release).cloned().or(running.filter(|running| running != release));
+        let of_patterns = self.miner.patterns().map(|pattern| (pattern.id.0, pattern.count));
+        let is_part = |key: &SeriesKey| matches!(key.kind, SeriesKind::Endpoint | SeriesKind::Environment);
+        let named = self.counters.totals().filter(|(key, _)| is_part(key)).map(|(key, count)| (count_of(&key), count));
+        let levels = self.counters.by_level();
+        let of_levels = levels.iter().enumerate().map(|(class, &count)| (class as CountOf, count));
+        // The most frequent, and those in the order of what they are of: small heaps, as for the survey of variables.
+        let all = of_patterns.chain(named).chain(of_levels).filter(|&(_, count)| count >= COUNT_MIN);
+        let ranked: Vec<_> = all.map(|(of, count)| (u64::MAX - count, of)).collect::<BinaryHeap<_>>().into_sorted_vec();
+        let counts = ranked.into_iter().take(COUNTS_MAX).map(|(rank, of)| (of, u64::MAX - rank));
+        let counts: BTreeMap<CountOf, u64> = counts.collect();
+        let standing = Standing {
+            release: release.to_owned(),
+            before,
+            at,
+            all: self.counters.total(),
+            counts: counts.into_iter().collect(),
+        };
+        self.detection.releases.begin(standing);
+        self.usual_changed = true;
+    }
+
+    /// Whether a record belongs to the release that began to run last.
+    pub(super) fn is_of_running(&self, record: &Record) -> bool {
+        let Some((running, since)) = self.detection.releases.running() else { return false };
+        match &record.release {
+            Some(release) => release == running,
+            None => self.deployments.known.is_empty() && (Millis(0)..APART).contains(&record.timestamp.since(since)),
+        }
+    }
+
+    /// The release that began to run last, since counts are kept of it.
+    pub fn running_release(&self) -> Option<&str> {
+        self.detection.releases.running().map(|(running, _)| running)
+    }
+
+    /// With which release something came that a signal tells of; none if with no certain one.
+    pub fn new_with(&self, signal: &Signal) -> Option<&NewWith> {
+        let is_such = matches!(signal.kind, SignalKind::RareCombination | SignalKind::NewValue);
+        self.detection.releases.told(signal.subject, signal.at).filter(|_| is_such)
     }
 
     /// The deployments of the component, by event time, oldest first.
@@ -206,11 +289,15 @@ mod tests {
     #[test]
     fn the_first_sight_of_a_release_is_a_deployment_but_not_of_the_first_release() {
         let mut deployments = Deployments::default();
-        assert!(!deployments.see("1.0", Timestamp(5), false), "where the component stands");
-        assert!(!deployments.see("1.0", Timestamp(9), false));
-        assert!(deployments.see("1.1", Timestamp(HOUR), false));
-        assert!(!deployments.see("1.0", Timestamp(HOUR + 1), false), "the last instance of the old one");
-        assert!(!deployments.see("0.9", Timestamp(HOUR * 5), true), "history");
+        assert_eq!(deployments.see("1.0", Timestamp(5), false), Sight::Known, "where the component stands");
+        assert_eq!(deployments.see("1.0", Timestamp(9), false), Sight::Known);
+        assert_eq!(deployments.see("1.1", Timestamp(HOUR), false), Sight::Deployed);
+        assert_eq!(
+            deployments.see("1.0", Timestamp(HOUR + 1), false),
+            Sight::Known,
+            "the last instance of the old one"
+        );
+        assert_eq!(deployments.see("0.9", Timestamp(HOUR * 5), true), Sight::Known, "history");
         assert_eq!(named(&deployments), [("1.1", HOUR)]);
         assert_eq!(deployments.widened(), [(Timestamp(HOUR), Timestamp(HOUR + 900_000))]);
     }
@@ -231,7 +318,7 @@ mod tests {
         deployments.see("1.0", Timestamp(0), false);
         assert!(deployments.announce(announced("1.1", 2 * HOUR)));
         assert!(!deployments.announce(announced("1.1", 2 * HOUR)), "said before");
-        assert!(!deployments.see("1.1", Timestamp(2 * HOUR + 60_000), false));
+        assert_eq!(deployments.see("1.1", Timestamp(2 * HOUR + 60_000), false), Sight::Announced);
         assert!(deployments.announce(announced("1.1", 2 * HOUR + 30_000)), "said more exactly");
         assert_eq!(named(&deployments), [("1.1", 2 * HOUR + 30_000)]);
         assert!(deployments.announce(announced("1.1", 9 * HOUR)), "once more, after another one was in between");

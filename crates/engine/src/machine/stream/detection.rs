@@ -16,7 +16,8 @@ use super::{Effects, StreamMachine, state};
 use crate::baseline::{Prior, Seed, Zone};
 use crate::bytes::{ReadError, Reader, Writer};
 use crate::detect::{
-    ALERT_BELOW, Combinations, Detectors, Drifts, Facts, Signal, SignalKind, Stored, Subject, Trends, is_sure_in_domain,
+    ALERT_BELOW, Combinations, Detectors, Drifts, Facts, Releases, Signal, SignalKind, Stored, Subject, Trends,
+    is_sure_in_domain,
 };
 use crate::limits::FEEDBACK_MAX;
 use crate::pattern::{Exemplar, Observed, PatternId};
@@ -42,6 +43,7 @@ const LOOKS: f64 = 1_000.0;
 const LEND_EVERY_HOURS: u32 = 168;
 /// Version 1 held no absences; it is still read.
 const VERSION: u8 = 2;
+const USUAL_VERSION: u8 = 1;
 
 /// What became of a signal.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +81,8 @@ pub(super) struct Detection {
     pub(super) drifts: Drifts,
     /// What patterns never came with.
     pub(super) combinations: Combinations,
+    /// And with which release they did.
+    pub(super) releases: Releases,
     /// The minute up to which levels and values were looked at.
     pub(super) looked_at_values: Timestamp,
     decisions: VecDeque<Decision>,
@@ -287,6 +291,29 @@ impl Detection {
         }
         Ok(read)
     }
+
+    /// The row of what is usual by the hour and what came with which release: written when that changed, once in half an
+    /// hour. A row of its own: a build that does not know it reads all others.
+    pub(super) fn write_usual(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.u8(USUAL_VERSION);
+        self.drifts.write_courses(&mut out);
+        self.releases.write(&mut out);
+        out.into_bytes()
+    }
+
+    /// Takes in what [`Detection::write_usual`] wrote; none of it if it cannot be read.
+    pub(super) fn read_usual(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
+        let mut input = Reader::new(bytes);
+        if input.u8()? != USUAL_VERSION {
+            return Err(ReadError::Unknown("version of what is usual"));
+        }
+        let mut drifts = self.drifts.clone();
+        drifts.read_courses(&mut input)?;
+        self.releases = Releases::read(&mut input)?;
+        self.drifts = drifts;
+        Ok(())
+    }
 }
 
 impl StreamMachine {
@@ -306,7 +333,10 @@ impl StreamMachine {
         let own = self.view.overrides.iter().find(|(name, _)| name == "TIME_ZONE");
         let zone = own.and_then(|(_, zone)| Zone::parse(zone)).unwrap_or(self.settings.zone);
         if zone != self.detection.detectors.zone() {
+            let ahead = zone.standard_hours() - self.detection.detectors.zone().standard_hours();
+            self.detection.drifts.turn(ahead);
             self.detection.detectors.set_zone(zone);
+            self.usual_changed |= self.detection.drifts.has_courses();
         }
     }
 

@@ -71,6 +71,8 @@ pub struct Checkpoint {
     pub slices: Option<Vec<u8>>,
     /// What is known of the component's shards, if that changed. A row of its own, too.
     pub sharding: Option<Vec<u8>>,
+    /// What is usual by the hour, and what came with which release, if that changed. A row of its own, too.
+    pub usual: Option<Vec<u8>>,
     /// Pages of batch keys.
     pub key_pages: Vec<Page>,
     /// Pages of batch keys that left.
@@ -114,6 +116,8 @@ pub struct Stored {
     pub slices: Option<Vec<u8>>,
     /// What is known of the component's shards.
     pub sharding: Option<Vec<u8>>,
+    /// What is usual by the hour, and what came with which release.
+    pub usual: Option<Vec<u8>>,
 }
 
 impl StreamMachine {
@@ -180,6 +184,10 @@ impl StreamMachine {
         // What cannot be read is learned again; it is no reason to rebuild the rest.
         let detection = stored.detection.as_deref().and_then(|row| Detection::read(row).ok());
         machine.detection = detection.unwrap_or_default();
+        if let Some(row) = stored.usual.as_deref() {
+            // What cannot be read is learned again, here too.
+            machine.usual_changed = machine.detection.read_usual(row).is_err();
+        }
         machine.take_zone();
         let sink = |row: &Option<Vec<u8>>| row.as_deref().and_then(|row| Sink::decode(row).ok()).unwrap_or_default();
         machine.d1 = sink(&stored.d1);
@@ -219,6 +227,7 @@ impl StreamMachine {
             thinned: self.take_thinned(),
             slices: self.slices.take_row(),
             sharding: self.sharding.take_row(),
+            usual: std::mem::take(&mut self.usual_changed).then(|| self.detection.write_usual()),
             key_pages,
             key_pages_gone,
             id_pages,

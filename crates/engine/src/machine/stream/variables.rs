@@ -6,8 +6,12 @@
 //! distribution). Once an hour of event time all patterns are looked at, so that those that matter are watched.
 
 use super::StreamMachine;
+use super::deployments::count_of;
 use super::detection::Detection;
-use crate::detect::{DriftOutline, Facet, LevelOutline, PERIOD, SignalKind, Stored, Subject, Together};
+use crate::counter::{SeriesKey, SeriesKind};
+use crate::detect::{
+    CountOf, DriftOutline, Facet, LevelOutline, Meeting, PERIOD, SignalKind, Stored, Subject, Together, ValueBand,
+};
 use crate::pattern::{Observed, PatternId, told};
 use crate::record::Record;
 use crate::time::{Millis, Timestamp};
@@ -24,6 +28,30 @@ impl Detection {
             SignalKind::ValueDrift => self.drifts.is_open(subject),
             _ => self.detectors.is_open(kind, subject),
         }
+    }
+}
+
+/// Two that never met, as the release sees it.
+fn meeting<'a>(it: &Together, record: &'a Record) -> Meeting<'a> {
+    let named = match it.facet {
+        Facet::Level => record.level.class().word(),
+        Facet::Endpoint => record.endpoint.as_deref().unwrap_or_default(),
+        Facet::Environment => record.environment.as_str(),
+    };
+    let key = |kind| count_of(&SeriesKey { kind, key: named.to_owned() });
+    let value = match it.facet {
+        Facet::Level => record.level.class().index() as CountOf,
+        Facet::Endpoint => key(SeriesKind::Endpoint),
+        Facet::Environment => key(SeriesKind::Environment),
+    };
+    Meeting {
+        subject: Subject::Facet(it.pattern, it.facet),
+        at: it.at,
+        pattern: it.pattern.0,
+        value,
+        named,
+        of_pattern: it.of_pattern,
+        known: it.known,
     }
 }
 
@@ -67,13 +95,37 @@ impl StreamMachine {
             let ranked = miner.patterns().map(|pattern| (u64::MAX - pattern.count, pattern.id));
             let ranked = ranked.collect::<BinaryHeap<_>>().into_sorted_vec();
             let patterns: Vec<_> = ranked.into_iter().filter_map(|(_, id)| miner.pattern(id)).collect();
-            detection.drifts.close(&patterns, |id| miner.pattern(id), minute);
+            let zone = detection.detectors.zone();
+            let had_courses = detection.drifts.has_courses();
+            detection.drifts.close(&patterns, |id| miner.pattern(id), zone, minute);
+            self.usual_changed |= had_courses || detection.drifts.has_courses();
             if minute.floor_to(SURVEY_EVERY) > before.floor_to(SURVEY_EVERY) {
                 let templates = patterns.iter().map(|pattern| (pattern.id, pattern.template.as_str()));
                 detection.trends.survey(templates, minute);
             }
         }
         detection.drifts.look(|id| miner.pattern(id), minute);
+        self.ask_releases();
+    }
+
+    /// New values that came with the release that runs.
+    fn ask_releases(&mut self) {
+        let Detection { drifts, releases, .. } = &mut self.detection;
+        let Some((running, since)) = releases.running().map(|(running, since)| (running.to_owned(), since)) else {
+            return;
+        };
+        for signal in drifts.new_values().filter(|signal| signal.at >= since) {
+            let Some(pattern) = signal.subject.pattern().and_then(|id| self.miner.pattern(id)) else { continue };
+            // Where its records name releases, this one is among them.
+            if !pattern.releases.is_empty() && !pattern.releases.contains(&running) {
+                continue;
+            }
+            let now = (pattern.count, signal.probability);
+            if let Some(new) = releases.judge_value((signal.subject, signal.at), pattern.id.0, now) {
+                releases.remember(new);
+                self.usual_changed = true;
+            }
+        }
     }
 
     /// Looks at the records of a row with which patterns came with something for the first time: by index, once all of
@@ -97,16 +149,26 @@ impl StreamMachine {
                     counters.of_environment(&record.environment),
                 ),
             ];
+            let all = counters.total();
+            let is_of_running = self.is_of_running(record);
             for (_, facet, known, of_value) in found.into_iter().filter(|(is_first, ..)| *is_first) {
-                self.detection.combinations.note(&Together {
+                let it = Together {
                     pattern: pattern.id,
                     facet,
                     at: record.timestamp.min(at),
                     of_pattern: pattern.count.saturating_sub(1),
                     known: known.saturating_sub(1),
                     of_value,
-                    all: counters.total(),
-                });
+                    all,
+                };
+                let releases = &self.detection.releases;
+                let new = is_of_running.then(|| releases.judge(&meeting(&it, record))).flatten();
+                let with_release = new.as_ref().and_then(|(_, enough)| *enough);
+                let is_told = self.detection.combinations.note(&it, with_release);
+                if let Some((new, _)) = new.filter(|_| is_told) {
+                    self.detection.releases.remember(new);
+                    self.usual_changed = true;
+                }
             }
         }
     }
@@ -114,6 +176,15 @@ impl StreamMachine {
     /// The levels that patterns tell.
     pub fn levels(&self) -> Vec<LevelOutline> {
         self.detection.trends.outlines().collect()
+    }
+
+    /// What the values of a variable usually are in the half hour that holds `at`; none if it is not watched.
+    pub fn value_band(&self, subject: Subject, at: Timestamp) -> Option<ValueBand> {
+        let Subject::Variable(id, place) = subject else { return None };
+        let variable = self.miner.pattern(id)?.variables.held().get(usize::from(place))?;
+        let known = variable.top();
+        let text = |hash| known.iter().find(|it| it.hash() == hash).and_then(|it| it.text()).map(str::to_owned);
+        self.detection.drifts.band(subject, (self.detection.detectors.zone(), at), text)
     }
 
     /// The variables whose values are watched.
