@@ -774,7 +774,7 @@ impl World {
     pub(super) fn stream_alarm(&mut self, stream: usize, look: u64) {
         let object = &self.streams[stream];
         let Some(due) = object.disk.current.alarm else { return };
-        if object.is_awake || look != object.looks {
+        if object.is_awake || look != object.looks || due > self.now + EARLY_MAX.0 {
             return;
         }
         self.disturb_stream(stream);
