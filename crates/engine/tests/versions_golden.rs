@@ -15,7 +15,7 @@ use sapwood_engine::machine::domain::{DomainMachine, DomainSettings, Event as Do
 use sapwood_engine::machine::erasure::Erasure;
 use sapwood_engine::machine::row::{self, Row, RowKind};
 use sapwood_engine::machine::stream::{
-    AppendReply, Batch, DomainView, Event, Restored, StreamMachine, decode_told, encode_told,
+    AppendReply, Batch, DomainView, Event, Identity, Restored, StreamMachine, Under, decode_told, encode_told,
 };
 use sapwood_engine::pattern::PatternId;
 use sapwood_engine::pattern::lesson::{Naming, Reference, Teaching};
@@ -27,8 +27,10 @@ use std::collections::BTreeSet;
 
 /// By the commit that wrote them, oldest first.
 const STREAMS: [&str; 2] =
-    [include_str!("golden/rows/6bc5c01-stream.txt"), include_str!("golden/rows/e1221bc-stream.txt")];
-const DOMAINS: [&str; 1] = [include_str!("golden/rows/6bc5c01-domain.txt")];
+    [include_str!("golden/rows/6bc5c01-stream.txt"), include_str!("golden/rows/09034a1-stream.txt")];
+const FOLLOWERS: [&str; 1] = [include_str!("golden/rows/09034a1-follower.txt")];
+const DOMAINS: [&str; 2] =
+    [include_str!("golden/rows/6bc5c01-domain.txt"), include_str!("golden/rows/09034a1-domain.txt")];
 const T0: i64 = 1_763_632_800_000 + 5 * 3_600_000;
 
 fn load(shelf: &Shelf) -> Restored {
@@ -50,7 +52,9 @@ fn assert_says(told: &[String], said: &[&str]) {
 fn append(machine: &mut StreamMachine, shelf: &mut Shelf, message: &str) -> AppendReply {
     let record =
         Record { message: message.into(), component: "checkout".into(), timestamp: Timestamp(T0), ..Record::default() };
-    let batch = Batch { segments: segment::encode(&[record]), ..Batch::default() };
+    let map = machine.shard_map().clone();
+    let under = (!map.is_whole()).then(|| Under { map, ..Under::default() });
+    let batch = Batch { segments: segment::encode(&[record]), under, ..Batch::default() };
     let mut effects = machine.handle(Event::Append(vec![batch]), Timestamp(T0));
     effects.write(machine, shelf).unwrap();
     effects.replies.remove(0)
@@ -74,6 +78,29 @@ fn rows_of_every_released_build_say_what_that_build_said() {
         let said = said(rows);
         assert!(said.len() > 40, "the fixture says what it holds");
         assert_says(&frozen::stream_told(&shelf, &load(&shelf)), &said);
+    }
+}
+
+#[test]
+fn rows_of_the_second_object_of_a_split_component_say_what_the_build_said_that_wrote_them() {
+    for rows in FOLLOWERS {
+        let mut shelf = Shelf::read(rows);
+        let load =
+            |shelf: &Shelf| StreamMachine::load(frozen::follower_identity(), &|_| frozen::settings(), shelf).unwrap();
+        let said = said(rows);
+        assert!(said.iter().any(|line| line.starts_with("lead ")), "the fixture says what it holds");
+        assert_says(&frozen::stream_told(&shelf, &load(&shelf)), &said);
+        // The lead takes what this build tells of them, and then hears no more.
+        let mut machine = load(&shelf).machine;
+        let next = machine.next_to_forward(&shelf).unwrap().unwrap();
+        let lead = Identity { shard: 0, ..frozen::follower_identity() };
+        let mut lead = StreamMachine::new(lead, frozen::settings());
+        let heard = lead.handle(Event::Heard { shard: 1, digest: next.digest.clone() }, Timestamp(T0)).heard.unwrap();
+        assert!(heard.forgot, "it is another lead, which was never shown the patterns of before");
+        machine.handle(Event::Forwarded(Box::new(next), heard), Timestamp(T0)).write(&mut machine, &mut shelf).unwrap();
+        fold(&mut machine, &mut shelf);
+        assert_eq!(load(&shelf).machine.lead().delivered, machine.lead().delivered);
+        assert!(load(&shelf).machine.next_to_forward(&shelf).unwrap().is_none());
     }
 }
 

@@ -12,14 +12,15 @@ use sapwood_engine::machine::erasure::Scope;
 use sapwood_engine::machine::outbox::Due;
 use sapwood_engine::machine::row::BatchKey;
 use sapwood_engine::machine::stream::{
-    Batch, BlockPolicy, Deployment, DeploymentSource, DomainView, Effects, Event, Identity, Lease, NextThinning,
-    Opinion, Restored, RetentionPolicy, Retraction, Slice, SliceRoom, StreamMachine, StreamSettings, StreamStore,
-    UserSearch,
+    Batch, BlockPolicy, Deployment, DeploymentSource, DomainView, Effects, Event, HeardAnswer, Identity, Lease,
+    NextThinning, Opinion, Restored, RetentionPolicy, Retraction, Slice, SliceRoom, StreamMachine, StreamSettings,
+    StreamStore, Under, UserSearch,
 };
 use sapwood_engine::normalize::{NormalizeContext, normalize};
 use sapwood_engine::pattern::lesson::{Lessons, Naming, Reference, Teaching};
 use sapwood_engine::record::{RawRecord, Record};
 use sapwood_engine::segment;
+use sapwood_engine::shard::ShardMap;
 use sapwood_engine::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -31,6 +32,11 @@ const HOUR: i64 = 3_600_000;
 
 pub fn identity() -> Identity {
     Identity { domain: "example.com".into(), component: "checkout".into(), shard: 0 }
+}
+
+/// The same component in its second object.
+pub fn follower_identity() -> Identity {
+    Identity { shard: 1, ..identity() }
 }
 
 pub fn settings() -> StreamSettings {
@@ -47,6 +53,8 @@ pub fn settings() -> StreamSettings {
 struct Object {
     machine: StreamMachine,
     shelf: Shelf,
+    /// By which callers go.
+    map: ShardMap,
 }
 
 impl Object {
@@ -56,12 +64,25 @@ impl Object {
         effects
     }
 
+    fn new(identity: Identity) -> Self {
+        Self { machine: StreamMachine::new(identity, settings()), shelf: Shelf::default(), map: ShardMap::default() }
+    }
+
+    /// What the lead has to hear of what came here, as if the lead said that it had.
+    fn tell(&mut self, at: i64) -> Vec<u8> {
+        let next = self.machine.next_to_forward(&self.shelf).unwrap().unwrap();
+        let digest = next.digest.clone();
+        self.handle(Event::Forwarded(Box::new(next), HeardAnswer::default()), at);
+        digest
+    }
+
     /// A call of 25 records; every fifth call has a key, some records ids of their own.
     fn call(&mut self, number: usize, at: i64) {
         let records: Vec<Record> = (0..25).map(|of| record(number, of, at)).collect();
         let key = number.is_multiple_of(5).then_some(BatchKey { hash: 1_000 + number as u64, fingerprint: 9 });
         let segments = segment::encode(&records);
-        self.handle(Event::Append(vec![Batch { segments, key, rejected: 1, ..Batch::default() }]), at + 500);
+        let under = (!self.map.is_whole()).then(|| Under { map: self.map.clone(), ..Under::default() });
+        self.handle(Event::Append(vec![Batch { segments, key, rejected: 1, under, ..Batch::default() }]), at + 500);
     }
 
     /// Alarms until then, as the shell works them off.
@@ -154,11 +175,12 @@ fn prior(hours: u32) -> Prior {
 /// The component: three hours of work, a checkpoint, blocks, what expiry and an erasure took, and events of each kind that
 /// no checkpoint holds.
 pub fn stream() -> (Shelf, StreamMachine) {
-    let machine = StreamMachine::new(identity(), settings());
-    let mut object = Object { machine, shelf: Shelf::default() };
+    let mut object = Object::new(identity());
+    let mut other = Object::new(follower_identity());
+    let [first, second] = maps();
     object.handle(Event::Registered(view(3)), 0);
     object.handle(Event::Seeded(Seed::blend("checkout", [("cart", &prior(200)), ("shop", &prior(300))]).unwrap()), 0);
-    object.handle(Event::Leased(lease(300)), 1);
+    object.handle(Event::Leased(lease(325)), 1);
     object.handle(Event::Taught(lessons(&["slow bank"])), 2);
     for call in 0..12 {
         object.call(call, call as i64 * MINUTE);
@@ -173,6 +195,10 @@ pub fn stream() -> (Shelf, StreamMachine) {
     let incident = object.machine.incidents().all().next().unwrap().id.clone();
     let said = |opinion| Event::Feedback { incident: incident.clone(), opinion, note: "n".into(), by: "me".into() };
     object.handle(said(Opinion::Noise), 13 * MINUTE);
+    (object.map, other.map) = (first.clone(), first);
+    other.call(30, 14 * MINUTE);
+    object.call(31, 14 * MINUTE);
+    object.handle(Event::Heard { shard: 1, digest: other.tell(14 * MINUTE) }, 14 * MINUTE);
     object.sleep(3 * HOUR);
     object.handle(Event::D1Failed("away".into()), 3 * HOUR);
     object.handle(Event::Fold, 3 * HOUR);
@@ -195,17 +221,47 @@ pub fn stream() -> (Shelf, StreamMachine) {
     erase(&mut object, 3 * HOUR + 2 * MINUTE);
     // From here on nothing is folded.
     object.handle(Event::Configure(view(4)), 4 * HOUR);
-    object.handle(Event::Leased(lease(25)), 4 * HOUR);
+    object.handle(Event::Leased(lease(50)), 4 * HOUR);
     object.handle(Event::Taught(lessons(&["slow bank", "slower bank"])), 4 * HOUR);
     object.handle(Event::FeedbackUndone(incident.clone()), 4 * HOUR);
     object.handle(said(Opinion::Real), 4 * HOUR + 1);
     object.handle(Event::Deployed(deployed("1.6.0", 4 * HOUR)), 4 * HOUR);
     object.handle(Event::Lent(340), 4 * HOUR);
+    (object.map, other.map) = (second.clone(), second);
+    other.call(32, 4 * HOUR);
+    object.handle(Event::Heard { shard: 1, digest: other.tell(4 * HOUR) }, 4 * HOUR);
+    object.call(33, 4 * HOUR);
     object.call(15, 4 * HOUR + SECOND);
     object.call(15, 4 * HOUR + 2 * SECOND);
     // The quota is used up: counted, and no text.
     object.handle(Event::Leased(Lease { is_spent: true, ..lease(3) }), 4 * HOUR + 3 * SECOND);
     object.call(16, 4 * HOUR + 4 * SECOND);
+    (object.shelf, object.machine)
+}
+
+/// How the component was spread, and is.
+fn maps() -> [ShardMap; 2] {
+    let window = Millis::from_hours(1);
+    let first = ShardMap::default().changed(2, Timestamp(T0 + 14 * MINUTE), window).unwrap();
+    let second = first.changed(3, Timestamp(T0 + 4 * HOUR), window).unwrap();
+    [first, second]
+}
+
+/// The second object of a component that was split: part of it is told to the lead, part is not.
+pub fn follower() -> (Shelf, StreamMachine) {
+    let mut object = Object::new(follower_identity());
+    let [first, second] = maps();
+    object.map = first;
+    object.handle(Event::Registered(view(3)), 14 * MINUTE);
+    object.handle(Event::Leased(lease(300)), 14 * MINUTE);
+    for call in 0..4 {
+        object.call(call, 14 * MINUTE + call as i64);
+    }
+    object.tell(15 * MINUTE);
+    object.handle(Event::Fold, 16 * MINUTE);
+    object.handle(Event::ForwardFailed("away".into()), 16 * MINUTE);
+    object.map = second;
+    object.call(4, 4 * HOUR);
     (object.shelf, object.machine)
 }
 
@@ -281,6 +337,19 @@ pub fn stream_told(shelf: &Shelf, restored: &Restored) -> Vec<String> {
     told.push(format!("keys {:?}", machine.pressure()));
     told.push(format!("d1 {} {}", machine.d1().cursor, machine.d1().delivered));
     told.push(format!("data service {} {}", machine.data_service().cursor, machine.data_service().delivered));
+    let spread = machine.shard_map();
+    let before = spread.before(Timestamp(T0 + 4 * HOUR), Millis::from_hours(24)).iter().map(|epoch| epoch.shards);
+    told.push(format!("spread over {} since {:?}", spread.current().shards, before.collect::<Vec<_>>()));
+    told.push(format!(
+        "heard of shard 1 to {}, calls {:?}",
+        machine.heard_from(1),
+        machine.called().collect::<Vec<_>>()
+    ));
+    if machine.is_follower() {
+        let (lead, next) = (machine.lead(), machine.next_to_forward(shelf).unwrap());
+        told.push(format!("lead {} {} {:?}", lead.cursor, lead.delivered, lead.last_error));
+        told.push(format!("to tell {:?}", next.map(|it| (it.cursor, it.records, it.told, it.gone))));
+    }
     told.push(format!("thinned to {:?}", machine.thinned_to().map(|at| at.0)));
     let slice = machine.known_slice("erasure-1", 0);
     told.push(format!("erased {:?}", slice.map(|slice| (slice.cursor, slice.is_done, slice.counts))));
@@ -346,6 +415,8 @@ pub fn domain() -> (DomainMachine, Vec<(String, Due)>) {
         outbox.remove(id);
     });
     handle(domain::Event::Lent { component: "cart".into(), shard: 0, version: 9, prior: prior(190) });
+    handle(domain::Event::Spread { component: "cart".into(), shards: 4, by: "me".into() });
+    handle(domain::Event::Register { component: "cart".into(), shard: 3 });
     let user = Scope::User { user: "user-5".into(), fingerprint: "f5".into(), component: None };
     for (id, scope) in [("e1", user), ("e2", Scope::Component("checkout".into()))] {
         handle(domain::Event::Erase { id: id.into(), scope, by: "me".into(), alerts: Vec::new() });
@@ -373,6 +444,9 @@ pub fn domain_told(machine: &DomainMachine) -> Vec<String> {
     }
     for lesson in machine.lessons().list() {
         told.push(format!("lesson {} by {}", lesson.id, lesson.by));
+    }
+    for (name, map) in machine.shard_maps() {
+        told.push(format!("spread {name} over {}", map.current().shards));
     }
     told.push(format!("unsynced {:?}", machine.unsynced().collect::<Vec<_>>()));
     told.push(format!("disabled {:?}", machine.disabled_targets().collect::<Vec<_>>()));

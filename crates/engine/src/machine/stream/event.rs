@@ -1,8 +1,8 @@
 //! What a component's machine is told, and what it wants done.
 
 use super::{
-    AppendReply, Batch, Deployment, DomainView, FeedbackAnswer, Forward, HeardAnswer, Lease, Opinion, Retraction, Slice,
-    TailItem,
+    AppendReply, Batch, Deployment, DomainView, FeedbackAnswer, Forward, HeardAnswer, Lease, Opinion, Retraction,
+    Slice, TailItem,
 };
 use crate::baseline::{Prior, Seed};
 use crate::machine::outbox::Due;
