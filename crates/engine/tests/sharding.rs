@@ -148,6 +148,18 @@ struct Attempt {
     number: usize,
     dispatch: Dispatch<Fates>,
     calls: VecDeque<Step>,
+    /// A call of it failed, and it went on: its client is told that it has to come again.
+    has_failed: bool,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Answered,
+    /// The attempt is lost with the answer.
+    BrokenOff,
+    AnswerLost,
+    NeverArrives,
 }
 
 #[derive(Clone, Debug)]
@@ -156,19 +168,23 @@ enum Act {
     Send(bool, Vec<bool>, usize),
     /// A request is sent again, by an edge that knows this map.
     Repeat(usize, usize),
-    /// One of the calls under way is made; the answer arrives, or is lost with the attempt.
-    Call(usize, bool),
+    /// One of the calls under way is made.
+    Call(usize, Way),
     /// The component is spread anew.
     Spread(u16),
     /// A shard dies.
     Restart(u16),
 }
 
+fn way() -> impl Strategy<Value = Way> {
+    prop_oneof![16 => Just(Way::Answered), 2 => Just(Way::BrokenOff), 1 => Just(Way::AnswerLost), 1 => Just(Way::NeverArrives)]
+}
+
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         3 => (any::<bool>(), proptest::collection::vec(any::<bool>(), 1..6), 0usize..3).prop_map(|(key, ids, map)| Act::Send(key, ids, map)),
         3 => (0usize..64, 0usize..3).prop_map(|(sent, map)| Act::Repeat(sent, map)),
-        12 => (0usize..64, proptest::bool::weighted(0.85)).prop_map(|(attempt, arrives)| Act::Call(attempt, arrives)),
+        12 => (0usize..64, way()).prop_map(|(attempt, way)| Act::Call(attempt, way)),
         1 => (0usize..4).prop_map(|power| Act::Spread(1 << power)),
         1 => (0u16..8).prop_map(Act::Restart),
     ];
@@ -195,7 +211,7 @@ impl Play {
 
     fn begin(&mut self, number: usize, map: &ShardMap) {
         let dispatch = self.sent[number].dispatch(map, self.cluster.now);
-        self.attempts.push(Attempt { number, dispatch, calls: VecDeque::new() });
+        self.attempts.push(Attempt { number, dispatch, calls: VecDeque::new(), has_failed: false });
     }
 
     fn act(&mut self, act: Act) {
@@ -232,10 +248,10 @@ impl Play {
                     self.begin(number, &map);
                 }
             }
-            Act::Call(attempt, arrives) => {
+            Act::Call(attempt, way) => {
                 if !self.attempts.is_empty() {
                     let at = attempt % self.attempts.len();
-                    self.step(at, arrives);
+                    self.step(at, way);
                 }
             }
             Act::Spread(shards) => {
@@ -252,21 +268,29 @@ impl Play {
         }
     }
 
-    fn step(&mut self, at: usize, arrives: bool) {
+    fn step(&mut self, at: usize, way: Way) {
         let attempt = &mut self.attempts[at];
         if attempt.calls.is_empty() {
-            attempt.calls.extend(attempt.dispatch.next_calls());
+            attempt.calls.extend(attempt.dispatch.next_calls(Vec::new));
         }
         let Some(step) = attempt.calls.pop_front() else {
-            let Attempt { number, dispatch, .. } = self.attempts.remove(at);
-            self.settled(number, dispatch);
+            let Attempt { number, dispatch, has_failed, .. } = self.attempts.remove(at);
+            if !has_failed {
+                self.settled(number, dispatch);
+            }
             return;
         };
-        let outcome = self.cluster.call(&step, &self.sent[attempt.number]);
-        if arrives {
-            attempt.dispatch.take(step, outcome, || panic!("maps do not change that fast"));
-        } else {
-            self.attempts.remove(at);
+        let sent = &self.sent[attempt.number];
+        let outcome = (way != Way::NeverArrives).then(|| self.cluster.call(&step, sent));
+        match (way, outcome) {
+            (Way::Answered, Some(outcome)) => {
+                attempt.dispatch.take(step, outcome, || panic!("maps do not change that fast"));
+            }
+            (Way::AnswerLost | Way::NeverArrives, _) => {
+                attempt.has_failed = true;
+                attempt.dispatch.take(step, Outcome::Failed(Vec::new()), || panic!("it failed already"));
+            }
+            _ => drop(self.attempts.remove(at)),
         }
     }
 
@@ -289,7 +313,7 @@ impl Play {
     fn finish(&mut self) {
         while !self.attempts.is_empty() {
             self.cluster.now += 7;
-            self.step(0, true);
+            self.step(0, Way::Answered);
         }
     }
 

@@ -43,7 +43,7 @@ pub(super) async fn spread(
     let mut dispatch = Dispatch::new(map, Identity { key, any, ids }, call.now, window);
     let spreading = Spreading { sending, component, part, records: OnceCell::new() };
     loop {
-        let steps = dispatch.next_calls();
+        let steps = dispatch.next_calls(|| Some(PartFate::Failed(PartFailure::Unavailable)));
         if steps.is_empty() {
             break;
         }
@@ -89,7 +89,7 @@ impl Spreading<'_> {
     /// No fate: the domain has no room for the component.
     async fn perform(&self, step: &Step, rejected: u32) -> Outcome<Option<PartFate>> {
         let Some(append) = self.append_call(step, rejected) else {
-            return Outcome::Settled(Some(PartFate::Failed(PartFailure::Broken)));
+            return Outcome::Failed(Some(PartFate::Failed(PartFailure::Broken)));
         };
         let answer = self.sending.call.stubs().append(&append).await;
         if let Err(error) = &answer {
@@ -102,9 +102,12 @@ impl Spreading<'_> {
             Ok(AppendAnswer::MovedToOther) if step.mode == Mode::Recall => Outcome::Unknown(Vec::new()),
             // A build that does not know the question has stored nothing, and says that it stored that.
             Ok(AppendAnswer::Stored(_)) if step.mode == Mode::Recall => {
-                Outcome::Settled(Some(PartFate::Failed(PartFailure::Unavailable)))
+                Outcome::Failed(Some(PartFate::Failed(PartFailure::Unavailable)))
             }
-            answer => Outcome::Settled(PartFate::of(answer, self.component, step.shard)),
+            answer => match PartFate::of(answer, self.component, step.shard) {
+                fate @ (None | Some(PartFate::Done { .. })) => Outcome::Settled(fate),
+                fate => Outcome::Failed(fate),
+            },
         }
     }
 

@@ -8,6 +8,12 @@
 //! batch stand behind it.
 //!
 //! A shard that knows a newer map answers with it; then the records of that step begin anew under the newer map.
+//!
+//! What stands behind the key in one epoch and shard has to be the same records in every repetition: those that no earlier
+//! epoch has. So nothing is appended under a key while it is not known of some record whether an earlier epoch has it: once
+//! a call of such a request has failed, what is left of it fails too, until it is repeated. And the shard of the key itself,
+//! its *home*, takes it first, with no records if need be: another body under the same key goes to other shards by its ids,
+//! and the home is the one that both meet.
 
 use super::{Epoch, ShardMap};
 use crate::time::{Millis, Timestamp};
@@ -60,6 +66,8 @@ pub struct Step {
 pub enum Outcome<F> {
     /// The records of the call have their fate.
     Settled(F),
+    /// They have not: the call failed, or what it asked for was refused.
+    Failed(F),
     /// Asked for what it knows, the shard knows these ids (by place among the call's records), and not the key.
     Unknown(Vec<u32>),
     /// The shard knows a newer map and did nothing.
@@ -88,6 +96,9 @@ pub struct Dispatch<F> {
     left: Vec<(usize, Vec<usize>)>,
     known: Vec<bool>,
     turns: u32,
+    has_failed: bool,
+    /// The key's home in the current epoch has taken it.
+    is_pinned: bool,
     parts: Vec<Part<F>>,
 }
 
@@ -96,7 +107,18 @@ impl<F> Dispatch<F> {
     pub fn new(map: ShardMap, identity: Identity, now: Timestamp, window: Millis) -> Self {
         let all: Vec<usize> = (0..identity.ids.len()).collect();
         let known = vec![false; all.len()];
-        Self { map, identity, now, window, left: vec![(0, all)], known, turns: 0, parts: Vec::new() }
+        Self {
+            map,
+            identity,
+            now,
+            window,
+            left: vec![(0, all)],
+            known,
+            turns: 0,
+            has_failed: false,
+            is_pinned: false,
+            parts: Vec::new(),
+        }
     }
 
     /// The map by which it goes now.
@@ -105,8 +127,9 @@ impl<F> Dispatch<F> {
     }
 
     /// The next calls, which may be made side by side; none when every record has its fate. Each has to come back through
-    /// [`Dispatch::take`] before this is asked again.
-    pub fn next_calls(&mut self) -> Vec<Step> {
+    /// [`Dispatch::take`] before this is asked again. `failed` is the fate of records that must not be stored after another
+    /// call of the request has failed.
+    pub fn next_calls(&mut self, failed: impl Fn() -> F) -> Vec<Step> {
         loop {
             let Some(stage) = self.left.iter().map(|(stage, _)| *stage).min() else { return Vec::new() };
             let mut records: Vec<usize> = Vec::new();
@@ -118,24 +141,64 @@ impl<F> Dispatch<F> {
             });
             records.sort_unstable();
             let before = self.map.before(self.now, self.window);
-            let Some(epoch) = before.get(stage).copied() else {
-                return self.spread(Mode::Append, self.map.current(), &records);
+            let steps = match before.get(stage).copied() {
+                Some(epoch) => self.recalls(stage, epoch, records),
+                None if self.has_failed && self.identity.key.is_some() => {
+                    self.parts.push(Part { shard: 0, records, fate: failed() });
+                    continue;
+                }
+                None => self.appends(stage, &records),
             };
-            let current = self.map.current();
-            // An id that the same shard keeps in both epochs is found there when it is appended.
-            let is_asked = |&at: &usize| {
-                let id = self.identity.ids.get(at).copied().flatten();
-                self.identity.key.is_some() || id.is_some_and(|id| epoch.shard_of(id) != current.shard_of(id))
-            };
-            let (asked, passed): (Vec<_>, Vec<_>) = records.into_iter().partition(is_asked);
-            let asked = self.spread(Mode::Recall, epoch, &asked);
-            if !passed.is_empty() {
-                self.left.push((stage + 1, passed));
-            }
-            if !asked.is_empty() {
-                return asked;
+            if !steps.is_empty() {
+                return steps;
             }
         }
+    }
+
+    /// Asks the owners of an earlier epoch.
+    fn recalls(&mut self, stage: usize, epoch: Epoch, records: Vec<usize>) -> Vec<Step> {
+        let current = self.map.current();
+        // An id that the same shard keeps in both epochs is found there when it is appended.
+        let is_asked = |&at: &usize| {
+            let id = self.identity.ids.get(at).copied().flatten();
+            self.identity.key.is_some() || id.is_some_and(|id| epoch.shard_of(id) != current.shard_of(id))
+        };
+        let (asked, passed): (Vec<_>, Vec<_>) = records.into_iter().partition(is_asked);
+        let mut steps = self.spread(Mode::Recall, epoch, &asked);
+        if !passed.is_empty() {
+            self.left.push((stage + 1, passed));
+        }
+        if let Some(home) = self.home_in(epoch, Mode::Recall)
+            && steps.iter().all(|step| step.shard != home.shard)
+        {
+            steps.push(home);
+        }
+        steps
+    }
+
+    /// Appends, with a key at its home first, and nowhere else before that has taken it.
+    fn appends(&mut self, stage: usize, records: &[usize]) -> Vec<Step> {
+        let current = self.map.current();
+        let mut steps = self.spread(Mode::Append, current, records);
+        let Some(home) = self.home_in(current, Mode::Append).filter(|_| !self.is_pinned) else { return steps };
+        let first = match steps.iter().position(|step| step.shard == home.shard) {
+            Some(at) => steps.swap_remove(at),
+            None => home,
+        };
+        let rest: Vec<usize> = steps.into_iter().flat_map(|step| step.records).collect();
+        if !rest.is_empty() {
+            self.left.push((stage, rest));
+        }
+        vec![first]
+    }
+
+    /// A call to the shard that keeps the batch key, whatever the ids of its records say: it alone is asked in every
+    /// repetition, so that it knows the key if anybody does.
+    fn home_in(&self, epoch: Epoch, mode: Mode) -> Option<Step> {
+        let key = self.identity.key?;
+        let (shard, map) = (epoch.shard_of(key), self.map.clone());
+        let key = Some(key_in(key, &epoch));
+        Some(Step { mode, map, epoch, shard, key, records: Vec::new(), known: Vec::new() })
     }
 
     /// One call for each shard that keeps some of the records under an epoch.
@@ -164,7 +227,17 @@ impl<F> Dispatch<F> {
     /// What came of a call. `failed` is the fate of records that no shard takes because maps change too fast.
     pub fn take(&mut self, step: Step, outcome: Outcome<F>, failed: impl FnOnce() -> F) {
         match outcome {
-            Outcome::Settled(fate) => self.parts.push(Part { shard: step.shard, records: step.records, fate }),
+            Outcome::Settled(fate) => {
+                let home = self.identity.key.map(|key| step.epoch.shard_of(key));
+                self.is_pinned |= step.mode == Mode::Append && home == Some(step.shard) && step.map == self.map;
+                if !step.records.is_empty() {
+                    self.parts.push(Part { shard: step.shard, records: step.records, fate });
+                }
+            }
+            Outcome::Failed(fate) => {
+                self.has_failed = true;
+                self.parts.push(Part { shard: step.shard, records: step.records, fate });
+            }
             Outcome::Unknown(known) => {
                 for at in known.iter().filter_map(|&place| step.records.get(place as usize)) {
                     if let Some(known) = self.known.get_mut(*at) {
@@ -179,10 +252,12 @@ impl<F> Dispatch<F> {
                 self.turns += 1;
                 if map.is_newer_than(&self.map) {
                     self.map = map;
+                    self.is_pinned = false;
                     // Stages count in the map that is left behind.
                     self.left.iter_mut().for_each(|(stage, _)| *stage = 0);
                 }
                 if self.turns > TURNS_MAX {
+                    self.has_failed = true;
                     self.parts.push(Part { shard: step.shard, records: step.records, fate: failed() });
                 } else {
                     self.left.push((0, step.records));

@@ -382,11 +382,11 @@ impl World {
 
     fn register(&mut self, stream: usize) -> Answer {
         let (component, shard) = self.name_of(stream);
-        match self.domain_transition(Input::Register { component, shard }).map(|effects| effects.answer) {
-            Ok(Reply::Registered) => {
-                let told = self.domain.live.as_ref().map(|it| (self.view_of(it), it.lessons().clone()));
-                told.map_or(Answer::Failed, |(view, lessons)| Answer::Registered(view, lessons))
-            }
+        let registered = Input::Register { component: component.clone(), shard };
+        match self.domain_transition(registered).map(|effects| effects.answer) {
+            Ok(Reply::Registered) => self.domain.live.as_ref().map_or(Answer::Failed, |it| {
+                Answer::Registered(self.view_of(it), it.lessons().clone(), it.shard_map(&component).cloned())
+            }),
             _ => Answer::Failed,
         }
     }

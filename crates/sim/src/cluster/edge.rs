@@ -5,7 +5,7 @@
 
 use super::message::{Answer, AppendAnswer, Call, Piece, Place, Waiter};
 use super::mutant::Mutant;
-use super::world::World;
+use super::world::{Event, World};
 use sapwood_engine::machine::domain::Event as Input;
 use sapwood_engine::machine::row::Receipt;
 use sapwood_engine::shard::{Dispatch, Mode, Outcome, ShardMap, Step};
@@ -17,6 +17,8 @@ use std::rc::Rc;
 pub const SHARDS_MAX: u16 = 4;
 /// Edges that clients reach.
 const EDGES: u64 = 3;
+/// Of requests of which only a part was stored so many meet another map when they are repeated, in thousandths.
+const RESPREAD_PERMILLE: u64 = 150;
 
 /// A request on its way.
 #[derive(Debug)]
@@ -44,6 +46,13 @@ impl World {
         if self.domain_transition(event).is_ok() {
             self.sync_streams();
         }
+    }
+
+    /// The component is spread anew before a client repeats what was stored in part.
+    fn respread_soon(&mut self, component: usize) {
+        let shards = *self.random.pick(&[1, 2, 3, SHARDS_MAX]);
+        let after = self.random.below(2_000) as i64;
+        self.after(after, Event::Spread(component, shards));
     }
 
     /// What an edge knows of a component; now and then it asks the domain.
@@ -79,7 +88,7 @@ impl World {
         let Some((number, mut on)) = self.edges.attempts.remove(&attempt) else { return };
         let component = self.ledger.sent[number].stream;
         let steps = loop {
-            let mut steps = on.dispatch.next_calls();
+            let mut steps = on.dispatch.next_calls(|| AppendAnswer::Unavailable);
             if self.mutant == Some(Mutant::NobodyRecalled) && steps.iter().any(|step| step.mode == Mode::Recall) {
                 for step in steps {
                     on.dispatch.take(step, Outcome::Unknown(Vec::new()), || AppendAnswer::Unavailable);
@@ -94,6 +103,9 @@ impl World {
         };
         if steps.is_empty() {
             let answer = whole(on.dispatch);
+            if answer.is_none() && self.spreads && self.random.permille(RESPREAD_PERMILLE) {
+                self.respread_soon(component);
+            }
             return self.client_answered(number, answer.map(Answer::Append));
         }
         let mut calls = Vec::new();
@@ -124,8 +136,15 @@ impl World {
                 Outcome::Newer(map)
             }
             Some(Answer::Append(AppendAnswer::Unknown(known))) => Outcome::Unknown(known),
-            Some(Answer::Append(answer)) => Outcome::Settled(answer),
-            _ => Outcome::Settled(AppendAnswer::Unavailable),
+            Some(Answer::Append(answer @ (AppendAnswer::Stored(_) | AppendAnswer::Replayed(_)))) => {
+                Outcome::Settled(answer)
+            }
+            Some(Answer::Append(answer)) => Outcome::Failed(answer),
+            _ => Outcome::Failed(AppendAnswer::Unavailable),
+        };
+        let outcome = match outcome {
+            Outcome::Failed(answer) if self.mutant == Some(Mutant::StoredBesideAFailure) => Outcome::Settled(answer),
+            outcome => outcome,
         };
         on.dispatch.take((*step).clone(), outcome, || AppendAnswer::Unavailable);
         if on.calls.is_empty() {

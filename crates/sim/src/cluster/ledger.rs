@@ -58,6 +58,8 @@ pub struct Ledger {
     /// Keys that were revoked everywhere.
     pub revoked: BTreeSet<String>,
     next_uid: u64,
+    /// Whether records of batches with a key have ids of their own, some of them: only shards tell them apart.
+    mixes: bool,
 }
 
 const WORDS: [&str; 8] = ["alpha", "bravo", "cedar", "delta", "ember", "fjord", "grove", "haven"];
@@ -77,6 +79,11 @@ const STATEMENTS: [(&str, Level); 12] = [
 ];
 
 impl Ledger {
+    /// Nothing was sent yet. `mixes`: records of batches with a key have ids of their own, some of them.
+    pub fn new(mixes: bool) -> Self {
+        Self { mixes, ..Self::default() }
+    }
+
     /// A batch for `stream`, made at `now`; its number. Now and then one takes the key of another, if it may.
     pub fn make(
         &mut self,
@@ -107,6 +114,11 @@ impl Ledger {
                 && let [first, .., last] = records.as_mut_slice()
             {
                 last.id = first.id.clone();
+            }
+        }
+        if self.mixes && declared == Declared::Key && number.is_multiple_of(2) {
+            for (record, uid) in records.iter_mut().zip(uids.clone()).filter(|(_, uid)| uid % 3 != 0) {
+                record.id = Some(format!("id-{uid}"));
             }
         }
         let key = match (declared, stolen) {

@@ -109,7 +109,7 @@ pub enum Answer {
     /// To an append.
     Append(AppendAnswer),
     /// The view and the lessons, or no room.
-    Registered(DomainView, Lessons),
+    Registered(DomainView, Lessons, Option<ShardMap>),
     /// Granted.
     Leased(Lease),
     /// The database's identity.

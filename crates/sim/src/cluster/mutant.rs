@@ -97,13 +97,16 @@ pub enum Mutant {
     OlderMapsTaken,
     /// The key of a batch is the same in every epoch.
     OneKeyInAllEpochs,
+    /// What is left of a batch is stored elsewhere although it is not known what became of the rest (found by this
+    /// simulator).
+    StoredBesideAFailure,
     /// A follower takes it for granted that its lead hears it.
     LeadCursorBeforeAnswer,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 49] = [
         Self::AnswerBeforeCommit,
         Self::KeyTableForgotten,
         Self::IdTableForgotten,
@@ -151,6 +154,7 @@ impl Mutant {
         Self::NobodyRecalled,
         Self::OlderMapsTaken,
         Self::OneKeyInAllEpochs,
+        Self::StoredBesideAFailure,
         Self::LeadCursorBeforeAnswer,
     ];
 

@@ -17,6 +17,7 @@ use sapwood_engine::machine::stream::{
 };
 use sapwood_engine::pattern::lesson::Lessons;
 use sapwood_engine::segment;
+use sapwood_engine::shard::ShardMap;
 use sapwood_engine::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -481,18 +482,34 @@ impl World {
     }
 
     fn registered(&mut self, stream: usize, from: CallId, sent: Piece, answer: Option<Answer>) {
-        let (view, lessons) = match answer {
-            Some(Answer::Registered(view, lessons)) => (view, lessons),
-            _ if self.mutant == Some(Mutant::AcknowledgedUnregistered) => (DomainView::default(), Lessons::default()),
+        let (view, lessons, map) = match answer {
+            Some(Answer::Registered(view, lessons, map)) => (view, lessons, map),
+            _ if self.mutant == Some(Mutant::AcknowledgedUnregistered) => {
+                (DomainView::default(), Lessons::default(), None)
+            }
             _ => return self.refuse(stream, from),
         };
+        match self.join_domain(stream, view, lessons, map) {
+            Ok(()) => self.lease(stream, from, sent),
+            Err(WriteFailed) => self.refuse(stream, from),
+        }
+    }
+
+    /// Takes what the domain tells whoever registers, in the order of the shell.
+    fn join_domain(
+        &mut self,
+        stream: usize,
+        view: DomainView,
+        lessons: Lessons,
+        map: Option<ShardMap>,
+    ) -> Result<(), WriteFailed> {
+        if let Some(map) = map {
+            self.stream_transition(stream, Input::Spread(map))?;
+        }
         let taught = self.stream_transition(stream, Input::Taught(lessons));
         let registered = taught.and_then(|_| self.stream_transition(stream, Input::Registered(view)));
         self.follow_overrides(stream);
-        match registered {
-            Ok(_) => self.lease(stream, from, sent),
-            Err(WriteFailed) => self.refuse(stream, from),
-        }
+        registered.map(|_| ())
     }
 
     fn lease(&mut self, stream: usize, from: CallId, sent: Piece) {
@@ -740,15 +757,10 @@ impl World {
         match task {
             Task::Registering(from, sent) => self.registered(stream, from, sent, answer),
             Task::Meeting(from, shard, digest) => match answer {
-                Some(Answer::Registered(view, lessons)) => {
-                    let taught = self.stream_transition(stream, Input::Taught(lessons));
-                    let registered = taught.and_then(|_| self.stream_transition(stream, Input::Registered(view)));
-                    self.follow_overrides(stream);
-                    match registered {
-                        Ok(_) => self.heard(stream, from, shard, &digest),
-                        Err(WriteFailed) => self.leave_stream(stream, Parcel::Answer(from, Answer::Failed)),
-                    }
-                }
+                Some(Answer::Registered(view, lessons, map)) => match self.join_domain(stream, view, lessons, map) {
+                    Ok(()) => self.heard(stream, from, shard, &digest),
+                    Err(WriteFailed) => self.leave_stream(stream, Parcel::Answer(from, Answer::Failed)),
+                },
                 _ => self.leave_stream(stream, Parcel::Answer(from, Answer::Failed)),
             },
             Task::Leasing(from, sent) => {

@@ -138,7 +138,7 @@ impl World {
             domain: DomainObject::new(Disk::new(is_partial), plan.quota, targets, plan.settings.has_d1),
             peers: Peers { targets: vec![BTreeMap::new(); targets], ..Peers::default() },
             asked: Vec::new(),
-            ledger: Ledger::default(),
+            ledger: Ledger::new(spreads),
             edges: Edges::default(),
             spreads,
             calls: Calls::default(),

@@ -69,7 +69,7 @@ pub enum Event {
         cursor: u64,
         /// Records sent.
         delivered: u64,
-        /// [`StreamMachine::d1_generation`] when it was begun: if D1 was lost meanwhile, what was sent went with it.
+        /// [`StreamMachine::d1_generation`](super::StreamMachine::d1_generation) when it was begun: if D1 was lost meanwhile, what was sent went with it.
         generation: u32,
     },
     /// D1 refused or was away.
@@ -132,7 +132,7 @@ pub struct Effects {
     pub lend: Option<Prior>,
     /// Remove rows older than this.
     pub retain_from: Option<Timestamp>,
-    /// Whether to make blocks: [`StreamMachine::next_block`].
+    /// Whether to make blocks: [`StreamMachine::next_block`](super::StreamMachine::next_block).
     pub pack: bool,
     /// Whether the row that says when to do so again has to be written.
     pub packing_changed: bool,
