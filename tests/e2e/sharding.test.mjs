@@ -81,6 +81,12 @@ test("every request is stored once and answered alike while its component is spr
   const reused = await post(key, [line(component, 0)], requests[0].batchKey);
   assert.deepEqual([reused.status, reused.json?.code], [422, "idempotency_key_reused"], "the first body is what the key means");
 
+  // Whatever shards the ids of another body belong to, and whatever epoch the first one is of: nothing of it is stored.
+  for (const { batchKey, kind } of requests.filter((request) => request.batchKey && request.kind !== "key")) {
+    const other = await post(key, [line(component, 0, { id: `other-${kind}-${batchKey}` })], batchKey);
+    assert.deepEqual([other.status, other.json?.code], [422, "idempotency_key_reused"], `${kind}: ${other.text}`);
+  }
+
   const all = await findAll(service, key, { component }, { limit: 7 });
   assert.equal(all.length, number);
   assert.equal(new Set(all.map((record) => record.message)).size, number, "each line once");
