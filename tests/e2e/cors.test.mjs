@@ -96,6 +96,8 @@ after(() => rmSync(profile, { recursive: true, force: true, maxRetries: 5 }));
 
 /** What `script` returns in a page on an origin of its own; the page tells it to the server that it came from. */
 async function inBrowser(host, script) {
+  // Before anything is opened: a machine without a browser is told so at once.
+  const program = chromium();
   const page = `<!doctype html><script type="module">
     const url = ${JSON.stringify(service.url)}, key = ${JSON.stringify(key)};
     const say = (value) => fetch("/said", { method: "POST", body: JSON.stringify(value) });
@@ -111,7 +113,7 @@ async function inBrowser(host, script) {
     if (request.url === "/said") hear(JSON.parse(Buffer.concat(chunks)));
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const browser = spawn(chromium(), [
+  const browser = spawn(program, [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-dev-shm-usage",
     `--user-data-dir=${profile}`, "--host-resolver-rules=MAP * 127.0.0.1", `http://${host}:${server.address().port}/`,
   ], { stdio: "ignore" });
