@@ -116,3 +116,38 @@ test("durations that triple, a value that never came and a line where it never w
   assert.deepEqual(await baseline(), after);
   assert.deepEqual(told().filter((data) => /value|combination/.test(data.kind)), []);
 });
+
+test("a line at an endpoint where it never was says with which release it came, and what there was before", async () => {
+  const { send, told, baseline, key } = await inDomain("releasing");
+  const begin = Math.floor(Date.now() / MINUTE) * MINUTE - 710 * MINUTE;
+  const minute = (number, release, stray) => {
+    const at = begin + number * MINUTE;
+    const pages = ["/cart", "/price", "/stock", "/pay", "/refund", "/bill"].map((endpoint, i) =>
+      record(`page ${chance(number) + i} served`, at + i * 1_000, { endpoint, release }),
+    );
+    const payments = ["/pay", "/refund", stray ?? "/bill", "/pay"].map((endpoint, i) =>
+      record(`bank refused payment ${chance(number * 3) + i}`, at + 10_000 + i * 1_000, { endpoint, release, level: "warn" }),
+    );
+    return [...pages, ...payments];
+  };
+  const part = (from, to, release) => Array.from({ length: to - from }, (_, i) => minute(from + i, release)).flat();
+  await send([...part(0, 300, "2.3.9"), ...part(300, 700, "2.4.0"), ...part(700, 703, "2.4.1")]);
+  const rare = async () => (await baseline()).decisions.filter((decision) => decision.kind === "rare_combination");
+  assert.deepEqual(await rare(), [], "a release by itself is nothing");
+  await send(minute(703, "2.4.1", "/cart"));
+  const [found, ...others] = await rare();
+  assert.deepEqual([others, found?.new_in_release, found?.before_release?.release], [[], "2.4.1", "2.4.0"], JSON.stringify(found));
+  const { value, records, records_ever } = found.before_release;
+  assert.ok(value === "/cart" && Math.abs(records - 400) <= 2 && Math.abs(records_ever - 700) <= 2, JSON.stringify(found));
+  // Of a variable: what is usual in its half hour, whether it has a rhythm yet or not.
+  const [variable] = (await baseline()).variables;
+  const shown = await baseline(variable.series);
+  assert.ok(shown.values.rhythm === "none" && shown.values.classes.length > 1, JSON.stringify(shown.values));
+  assert.ok(shown.values.classes.every((one) => one.low <= one.usual && one.usual <= one.high), JSON.stringify(shown.values));
+  const bad = await service.request("GET", "/api/components/pump/baseline?series=variable:nothing:1", { key });
+  assert.ok([400, 404].includes(bad.status), bad.text);
+  await service.kill9();
+  await service.restart();
+  assert.deepEqual(await rare(), [found], "the same after a power cut");
+  assert.deepEqual(told(), []);
+});
