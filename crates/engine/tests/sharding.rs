@@ -510,23 +510,13 @@ fn people_are_told_the_same_of_a_component_in_four_objects_as_of_one_in_one() {
 #[test]
 fn a_new_error_is_told_in_the_turn_in_which_a_follower_stores_it() {
     let mut spread = Component::new(4, false);
-    let record = |number: u64, message: &str, level| Record {
-        message: message.into(),
-        level,
-        timestamp: Timestamp(START),
-        component: "hot".into(),
-        request_id: Some(number.to_string()),
-        ..Record::default()
-    };
     for number in 0..40 {
-        spread.send(record(number, "request done", Level::INFO), START + 10);
+        spread.send(of_shard(number % 4, 4, number * 50, "request done", Level::INFO), START + 10);
     }
     assert_eq!(spread.told(), []);
-    let elsewhere = (100..).find(|number: &u64| (xxh3_64(number.to_string().as_bytes()) >> 32) % 4 == 2).unwrap();
-    spread.send(record(elsewhere, "disk sda is gone", Level::ERROR), START + 20);
+    spread.send(of_shard(2, 4, 5_000, "disk sda is gone", Level::ERROR), START + 20);
     assert_eq!(spread.told(), [("new_pattern".to_owned(), "disk sda is gone".to_owned())]);
-    let again = (200..).find(|number: &u64| (xxh3_64(number.to_string().as_bytes()) >> 32) % 4 == 3).unwrap();
-    spread.send(record(again, "disk sda is gone", Level::ERROR), START + 30);
+    spread.send(of_shard(3, 4, 9_000, "disk sda is gone", Level::ERROR), START + 30);
     assert_eq!(spread.told().len(), 1, "another shard's first is not the component's");
     spread.sleep(START + MINUTE);
     assert_eq!(spread.told().len(), 1);
